@@ -1,0 +1,57 @@
+# One virtual environment in .venv, installed from requirements.lock.
+# PYTHON=/path/to/python3.12 chooses the interpreter; PYTEST_ARGS adds to the test run.
+
+SHELL := /bin/sh
+BIN := .venv/bin
+STAMP := .venv/installed
+PYTEST_WORKERS ?= 2
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format docs bench lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+install: $(STAMP) ## create .venv with the locked versions and the project in it
+
+$(STAMP): requirements.lock setup.cfg pyproject.toml
+	@PYTHON="$(PYTHON)" sh .ci/create_venv
+	@echo "installing the locked packages into .venv (1.1 GB, a minute or two) ..."
+	@$(PIP) install --quiet --requirement requirements.lock
+	@$(PIP) install --quiet --no-build-isolation --no-deps --editable .
+	@touch $(STAMP)
+
+demo: install ## start everything on this machine, with a shop that lives
+	$(BIN)/shop-api demo
+
+test: lint ## lint, types, import contracts and all tests
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+
+lint: install ## ruff, mypy and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: install ## bring the code to the one style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: install ## make the pages that are made from code
+	$(BIN)/shop-api settings > docs/guides/settings.md
+
+bench: install ## measure the budgets, each against its floor
+	$(BIN)/python -m benchmarks
+
+lock: install ## pin the newest versions that setup.cfg allows
+	$(PIP) install --quiet 'pip-tools>=7.5'
+	$(BIN)/python -m piptools compile --quiet --upgrade --extra test --build-deps-for editable \
+		--strip-extras --allow-unsafe --annotation-style line --no-header --no-emit-index-url \
+		--no-emit-find-links --no-emit-trusted-host --no-emit-options \
+		--output-file requirements.lock setup.cfg
+
+clean: ## remove .venv and what the tools leave; the data in var/ stays
+	rm -rf .venv .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .schemathesis build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

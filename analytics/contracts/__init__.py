@@ -1,0 +1,43 @@
+"""What every table of the lake holds: one file per table, each column described once.
+
+Belongs here: names, types, units, meaning, grain and source. Does not: writing the tables
+(pipelines) and reading them (lake.py, engine.py).
+"""
+
+from analytics.contracts.contract import PERIOD, TENANT_ID, Column, Contract
+from analytics.contracts.daily_sales import DAILY_SALES
+from analytics.contracts.dim_customers import DIM_CUSTOMERS
+from analytics.contracts.dim_products import DIM_PRODUCTS
+from analytics.contracts.order_lines import ORDER_LINES
+from analytics.contracts.orders import ORDERS
+from analytics.contracts.payments import PAYMENTS
+from analytics.contracts.refunds import REFUNDS
+
+# In the order they are written.
+CONTRACTS: dict[str, Contract] = {
+    contract.name: contract
+    for contract in (
+        ORDERS,
+        ORDER_LINES,
+        PAYMENTS,
+        REFUNDS,
+        DAILY_SALES,
+        DIM_PRODUCTS,
+        DIM_CUSTOMERS,
+    )
+}
+
+__all__ = [
+    "CONTRACTS",
+    "DAILY_SALES",
+    "DIM_CUSTOMERS",
+    "DIM_PRODUCTS",
+    "ORDERS",
+    "ORDER_LINES",
+    "PAYMENTS",
+    "PERIOD",
+    "REFUNDS",
+    "TENANT_ID",
+    "Column",
+    "Contract",
+]

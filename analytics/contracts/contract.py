@@ -1,0 +1,78 @@
+"""The shape of a contract.
+
+Belongs here: the types a column may have and the partition columns all tables share. Does not: any
+one table (its own file).
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+# text · integer (64 bit) · money: DECIMAL(18,4) · money_sum: DECIMAL(38,4), sums of as many amounts
+# as there are · instant: timestamp in microseconds, UTC · date · text_list: a list of text
+ColumnType = Literal["text", "integer", "money", "money_sum", "instant", "date", "text_list"]
+
+# The same types as DuckDB and Spark name them.
+SQL_TYPES: dict[ColumnType, str] = {
+    "text": "VARCHAR",
+    "integer": "BIGINT",
+    "money": "DECIMAL(18,4)",
+    "money_sum": "DECIMAL(38,4)",
+    "instant": "TIMESTAMP WITH TIME ZONE",
+    "date": "DATE",
+    "text_list": "VARCHAR[]",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column; `unit` is what a number counts ("items") or the column that names its unit."""
+
+    name: str
+    type: ColumnType
+    description: str
+    unit: str | None = None
+    is_nullable: bool = False
+
+    @property
+    def sql_type(self) -> str:
+        return SQL_TYPES[self.type]
+
+
+@dataclass(frozen=True)
+class Contract:
+    """One table of the lake.
+
+    `key` identifies a row within a tenant. `file_key` is the column by whose ranges a partition's
+    files are cut, so that a changed row is found by the files' statistics. `period_source` is the
+    column whose UTC month or year (for a date: its year) is the partition `period`; None when the
+    table has the one period 'all'.
+    """
+
+    name: str
+    grain: str
+    source: str
+    key: tuple[str, ...]
+    file_key: str
+    period_source: str | None
+    columns: tuple[Column, ...]
+
+    @cached_property
+    def column_names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    def column(self, name: str) -> Column:
+        """The column called `name`."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(f"{self.name} has no column {name!r}")
+
+
+# Partition columns of every table: in the path and the Delta log, not inside the Parquet files.
+TENANT_ID = Column("tenant_id", "text", "The tenant the row belongs to; the first partition.")
+PERIOD = Column(
+    "period",
+    "text",
+    "The second partition: 'YYYY' or 'YYYY-MM' in UTC, 'all' for dimensions.",
+)

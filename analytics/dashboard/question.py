@@ -1,0 +1,222 @@
+"""One question to the lake: its period resolved, its snapshot fixed, its statements run.
+
+Belongs here: what every answer has in common, parameters, files and deadline. Does not: the
+sections of an answer (sales.py, breakdowns.py) and their JSON (answers.py).
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Literal, get_args
+
+from analytics.contracts import CONTRACTS
+from analytics.engine import Engine, QueryTimeout, Row
+from analytics.lake import Lake, Snapshot
+from analytics.periods import (
+    INTERVALS,
+    ONE_DAY,
+    BadParameter,
+    Period,
+    comparison_end,
+    comparison_period,
+    date_period,
+    default_interval,
+    find_zone,
+    local_date,
+    name_period,
+)
+from analytics.queries import load_query
+
+Basis = Literal["order_date", "event_date"]
+BASES: tuple[str, ...] = get_args(Basis)
+DEFAULT_PERIOD = "30d"
+
+# Instants, half-open.
+Span = tuple[datetime, datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class AnalyticsRequest:
+    """What is asked, of which tenant and state. Values a client chose are checked by `Question`."""
+
+    tenant_id: str
+    snapshot: Snapshot
+    timezone: str
+    currency: str
+    currency_digits: int
+    now: datetime
+    # a period's name, or both dates; neither: the last 30 days
+    period: str | None = None
+    start: date | None = None
+    end: date | None = None
+    # None: chosen by the length of the period
+    interval: str | None = None
+    compare: str = "previous_period"
+    basis: str = "order_date"
+    # None: all channels
+    channel: str | None = None
+    deadline_seconds: float = 30.0
+
+
+class Question:
+    """A request with its period, ready to be answered from one snapshot."""
+
+    def __init__(self, engine: Engine, lake: Lake, request: AnalyticsRequest) -> None:
+        if request.basis not in BASES:
+            raise BadParameter("basis", f"`basis` must be one of {', '.join(BASES)}")
+        self._engine = engine
+        self._lake = lake
+        self._deadline = time.monotonic() + request.deadline_seconds
+        self.request = request
+        self.period = self._resolve_period()
+        self.interval = request.interval or default_interval(self.period)
+        if self.interval not in INTERVALS:
+            raise BadParameter("interval", f"`interval` must be one of {', '.join(INTERVALS)}")
+        is_everything = request.period == "all" and request.compare == "previous_period"
+        self.comparison = None if is_everything else comparison_period(self.period, request.compare)
+        # within the last day compared with while that of the period runs
+        self.compared_until = (
+            comparison_end(self.period, self.comparison, request.now) if self.comparison else None
+        )
+
+    def _resolve_period(self) -> Period:
+        request = self.request
+        if request.start is not None or request.end is not None:
+            if request.period is not None:
+                raise BadParameter("period", "send `period`, or `from` and `to`, not both")
+            if request.start is None or request.end is None:
+                raise BadParameter(
+                    "from" if request.start is None else "to",
+                    "`from` and `to` go together: send both",
+                )
+            return date_period(request.start, request.end, request.timezone)
+        today = local_date(request.now, find_zone(request.timezone))
+        first_day = self._first_day(today) if request.period == "all" else today
+        return name_period(
+            request.period or DEFAULT_PERIOD, request.now, request.timezone, first_day
+        )
+
+    def _first_day(self, today: date) -> date:
+        row = self._run("first_day", {"daily_sales": (None, None)}, {"timezone": self.timezone})[0]
+        if row["day"] is None:
+            return today
+        first_day: date = row["day"]
+        return first_day - timedelta(days=1) if row["is_other_timezone"] else first_day
+
+    @property
+    def timezone(self) -> str:
+        return self.request.timezone
+
+    @property
+    def digits(self) -> int:
+        return self.request.currency_digits
+
+    @property
+    def basis(self) -> str:
+        return self.request.basis
+
+    @property
+    def _filters(self) -> dict[str, Any]:
+        return {"currency": self.request.currency, "channel": self.request.channel}
+
+    @property
+    def compared_days(self) -> Period | None:
+        """The days compared with that count whole: without the last while its like still runs."""
+        before = self.comparison
+        if before is None or self.compared_until == before.end_instant:
+            return before
+        return Period(before.start, before.end - ONE_DAY, self.timezone)
+
+    def ask_rollup(self, query: str, metrics: str) -> list[Row]:
+        """Run a statement over the daily rollup, for the period and the whole days before."""
+        before = self.compared_days or Period(self.period.start, self.period.start, self.timezone)
+        parameters = {
+            **self._filters,
+            "basis": self.basis,
+            "timezone": self.timezone,
+            "interval": "day" if self.interval == "hour" else self.interval,
+            "start": self.period.start,
+            "end": self.period.end,
+            "previous_start": before.start,
+            "previous_end": before.end,
+        }
+        return self._run(query, {"daily_sales": (None, None)}, parameters, metrics)
+
+    def ask_facts(
+        self,
+        query: str,
+        tables: tuple[str, ...],
+        *,
+        span: Span | None = None,
+        metrics: str = "",
+        **parameters: Any,
+    ) -> list[Row]:
+        """Run a statement over facts of a span (the question's period unless told).
+
+        Facts lie in the partition of their order's day. Under event_date a refund or a cancelling
+        in the period may belong to an older order, so all partitions are handed over, and the
+        statistics inside the files leave out what has no row of the period.
+        """
+        start_at, end_at = span or (self.period.start_instant, self.period.end_instant)
+        instants = {"start_at": start_at, "end_at": end_at}
+        is_by_event = parameters.get("basis") == "event_date"
+        own = (None, None) if is_by_event else (start_at, end_at)
+        spans = {
+            table: (None, None) if CONTRACTS[table].period_source is None else own
+            for table in tables
+        }
+        return self._run(query, spans, {**self._filters, **instants, **parameters}, metrics)
+
+    def ask_dimension(self, query: str, table: str) -> list[Row]:
+        """Run a statement over a dimension as it is in the snapshot."""
+        return self._run(query, {table: (None, None)}, {})
+
+    def _run(
+        self,
+        query: str,
+        spans: Mapping[str, tuple[date | None, date | None]],
+        parameters: Mapping[str, Any],
+        metrics: str = "",
+    ) -> list[Row]:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise QueryTimeout(f"no answer within {self.request.deadline_seconds:g} s")
+        tables = {
+            table: self._lake.files(
+                table, self.request.snapshot, self.request.tenant_id, start, end
+            )
+            for table, (start, end) in spans.items()
+        }
+        statement = load_query(query).replace("{metrics}", metrics)
+        return self._engine.run(statement, tables, parameters, deadline_seconds=left)
+
+    def envelope(self) -> dict[str, Any]:
+        """What the figures are figures of."""
+        request = self.request
+        return {
+            "as_of": format_instant(request.snapshot.as_of),
+            "snapshot": str(request.snapshot.id),
+            "timezone": request.timezone,
+            "currency": request.currency,
+            "basis": request.basis,
+            "channel": request.channel,
+            "period": period_value(self.period),
+            "interval": self.interval,
+            "compared_with": self._comparison_value(),
+        }
+
+    def _comparison_value(self) -> dict[str, str] | None:
+        if self.comparison is None or self.compared_until is None:
+            return None
+        return {**period_value(self.comparison), "until": format_instant(self.compared_until)}
+
+
+def period_value(period: Period) -> dict[str, str]:
+    """The period as its half-open dates."""
+    return {"from": period.start.isoformat(), "to": period.end.isoformat()}
+
+
+def format_instant(instant: datetime) -> str:
+    """RFC 3339 in UTC with microseconds."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,215 @@
+"""The only door to DuckDB: one instance per process, a cursor and a deadline per query.
+
+Belongs here: limits, the lock on the lake's folder, binding files and values to a statement. Does
+not: which files (lake.py), which statements (queries/) and what their rows mean. Values and file
+lists are always bound as parameters; nothing here builds SQL from input.
+"""
+
+import heapq
+import os
+import tempfile
+import threading
+import time
+import weakref
+from collections.abc import Mapping, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from analytics.contracts import CONTRACTS
+
+Row = dict[str, Any]
+
+
+class QueryTimeout(Exception):
+    """The query did not end before its deadline and was interrupted."""
+
+
+class QueryTooLarge(Exception):
+    """The query needs more memory than the engine may use."""
+
+
+class FilesGone(Exception):
+    """A file of the snapshot was replaced long ago and is deleted: read a newer snapshot."""
+
+
+class Engine:
+    """Runs statements over lists of Parquet files under one folder."""
+
+    def __init__(
+        self,
+        location: str,
+        *,
+        memory_limit: str = "512MB",
+        threads: int = 2,
+        temp_directory: str | None = None,
+    ) -> None:
+        if "://" in location:
+            raise ValueError(
+                f"the engine reads a lake in a folder, and {location!r} is a URL:"
+                " mount it, or set SHOP_LAKE_URL to a folder"
+            )
+        self.location = str(Path(location).resolve())
+        spill = temp_directory or str(Path(tempfile.gettempdir()) / f"shop-duckdb-{os.getpid()}")
+        self._database = duckdb.connect(
+            ":memory:",
+            config={
+                "memory_limit": memory_limit,
+                "threads": threads,
+                "temp_directory": spill,
+                # a worker gives back what a large query took
+                "allocator_flush_threshold": "8MB",
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+            },
+        )
+        self._lock_down()
+        # More at once would share the same threads and only add up their memory.
+        self._turns = threading.BoundedSemaphore(threads)
+        self._watchdog = _Watchdog()
+        # also when the process ends without closing it
+        self._finalizer = weakref.finalize(self, _close, self._watchdog, self._database)
+
+    def _lock_down(self) -> None:
+        """No file outside the lake, no network, no extension, and no way to allow them again."""
+        folder = self.location.replace("'", "''")
+        for statement in (
+            "SET TimeZone = 'UTC'",
+            # A file of the lake is written once, so what was read of it stays true.
+            "SET parquet_metadata_cache = true",
+            "SET validate_external_file_cache = 'VALIDATE_REMOTE'",
+            f"SET allowed_directories = ['{folder}/']",
+            "SET enable_external_access = false",
+            "SET lock_configuration = true",
+        ):
+            self._database.execute(statement)
+
+    def run(
+        self,
+        statement: str,
+        tables: Mapping[str, Sequence[str]],
+        parameters: Mapping[str, Any],
+        *,
+        deadline_seconds: float = 30.0,
+    ) -> list[Row]:
+        """The rows of a SELECT over `tables`, each given as its files; `$name`s are parameters."""
+        text, bound = bind_files(statement, tables)
+        bound.update(parameters)
+        deadline = time.monotonic() + deadline_seconds
+        if not self._turns.acquire(timeout=deadline_seconds):
+            raise QueryTimeout(f"a query had no turn within {deadline_seconds:g} s")
+        try:
+            return self._run(text, bound, deadline)
+        finally:
+            self._turns.release()
+
+    def _run(self, text: str, bound: dict[str, Any], deadline: float) -> list[Row]:
+        cursor = self._database.cursor()
+        ticket = self._watchdog.watch(cursor, deadline)
+        try:
+            cursor.execute(text, bound)
+            names = [column[0] for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        except duckdb.InterruptException as error:
+            raise QueryTimeout("a query ran past its deadline") from error
+        except duckdb.OutOfMemoryException as error:
+            raise QueryTooLarge("a query needs more memory than the engine may use") from error
+        except duckdb.IOException as error:
+            raise FilesGone(
+                "a file of this snapshot is not there any more; read the newest snapshot"
+            ) from error
+        finally:
+            self._watchdog.release(ticket)
+            cursor.close()
+
+    def close(self) -> None:
+        """Give back memory and threads."""
+        self._finalizer()
+
+
+def _close(watchdog: "_Watchdog", database: duckdb.DuckDBPyConnection) -> None:
+    watchdog.stop()
+    database.close()
+
+
+def bind_files(
+    statement: str, tables: Mapping[str, Sequence[str]]
+) -> tuple[str, dict[str, list[str]]]:
+    """The statement with its tables defined in front of it, and the file lists to bind.
+
+    A table without files is an empty relation of its contract's columns.
+    """
+    relations: list[str] = []
+    bound: dict[str, list[str]] = {}
+    for name, files in tables.items():
+        if files:
+            bound[f"{name}_files"] = list(files)
+            source = f"SELECT * FROM read_parquet(${name}_files, hive_partitioning = false)"
+        else:
+            columns = ", ".join(
+                f"CAST(NULL AS {column.sql_type}) AS {column.name}"
+                for column in CONTRACTS[name].columns
+            )
+            source = f"SELECT {columns} WHERE false"
+        relations.append(f"{name} AS NOT MATERIALIZED ({source})")
+    body = statement.strip().rstrip(";")
+    if not relations:
+        return body, bound
+    return f"WITH {', '.join(relations)}\nSELECT * FROM (\n{body}\n) AS answer", bound
+
+
+class _Watchdog:
+    """Interrupts cursors whose deadline has passed, from one thread."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._numbers = count()
+        # (deadline, number) of running queries; a released number is no longer in `_cursors`
+        self._deadlines: list[tuple[float, int]] = []
+        self._cursors: dict[int, duckdb.DuckDBPyConnection] = {}
+        self._is_stopped = False
+        self._thread: threading.Thread | None = None
+
+    def watch(self, cursor: duckdb.DuckDBPyConnection, deadline: float) -> int:
+        """Interrupt `cursor` at `deadline`, unless the returned ticket is released before."""
+        with self._condition:
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name="query-deadlines", daemon=True
+                )
+                self._thread.start()
+            ticket = next(self._numbers)
+            self._cursors[ticket] = cursor
+            is_next = not self._deadlines or deadline < self._deadlines[0][0]
+            heapq.heappush(self._deadlines, (deadline, ticket))
+            if is_next:
+                self._condition.notify()
+        return ticket
+
+    def release(self, ticket: int) -> None:
+        """The query has ended; after this its cursor is not interrupted."""
+        with self._condition:
+            self._cursors.pop(ticket, None)
+
+    def stop(self) -> None:
+        """End the thread."""
+        with self._condition:
+            self._is_stopped = True
+            self._condition.notify()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        with self._condition:
+            while not self._is_stopped:
+                now = time.monotonic()
+                while self._deadlines and (
+                    self._deadlines[0][0] <= now or self._deadlines[0][1] not in self._cursors
+                ):
+                    _, ticket = heapq.heappop(self._deadlines)
+                    cursor = self._cursors.pop(ticket, None)
+                    if cursor is not None:
+                        cursor.interrupt()
+                self._condition.wait(self._deadlines[0][0] - now if self._deadlines else None)

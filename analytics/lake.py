@@ -1,0 +1,176 @@
+"""From a published snapshot to lists of files.
+
+Belongs here: reading the Delta logs of exactly the published versions, and choosing a tenant's
+files in code, so that a query can only be handed its own tenant's. Does not: publishing (pipelines)
+and queries (engine.py). Nothing here lists folders.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from deltalake import DeltaTable
+
+# Versions whose file lists are kept per table: the present one, and those of running queries.
+CACHED_VERSIONS = 4
+# A local day reaches over the edges of its UTC day.
+ZONE_SLACK = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A published state of the whole lake: one Delta version per table."""
+
+    id: int
+    # every commit before this instant is in it
+    as_of: datetime
+    versions: Mapping[str, int]
+
+
+# (period, path) of a tenant's files, by tenant
+FileIndex = dict[str, list[tuple[str, str]]]
+
+
+class CommitFile(NamedTuple):
+    """A commit in a table's log, as the file it is."""
+
+    version: int
+    inode: int
+    modified_ns: int
+
+
+def _commit_file(path: str, version: int) -> CommitFile | None:
+    try:
+        found = Path(f"{path}/_delta_log/{version:020}.json").stat()
+    except FileNotFoundError:
+        return None
+    return CommitFile(version, found.st_ino, found.st_mtime_ns)
+
+
+class _Table:
+    """The file lists of one Delta table, by version."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._table: DeltaTable | None = None
+        self._indexes: OrderedDict[int, FileIndex] = OrderedDict()
+        # snapshot and version of the newest snapshot seen
+        self._newest = (-1, -1)
+        # the commit of the version read last, by which a table made anew is told
+        self._commit: CommitFile | None = None
+
+    def index(self, version: int, snapshot_id: int) -> FileIndex:
+        """The files of `version`, read from the log once."""
+        index = self._indexes.get(version)
+        if index is not None and snapshot_id <= self._newest[0]:
+            return index
+        with self._lock:
+            if snapshot_id > self._newest[0]:
+                if version < self._newest[1] or not self._is_same_log():
+                    # the folder was lost and the table made anew, and its log with it
+                    self._table = None
+                    self._indexes.clear()
+                self._newest = (snapshot_id, version)
+            index = self._indexes.get(version)
+            if index is None:
+                index = self._read(version)
+                self._indexes[version] = index
+                while len(self._indexes) > CACHED_VERSIONS:
+                    self._indexes.popitem(last=False)
+            return index
+
+    def _is_same_log(self) -> bool:
+        """Whether the log still has the commit that was read: one made anew has its own, or none.
+
+        A log also drops commits that are hours old; then the table is read once more than needed.
+        """
+        known = self._commit
+        return known is None or _commit_file(self._path, known.version) == known
+
+    def _read(self, version: int) -> FileIndex:
+        if self._table is None:
+            self._table = DeltaTable(self._path, version=version)
+        elif self._table.version() < version:
+            self._table.update_incremental()
+        if self._table.version() != version:
+            self._table = DeltaTable(self._path, version=version)
+        self._commit = _commit_file(self._path, version)
+        actions = self._table.get_add_actions(flatten=True)
+        index: FileIndex = {}
+        for tenant_id, period, path in zip(
+            actions.column("partition.tenant_id").to_pylist(),
+            actions.column("partition.period").to_pylist(),
+            actions.column("path").to_pylist(),
+            strict=True,
+        ):
+            index.setdefault(tenant_id, []).append((period, f"{self._path}/{path}"))
+        for files in index.values():
+            files.sort()
+        return index
+
+
+class Lake:
+    """The lake at a folder. One per process; safe to share between threads."""
+
+    def __init__(self, location: str) -> None:
+        self.location = location.rstrip("/")
+        self._tables: dict[str, _Table] = {}
+        self._lock = threading.Lock()
+
+    def files(
+        self,
+        table: str,
+        snapshot: Snapshot,
+        tenant_id: str,
+        start: date | None = None,
+        end: date | None = None,
+    ) -> list[str]:
+        """Paths of the tenant's files of `table` that can hold rows of [start, end).
+
+        Bounds are dates or aware instants. The list is a superset: rows still need a condition.
+        """
+        version = snapshot.versions.get(table)
+        if version is None:
+            return []
+        files = self._table(table).index(version, snapshot.id).get(str(tenant_id), [])
+        first, last = _first_day(start), _last_day(end)
+        return [path for period, path in files if _overlaps(period, first, last)]
+
+    def tenant_ids(self, table: str, snapshot: Snapshot) -> set[str]:
+        """Tenants with files in `table`: for the platform's own checks, never for a query."""
+        version = snapshot.versions.get(table)
+        return set() if version is None else set(self._table(table).index(version, snapshot.id))
+
+    def forget(self) -> None:
+        """Read all logs anew: a file they named is not there."""
+        with self._lock:
+            self._tables.clear()
+
+    def _table(self, name: str) -> _Table:
+        with self._lock:
+            return self._tables.setdefault(name, _Table(f"{self.location}/{name}"))
+
+
+def _day(bound: date) -> date:
+    return bound.astimezone(UTC).date() if isinstance(bound, datetime) else bound
+
+
+def _first_day(start: date | None) -> str:
+    return "" if start is None else (_day(start) - ZONE_SLACK).isoformat()
+
+
+def _last_day(end: date | None) -> str:
+    return "9999-12-31" if end is None else (_day(end) + ZONE_SLACK).isoformat()
+
+
+def _overlaps(period: str, first: str, last: str) -> bool:
+    """Whether `period` ('YYYY', 'YYYY-MM' or 'all') has a day of [first, last], by prefix."""
+    if period == "all":
+        return True
+    length = len(period)
+    return first[:length] <= period <= last[:length]

@@ -1,0 +1,1 @@
+"""The catalogue of metrics: definitions that everything that shows a figure uses."""

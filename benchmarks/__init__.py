@@ -1,0 +1,1 @@
+"""Budgets as ratios, each measured beside its floor in one run: `python -m benchmarks`."""

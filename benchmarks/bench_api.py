@@ -1,0 +1,117 @@
+"""Reads and orders over HTTP beside their floors on the same server (DESIGN §7)."""
+
+import itertools
+import json
+import time
+from uuid import uuid4
+
+from benchmarks.load import Load, connections, request, run_load
+from benchmarks.measure import Result, paired
+from benchmarks.servers import Stores, serve
+from benchmarks.shop import BenchShop, make_shop, variant_ids
+from benchmarks.statements import capture, replay_per_second, written_out
+
+CLIENTS = 8
+THREADS = 4
+SECONDS = 1.5
+PRODUCT_COUNT = 2000
+LINES = 3
+
+
+def measure_api(stores: Stores) -> list[Result]:
+    """List of 20, detail and order placed, each beside hand-written code that runs the same SQL."""
+    shop = make_shop(stores, products=PRODUCT_COUNT)
+    results = []
+    with serve("shop_api.wsgi:app", stores.environment(), threads=THREADS) as port:
+        product_id = _some_product(port, shop)
+        for name, path in (
+            ("list of 20 products, uncached", "/api/v1/products"),
+            ("product detail, uncached", f"/api/v1/products/{product_id}"),
+        ):
+            results += _measure_read(stores, port, shop, name, path)
+        results += _measure_order(stores, port, shop)
+    return results
+
+
+def _per_second(load: Load) -> float:
+    bad = {status: count for status, count in load.statuses.items() if status not in (200, 201)}
+    if bad:
+        raise RuntimeError(f"answers that are no success: {bad}")
+    return load.per_second
+
+
+def _some_product(port: int, shop: BenchShop) -> str:
+    with connections(port, 1) as (connection,):
+        connection.send(request("GET", "/api/v1/products?limit=1", shop.key))
+        _, body = connection.read()
+    product_id: str = json.loads(body)["data"][0]["id"]
+    return product_id
+
+
+def _measure_read(stores: Stores, port: int, shop: BenchShop, name: str, path: str) -> list[Result]:
+    sql = stores.folder / "floor_read.sql"
+    captured = capture(stores, "GET", path, shop.key)
+    statements = [text for text in written_out(stores, captured) if "set_config" not in text]
+    sql.write_text("\n--\n".join(statements))
+    environment = stores.environment() | {
+        "FLOOR_SQL": str(sql),
+        "FLOOR_TENANT": str(shop.tenant_id),
+    }
+    ours = request("GET", path, shop.key)
+    bare = request("GET", "/")
+    with (
+        serve("benchmarks.floors:flask_sql_app", environment, threads=THREADS) as floor_port,
+        serve("benchmarks.floors:flask_json_app", environment, threads=THREADS) as flask_port,
+    ):
+
+        def run(at: int, data: bytes) -> float:
+            return _per_second(run_load(at, lambda: data, clients=CLIENTS, seconds=SECONDS))
+
+        measured, floor, ratio = paired(lambda: run(port, ours), lambda: run(floor_port, bare))
+        _, peer_floor, peer_ratio = paired(
+            lambda: run(port, ours), lambda: run(flask_port, bare), rounds=3
+        )
+    share = 0.27 if path.endswith("products") else 0.45
+    return [
+        Result(f"{name} / Flask + psycopg, same SQL", measured, floor, "req/s", ratio, 0.5),
+        Result(f"{name} / Flask JSON floor", measured, peer_floor, "req/s", peer_ratio, share),
+    ]
+
+
+def _measure_order(stores: Stores, port: int, shop: BenchShop) -> list[Result]:
+    variants = variant_ids(stores, shop, 400)
+    picks = itertools.cycle(range(0, len(variants) - LINES, LINES))
+    numbers = itertools.count()
+    run_id = uuid4().hex
+
+    def next_body() -> bytes:
+        start = next(picks)
+        lines = [{"variant_id": str(v), "quantity": 1} for v in variants[start : start + LINES]]
+        return json.dumps({"lines": lines}).encode()
+
+    def next_order() -> bytes:
+        key = f"{run_id}-{next(numbers)}"
+        return request("POST", "/api/v1/orders", shop.key, next_body(), key)
+
+    since_ms = time.time_ns() // 1_000_000
+    captured = capture(stores, "POST", "/api/v1/orders", shop.key, next_body(), f"{run_id}-floor")
+
+    def ours() -> float:
+        return _per_second(run_load(port, next_order, clients=16, seconds=SECONDS * 2))
+
+    def database() -> float:
+        return replay_per_second(stores, captured, since_ms, clients=16, seconds=SECONDS * 2)
+
+    environment = stores.environment()
+    with serve("benchmarks.floors:flask_json_app", environment, threads=THREADS) as flask_port:
+        bare = request("GET", "/")
+        measured, floor, ratio = paired(ours, database, rounds=3)
+        _, peer, peer_ratio = paired(
+            ours,
+            lambda: _per_second(run_load(flask_port, lambda: bare, clients=16, seconds=SECONDS)),
+            rounds=3,
+        )
+    return [
+        Result("order of 3 lines / psycopg clients, same SQL", measured, floor, "1/s", ratio, 0.5),
+        Result("order of 3 lines / Flask JSON floor", measured, peer, "1/s", peer_ratio, 0.12),
+    ]

@@ -1,0 +1,244 @@
+"""The dashboard over a large lake: beside the raw DuckDB queries, and beside Postgres (DESIGN §7).
+
+Every request asks for another period, so none is answered from memory. The floor runs the very
+statements that an answer takes, over the same files, with the same limits. Postgres holds the
+orders of the largest tenant with the product's own tables and indexes.
+
+SHOP_BENCH_ORDERS says how many orders the lake has, SHOP_BENCH_POSTGRES_ORDERS up to how many are
+copied to Postgres; with fewer there than the tenant has, both sides answer for a period that holds
+just those.
+"""
+
+import itertools
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import partial
+from typing import Any
+
+import duckdb
+import psutil
+
+from analytics.dashboard.answers import build_dashboard
+from analytics.dashboard.question import AnalyticsRequest
+from analytics.engine import Engine, Row, bind_files
+from analytics.lake import Lake, Snapshot
+from benchmarks.lake_data import CURRENCY, FIRST_DAY, LAST_DAY, TIMEZONE, LakeData, lake_of
+from benchmarks.lake_shop import AS_OF, lake_environment, open_shop
+from benchmarks.load import Connection, connections, request
+from benchmarks.measure import Result, paired
+from benchmarks.postgres_copy import PostgresDashboard, copy_orders
+from benchmarks.servers import Stores, serve
+from benchmarks.shop import BenchShop
+from shop_api.settings import Settings
+
+ORDERS = int(os.environ.get("SHOP_BENCH_ORDERS", "1000000"))
+POSTGRES_ORDERS = int(os.environ.get("SHOP_BENCH_POSTGRES_ORDERS", "500000"))
+ANSWERS = 4
+ROUNDS = 7
+MEMORY_MIB = 200
+# What the server gives its engine, the floor has too.
+DUCKDB_MEMORY = Settings.model_fields["duckdb_memory"].default
+DUCKDB_THREADS = Settings.model_fields["duckdb_threads"].default
+
+
+@dataclass(frozen=True)
+class Span:
+    """The dates [start, end)."""
+
+    start: date
+    end: date
+
+    @property
+    def path(self) -> str:
+        return f"/api/v1/analytics/dashboard?from={self.start}&to={self.end}"
+
+
+# Statements with their bound files and values.
+Statements = list[tuple[str, dict[str, Any]]]
+
+
+class RecordingEngine(Engine):
+    """An engine that notes what it runs."""
+
+    def __init__(self, location: str) -> None:
+        super().__init__(location)
+        self.statements: Statements = []
+
+    def run(self, statement: str, tables: Any, parameters: Any, **options: Any) -> list[Row]:
+        text, bound = bind_files(statement, tables)
+        self.statements.append((text, {**bound, **parameters}))
+        return super().run(statement, tables, parameters, **options)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked, each time a little different."""
+
+    name: str
+    spans: Iterator[Span]
+
+
+def whole_history() -> Iterator[Span]:
+    """All orders; it begins on another day before the first each time."""
+    return (Span(FIRST_DAY - timedelta(days=back), LAST_DAY) for back in itertools.count())
+
+
+def month_windows() -> Iterator[Span]:
+    """Thirty days, ending on another day each time."""
+    ends = (LAST_DAY - timedelta(days=back) for back in itertools.count())
+    return (Span(end - timedelta(days=30), end) for end in ends)
+
+
+def measure_dashboard(stores: Stores) -> list[Result]:
+    """Latency beside DuckDB and beside Postgres, and the memory of the worker that answered."""
+    data = lake_of(ORDERS)
+    shop = open_shop(stores, data)
+    results = []
+    environment = lake_environment(stores, data)
+    with _worker(environment, threads=8) as (port, worker):
+        for name, spans in (("all", whole_history()), ("30 days", month_windows())):
+            title = f"dashboard, {name} of {data.largest_orders:,} orders / raw DuckDB"
+            results.append(_beside_duckdb(port, shop, data, title, spans))
+        _press(port, shop)
+        memory = worker.memory_full_info()
+    # what one more worker takes: library code is shared by all processes
+    mebibytes = memory.uss / 2**20
+    name = f"memory of the api worker under load (RSS {memory.rss >> 20} MiB) / budget"
+    results.append(Result(name, mebibytes, MEMORY_MIB, "MiB", mebibytes / MEMORY_MIB, 1, True))
+    return [*results, _beside_postgres(stores, shop)]
+
+
+@contextmanager
+def _worker(environment: dict[str, str], threads: int) -> Iterator[tuple[int, psutil.Process]]:
+    """A served api, its port and the process that answers."""
+    with serve("shop_api.wsgi:app", environment, threads=threads) as port:
+        children = psutil.Process().children(recursive=True)
+        ours = {child.pid: child for child in children if str(port) in child.cmdline()}
+        # granian's first process forks the worker
+        (worker,) = [child for child in ours.values() if child.ppid() in ours]
+        yield port, worker
+
+
+def _beside_duckdb(
+    port: int, shop: BenchShop, data: LakeData, title: str, spans: Iterator[Span]
+) -> Result:
+    raw = _raw_connection()
+    asked: list[Span] = [next(spans)]
+
+    def ours() -> float:
+        # a connection of its own: the server closes one that is idle while the floor runs
+        with connections(port, 1) as (connection,):
+            ask = _asker(connection, shop)
+            asked[:] = itertools.islice(spans, ANSWERS)
+            return _mean_seconds([partial(ask, span) for span in asked])
+
+    def floor() -> float:
+        recorded = [_statements(data, span) for span in asked]
+        return _mean_seconds([partial(_run_raw, raw, statements) for statements in recorded])
+
+    ours()
+    floor()
+    measured, seconds, ratio = paired(ours, floor, ROUNDS)
+    return Result(title, measured * 1000, seconds * 1000, "ms", ratio, 1.5, is_at_most=True)
+
+
+def _mean_seconds(calls: list[Callable[[], object]]) -> float:
+    started = time.perf_counter()
+    for call in calls:
+        call()
+    return (time.perf_counter() - started) / len(calls)
+
+
+def _asker(connection: Connection, shop: BenchShop) -> Callable[[Span], dict[str, Any]]:
+    def ask(span: Span) -> dict[str, Any]:
+        connection.send(request("GET", span.path, shop.key))
+        status, body = connection.read()
+        if status != 200:
+            raise RuntimeError(f"{status}: {body[:500]!r}")
+        answer: dict[str, Any] = json.loads(body)
+        return answer
+
+    return ask
+
+
+def _raw_connection() -> duckdb.DuckDBPyConnection:
+    raw = duckdb.connect(
+        ":memory:", config={"memory_limit": DUCKDB_MEMORY, "threads": DUCKDB_THREADS}
+    )
+    raw.execute("SET TimeZone = 'UTC'")
+    raw.execute("SET parquet_metadata_cache = true")
+    raw.execute("SET validate_external_file_cache = 'VALIDATE_REMOTE'")
+    return raw
+
+
+def _run_raw(raw: duckdb.DuckDBPyConnection, statements: Statements) -> None:
+    for text, bound in statements:
+        raw.execute(text, bound).fetchall()
+
+
+def _statements(data: LakeData, span: Span) -> Statements:
+    """What the answer for a span runs, noted by running it once."""
+    engine = RecordingEngine(data.location)
+    asked = AnalyticsRequest(
+        tenant_id=str(data.tenant_ids[0]),
+        snapshot=Snapshot(1, AS_OF, data.versions),
+        timezone=TIMEZONE,
+        currency=CURRENCY,
+        currency_digits=2,
+        now=AS_OF,
+        start=span.start,
+        end=span.end,
+    )
+    build_dashboard(engine, Lake(data.location), asked)
+    engine.close()
+    return engine.statements
+
+
+def _press(port: int, shop: BenchShop) -> None:
+    """Eight clients at once: dashboards from the lake, one of them hot."""
+    hot = request("GET", next(month_windows()).path, shop.key)
+    spans = month_windows()
+    everything = whole_history()
+    with connections(port, 8) as opened:
+        for _ in range(10):
+            for connection in opened[:4]:
+                connection.send(request("GET", next(spans).path, shop.key))
+            for connection in opened[4:6]:
+                connection.send(request("GET", next(everything).path, shop.key))
+            for connection in opened[6:]:
+                connection.send(hot * 50)
+            for connection in opened[:6]:
+                connection.read()
+            for connection in opened[6:]:
+                for _ in range(50):
+                    connection.read()
+
+
+def _beside_postgres(stores: Stores, shop: BenchShop) -> Result:
+    """The same figures from the orders themselves, on the largest lake that Postgres is given."""
+    data = lake_of(min(ORDERS, 2 * POSTGRES_ORDERS))
+    copy_orders(stores, data)
+    span = Span(FIRST_DAY, LAST_DAY)
+    spans = whole_history()
+    with (
+        serve("shop_api.wsgi:app", lake_environment(stores, data), threads=1) as port,
+        PostgresDashboard(stores, shop.tenant_id) as database,
+    ):
+
+        def ours() -> float:
+            with connections(port, 1) as (connection,):
+                ask = _asker(connection, shop)
+                return 1 / _mean_seconds([lambda: ask(next(spans))] * ANSWERS)
+
+        with connections(port, 1) as (connection,):
+            database.compare(_asker(connection, shop)(next(spans)), span.start, span.end)
+        measured, seconds, ratio = paired(
+            ours, lambda: 1 / _mean_seconds([lambda: database.ask(span.start, span.end)]), rounds=3
+        )
+    title = f"dashboard, all of {data.largest_orders:,} orders / the same figures from Postgres"
+    return Result(title, measured, seconds, "1/s", ratio, 50)

@@ -1,0 +1,27 @@
+"""How Alembic runs: one connection, one transaction, bounded waits, one migrator at a time."""
+
+from alembic import context
+from sqlalchemy import create_engine, pool
+
+from shop_api.models import metadata
+
+# Any fixed number: two processes that migrate at once take turns.
+MIGRATION_LOCK = 7_301_145
+
+# A migration that cannot get its lock in 5 s gives way to the traffic; run it again later.
+TIMEOUTS = "SET lock_timeout = '5s'; SET statement_timeout = '15min'"
+
+
+def run_migrations() -> None:
+    engine = create_engine(context.config.attributes["url"], poolclass=pool.NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("SELECT pg_advisory_lock(%s)", (MIGRATION_LOCK,))
+        connection.exec_driver_sql(TIMEOUTS)
+        connection.commit()
+        context.configure(connection=connection, target_metadata=metadata)
+        with context.begin_transaction():
+            context.run_migrations()
+    engine.dispose()
+
+
+run_migrations()

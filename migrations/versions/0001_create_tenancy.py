@@ -1,0 +1,154 @@
+"""Roles, tenants, people, credentials, idempotency and audit."""
+
+from alembic import op
+
+from migrations.search import DOCUMENTS
+from migrations.tenancy import CURRENCY_DIGITS, JSON_VALUES, check_roles, protect
+
+revision = "0001"
+down_revision = None
+
+TABLES = """
+CREATE TABLE tenants (
+    id UUID NOT NULL,
+    name TEXT NOT NULL,
+    slug TEXT NOT NULL,
+    plan TEXT NOT NULL,
+    currency TEXT NOT NULL,
+    timezone TEXT NOT NULL,
+    prices_include_tax BOOLEAN DEFAULT false NOT NULL,
+    cors_origins TEXT[] DEFAULT '{}' NOT NULL,
+    settings JSONB DEFAULT '{}' NOT NULL,
+    version INTEGER DEFAULT 1 NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_tenants PRIMARY KEY (id),
+    CONSTRAINT uq_tenants_slug UNIQUE (slug),
+    CONSTRAINT ck_tenants_plan CHECK (plan IN ('free', 'basic', 'pro', 'enterprise')),
+    CONSTRAINT ck_tenants_currency CHECK (currency ~ '^[A-Z]{3}$')
+);
+CREATE INDEX ix_tenants_cors_origins ON tenants USING gin (cors_origins);
+CREATE TABLE tenant_counters (
+    tenant_id UUID NOT NULL,
+    name TEXT NOT NULL,
+    value BIGINT DEFAULT 0 NOT NULL,
+    CONSTRAINT pk_tenant_counters PRIMARY KEY (tenant_id, name)
+);
+CREATE TABLE users (
+    tenant_id UUID NOT NULL,
+    id UUID NOT NULL,
+    email TEXT NOT NULL,
+    name TEXT NOT NULL,
+    role TEXT NOT NULL,
+    password_hash TEXT NOT NULL,
+    disabled_at TIMESTAMP WITH TIME ZONE,
+    signed_out_at TIMESTAMP WITH TIME ZONE,
+    version INTEGER DEFAULT 1 NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_users PRIMARY KEY (tenant_id, id),
+    CONSTRAINT uq_users_tenant_id_email UNIQUE (tenant_id, email),
+    CONSTRAINT ck_users_role CHECK (role IN ('owner', 'admin', 'staff', 'analyst', 'viewer'))
+);
+CREATE INDEX ix_users_created_at ON users (tenant_id, created_at, id);
+CREATE INDEX ix_users_email ON users (email);
+CREATE TABLE api_keys (
+    tenant_id UUID NOT NULL,
+    id UUID NOT NULL,
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    prefix TEXT NOT NULL,
+    key_hash BYTEA NOT NULL,
+    scopes TEXT[] NOT NULL,
+    expires_at TIMESTAMP WITH TIME ZONE,
+    last_used_at TIMESTAMP WITH TIME ZONE,
+    revoked_at TIMESTAMP WITH TIME ZONE,
+    replaced_by UUID,
+    version INTEGER DEFAULT 1 NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_api_keys PRIMARY KEY (tenant_id, id),
+    CONSTRAINT fk_api_keys_tenant_id_replaced_by FOREIGN KEY(tenant_id, replaced_by) REFERENCES api_keys (tenant_id, id),
+    CONSTRAINT uq_api_keys_key_hash UNIQUE (key_hash),
+    CONSTRAINT ck_api_keys_kind CHECK (kind IN ('secret', 'publishable'))
+);
+CREATE INDEX ix_api_keys_created_at ON api_keys (tenant_id, created_at, id);
+CREATE TABLE refresh_tokens (
+    tenant_id UUID NOT NULL,
+    id UUID NOT NULL,
+    user_id UUID NOT NULL,
+    family_id UUID NOT NULL,
+    token_hash BYTEA NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    used_at TIMESTAMP WITH TIME ZONE,
+    revoked_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_refresh_tokens PRIMARY KEY (tenant_id, id),
+    CONSTRAINT fk_refresh_tokens_tenant_id_user_id FOREIGN KEY(tenant_id, user_id) REFERENCES users (tenant_id, id) ON DELETE CASCADE,
+    CONSTRAINT uq_refresh_tokens_token_hash UNIQUE (token_hash)
+);
+CREATE INDEX ix_refresh_tokens_family_id ON refresh_tokens (tenant_id, family_id);
+CREATE TABLE idempotency_records (
+    tenant_id UUID NOT NULL,
+    key_digest BYTEA NOT NULL,
+    request_digest BYTEA NOT NULL,
+    status SMALLINT NOT NULL,
+    headers JSONB NOT NULL,
+    body BYTEA NOT NULL,
+    is_encrypted BOOLEAN DEFAULT false NOT NULL,
+    request_id TEXT NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_idempotency_records PRIMARY KEY (tenant_id, key_digest)
+);
+CREATE INDEX ix_idempotency_records_expires_at ON idempotency_records (tenant_id, expires_at);
+CREATE TABLE audit_entries (
+    tenant_id UUID NOT NULL,
+    id UUID NOT NULL,
+    action TEXT NOT NULL,
+    subject_type TEXT NOT NULL,
+    subject_id UUID,
+    actor TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    changes JSONB NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_audit_entries PRIMARY KEY (tenant_id, id)
+);
+CREATE INDEX ix_audit_entries_created_at ON audit_entries (tenant_id, created_at, id);
+CREATE INDEX ix_audit_entries_action ON audit_entries (tenant_id, action, created_at, id);
+CREATE INDEX ix_audit_entries_actor ON audit_entries (tenant_id, actor, created_at, id);
+CREATE INDEX ix_audit_entries_subject_type ON audit_entries (tenant_id, subject_type, created_at, id);
+CREATE INDEX ix_audit_entries_subject_id ON audit_entries (tenant_id, subject_id, created_at, id) WHERE subject_id IS NOT NULL;
+CREATE INDEX ix_audit_entries_request_id ON audit_entries (tenant_id, request_id);
+"""
+
+
+# A credential is presented before its tenant is known: the row is visible to whoever names its exact
+# hash (or e-mail) for this transaction, and to nobody else. A browser asks before it may send one:
+# whether some tenant lists its origin.
+LOOKUPS = """
+CREATE POLICY credential_lookup ON api_keys FOR SELECT TO shop_app
+    USING (encode(key_hash, 'hex') = NULLIF(current_setting('app.credential', true), ''));
+CREATE POLICY credential_lookup ON refresh_tokens FOR SELECT TO shop_app
+    USING (encode(token_hash, 'hex') = NULLIF(current_setting('app.credential', true), ''));
+CREATE POLICY credential_lookup ON users FOR SELECT TO shop_app
+    USING (email = NULLIF(current_setting('app.login_email', true), ''));
+CREATE POLICY credential_lookup ON tenants FOR SELECT TO shop_app
+    USING (slug = NULLIF(current_setting('app.login_tenant', true), ''));
+CREATE POLICY origin_lookup ON tenants FOR SELECT TO shop_app
+    USING (cors_origins @> ARRAY[NULLIF(current_setting('app.origin', true), '')]);
+"""
+
+
+def upgrade() -> None:
+    connection = op.get_bind()
+    check_roles(connection)
+    connection.exec_driver_sql(CURRENCY_DIGITS)
+    connection.exec_driver_sql(JSON_VALUES)
+    connection.exec_driver_sql(DOCUMENTS)
+    connection.exec_driver_sql(TABLES)
+    protect(connection, "tenants", tenant_column="id", exporter=True)
+    protect(connection, "tenant_counters")
+    protect(connection, "users", "api_keys", "refresh_tokens", "idempotency_records")
+    protect(connection, "audit_entries", app_may="SELECT, INSERT")
+    connection.exec_driver_sql(LOOKUPS)

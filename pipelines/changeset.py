@@ -1,0 +1,63 @@
+"""All changes of one run to all tables, until they are committed and published together.
+
+Belongs here: opening the tables at the published state, committing them, what the run counted. Does
+not: deciding what changes (incremental.py, rebuild.py, compaction.py).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from analytics.contracts import Contract
+from pipelines.context import LakeContext
+from pipelines.frames import Grain
+from pipelines.sinks.delta import Rewrite
+
+
+@dataclass
+class Changeset:
+    """Pending rewrites by table, the tenants they touch and the grains they set."""
+
+    context: LakeContext
+    now: datetime
+    rewrites: dict[str, Rewrite]
+    tenant_ids: set[str] = field(default_factory=set)
+    grains: dict[str, Grain] = field(default_factory=dict)
+    # tenants whose data was refused, and why: nothing of them is in the rewrites
+    refused: dict[str, Exception] = field(default_factory=dict)
+    # tenants that were in quarantine and are made anew
+    released: set[str] = field(default_factory=set)
+
+    def of(self, contract: Contract) -> Rewrite:
+        return self.rewrites[contract.name]
+
+    @property
+    def is_empty(self) -> bool:
+        return all(rewrite.is_empty for rewrite in self.rewrites.values())
+
+    @property
+    def rows_written(self) -> dict[str, int]:
+        return {name: rewrite.rows_written for name, rewrite in self.rewrites.items()}
+
+    def remove_tenant(self, tenant_id: str) -> None:
+        """Take all of a tenant's files out of all tables."""
+        for rewrite in self.rewrites.values():
+            rewrite.remove(rewrite.files(tenant_id))
+
+    def commit(self, xid: int) -> dict[str, int]:
+        """Commit table by table; answers the version of each."""
+        for name, rewrite in self.rewrites.items():
+            self.context.on_step(f"commit {name}")
+            rewrite.commit(xid)
+        return {name: rewrite.table.version for name, rewrite in self.rewrites.items()}
+
+
+def begin(context: LakeContext, versions: Mapping[str, int] | None, now: datetime) -> Changeset:
+    """A changeset on the state `versions`, undoing what a dead run left; None: on the newest."""
+    for name, table in context.tables.items():
+        table.open()
+        if versions is not None:
+            table.go_back_to(versions.get(name, 0))
+    return Changeset(
+        context, now, {name: Rewrite(table, now) for name, table in context.tables.items()}
+    )

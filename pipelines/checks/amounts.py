@@ -1,0 +1,89 @@
+"""That amounts are in range and add up: orders to their lines, refunds to their parts.
+
+Belongs here: rules about money and quantities. Does not: comparing with Postgres (verification.py).
+"""
+
+import polars as pl
+
+from pipelines.checks.failure import refuse
+
+ORDER = ["tenant_id", "order_id"]
+
+
+def check_orders(orders: pl.DataFrame, order_lines: pl.DataFrame) -> None:
+    """An order's total is the sum of its parts, and its goods are the sum of its lines."""
+    refuse(
+        "orders",
+        "total = gross_sales - discounts + shipping + taxes",
+        orders.filter(
+            pl.col("total")
+            != pl.col("gross_sales") - pl.col("discounts") + pl.col("shipping") + pl.col("taxes")
+        ).select(*ORDER, "total"),
+    )
+    refuse(
+        "orders",
+        "cancelled_at is set exactly when cancelled",
+        orders.filter(
+            (pl.col("status") == "cancelled") != pl.col("cancelled_at").is_not_null()
+        ).select(*ORDER, "status", "cancelled_at"),
+    )
+    of_lines = order_lines.group_by(ORDER).agg(
+        pl.col("gross_sales").sum().alias("lines_gross_sales"),
+        pl.col("discounts").sum().alias("lines_discounts"),
+    )
+    compared = orders.join(of_lines, on=ORDER, how="left").with_columns(
+        pl.col("lines_gross_sales", "lines_discounts").fill_null(0)
+    )
+    refuse(
+        "orders",
+        "gross_sales and discounts are the sums of the lines",
+        compared.filter(
+            (pl.col("gross_sales") != pl.col("lines_gross_sales"))
+            | (pl.col("discounts") != pl.col("lines_discounts"))
+        ).select(*ORDER, "gross_sales", "lines_gross_sales", "discounts", "lines_discounts"),
+    )
+
+
+def check_order_lines(order_lines: pl.DataFrame) -> None:
+    """Lines sell something, and their amounts add up."""
+    refuse(
+        "order_lines",
+        "quantity > 0",
+        order_lines.filter(pl.col("quantity") <= 0).select(*ORDER, "line_id", "quantity"),
+    )
+    refuse(
+        "order_lines",
+        "total = gross_sales - discounts + taxes",
+        order_lines.filter(
+            pl.col("total") != pl.col("gross_sales") - pl.col("discounts") + pl.col("taxes")
+        ).select(*ORDER, "line_id", "total"),
+    )
+
+
+def check_payments(payments: pl.DataFrame) -> None:
+    """Payments are not negative."""
+    refuse(
+        "payments",
+        "amount >= 0",
+        payments.filter(pl.col("amount") < 0).select(*ORDER, "payment_id", "amount"),
+    )
+
+
+def check_refunds(refunds: pl.DataFrame, orders: pl.DataFrame) -> None:
+    """A refund's parts are not negative and in the currency of its order."""
+    parts = ["goods_amount", "tax_amount", "shipping_amount"]
+    refuse(
+        "refunds",
+        "amount = goods + tax + shipping, none of them negative",
+        refunds.filter(pl.any_horizontal(pl.col(name) < 0 for name in parts)).select(
+            *ORDER, "refund_id", *parts
+        ),
+    )
+    compared = refunds.join(
+        orders.select(*ORDER, pl.col("currency").alias("order_currency")), on=ORDER
+    )
+    refuse(
+        "refunds",
+        "currency is the order's",
+        compared.filter(pl.col("currency") != pl.col("order_currency")).select(*ORDER, "refund_id"),
+    )

@@ -1,0 +1,185 @@
+"""`shop-api lake`: running, rebuilding, checking, tidying and opening the lake by hand.
+
+Belongs here: options and what is printed. Does not: the work (runner.py, verification.py,
+compaction.py).
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from pipelines.compaction import run_compact
+from pipelines.context import LakeContext
+from pipelines.runner import Outcome, run_export, run_rebuild
+from pipelines.sinks.publication import newest
+from pipelines.sources.tenants import find_tenant
+from pipelines.verification import Difference, run_verify
+from shop_api.db.engines import make_engine
+from shop_api.kernel.clock import utc_now
+from shop_api.settings import Settings
+from shop_api.stack.stores import ensure_stores
+
+STATEMENT_TIMEOUT_SECONDS = 600.0
+# Differences printed; all of them are counted.
+SHOWN_DIFFERENCES = 50
+
+
+@click.group("lake")
+def lake() -> None:
+    """The lake: facts in Parquet, made from Postgres.
+
+    The worker keeps it up to date by itself; these commands do the same by hand.
+    """
+
+
+@lake.command()
+def run() -> None:
+    """Export what changed since the last snapshot, and publish it."""
+    with _open_lake("lake run") as context:
+        outcome = run_export(context, utc_now())
+    if outcome.state == "busy":
+        raise click.ClickException("another worker is writing the lake; try again")
+    _show(outcome, "nothing changed")
+
+
+@lake.command()
+def rebuild() -> None:
+    """Make the whole lake anew from Postgres; readers keep the old one until it is done."""
+    with _open_lake("lake rebuild") as context:
+        outcome = run_rebuild(context, utc_now())
+    _show(outcome, "there is nothing to put in")
+
+
+@lake.command()
+def verify() -> None:
+    """Compare Postgres and lake: counts and sums per tenant and month, the rollup per day.
+
+    Brings the lake up to date first, so that both sides are of one instant. Ends with 1 when
+    anything differs.
+    """
+    with _open_lake("lake verify") as context:
+        found = run_verify(context, utc_now(), context.on_step)
+    if not found.figures:
+        click.echo("nothing to compare yet: no tenant has products, customers or orders")
+        return
+    if not found.differences:
+        click.echo(
+            f"lake and Postgres agree: {found.figures:,} figures at snapshot {found.snapshot.id}"
+            f" (as of {found.snapshot.as_of.isoformat()})"
+        )
+        return
+    _show_differences(found.differences)
+    raise SystemExit(1)
+
+
+@lake.command()
+def compact() -> None:
+    """Tidy up: months for tenants that have grown, small files joined, old files deleted."""
+    with _open_lake("lake compact") as context:
+        outcome = run_compact(context, utc_now())
+    _show(outcome, "the lake is tidy")
+
+
+@lake.command()
+@click.argument("tenant")
+@click.option("--json", "as_json", is_flag=True, help="What a notebook opens the lake with.")
+def snapshot(tenant: str, as_json: bool) -> None:
+    """Say where TENANT's lake is, and at which snapshot. TENANT is a slug or an id.
+
+    With --json it is what analytics.tenant_lake.open_lake takes; it holds no password, and needs
+    no database to be read.
+    """
+    with _open_lake("lake snapshot") as context, context.engine.connect() as connection:
+        found = find_tenant(connection, tenant)
+        published = newest(connection)
+    if found is None:
+        raise click.ClickException(f"there is no tenant {tenant!r}")
+    if published is None:
+        raise click.ClickException("nothing is published yet; run: shop-api lake run")
+    described = {
+        "location": str(Path(context.location).absolute()),
+        "tenant_id": found.id,
+        "timezone": found.timezone,
+        "currency": found.currency,
+        "snapshot": {
+            "id": published.id,
+            "as_of": published.position.as_of.isoformat(),
+            "versions": dict(published.versions),
+        },
+    }
+    if as_json:
+        click.echo(json.dumps(described, indent=2))
+        return
+    versions = ", ".join(f"{name} {version}" for name, version in published.versions.items())
+    click.echo(f"lake      {described['location']}")
+    click.echo(f"tenant    {found.id}")
+    click.echo(f"regional  {found.timezone}, {found.currency}")
+    click.echo(f"snapshot  {published.id}, as of {published.position.as_of.isoformat()}")
+    click.echo(f"versions  {versions}")
+
+
+@contextmanager
+def _open_lake(title: str) -> Iterator[LakeContext]:
+    """The lake the settings name, its stores running, with progress shown on standard error."""
+    with ensure_stores(Settings(), must_exist=True) as settings, _progress(title) as on_step:
+        if settings.exporter_database_url is None:
+            raise click.ClickException(
+                "set SHOP_EXPORTER_DATABASE_URL: the same database as the role shop_exporter"
+            )
+        engine = make_engine(
+            settings.exporter_database_url,
+            settings,
+            statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
+        )
+        try:
+            yield LakeContext(
+                engine, settings.lake_location, settings.lake_month_rows, on_step=on_step
+            )
+        finally:
+            engine.dispose()
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Callable[[str], None]]:
+    """What a run reports its steps to: one moving line on a terminal, a line each elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda step: click.echo(f"{title}: {step}", err=True)
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(title)
+        yield lambda step: bar.update(task, description=f"{title}: {step}")
+
+
+def _show(outcome: Outcome, nothing: str) -> None:
+    if outcome.state == "idle" or outcome.snapshot is None:
+        click.echo(nothing)
+        return
+    click.echo(
+        f"snapshot {outcome.snapshot.id} published, as of {outcome.snapshot.as_of.isoformat()}:"
+        f" {len(outcome.tenant_ids)} tenants"
+    )
+    for table, count in outcome.rows_written.items():
+        click.echo(f"  {table:<14} {count:>12,} rows written")
+
+
+def _show_differences(differences: list[Difference]) -> None:
+    table = Table(title=f"{len(differences):,} figures differ")
+    for heading in ("table", "tenant", "period", "figure"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("Postgres", "lake"):
+        table.add_column(heading, justify="right", overflow="fold")
+    for one in differences[:SHOWN_DIFFERENCES]:
+        table.add_row(
+            one.table, one.tenant_id, one.period, one.measure, one.postgres or "-", one.lake or "-"
+        )
+    Console().print(table)
+    if len(differences) > SHOWN_DIFFERENCES:
+        click.echo(f"and {len(differences) - SHOWN_DIFFERENCES:,} more")

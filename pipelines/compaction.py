@@ -1,0 +1,95 @@
+"""Housekeeping of the lake: grain, small files, files nobody reads.
+
+Belongs here: changing how rows lie in files, never the rows. Does not: rows (incremental.py,
+rebuild.py).
+"""
+
+from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
+
+import polars as pl
+
+from analytics.contracts import ORDERS
+from pipelines.changeset import Changeset, begin
+from pipelines.context import LakeContext
+from pipelines.exports.facts import FACTS
+from pipelines.frames import INTEGER, TEXT, period_of
+from pipelines.runner import Outcome, tell, write
+from pipelines.sinks import run_record
+from pipelines.sinks.delta import DataFile, Rewrite
+from pipelines.sinks.parquet import file_rows
+from pipelines.sinks.publication import newest, writer_lock
+
+COMPACT = "lake_compact"
+
+
+def run_compact(context: LakeContext, now: datetime, *, is_thorough: bool = True) -> Outcome:
+    """Promote tenants to months, join small files, delete old files, forget old records.
+
+    The new snapshot has the rows, the position and the instant of the one before. A thorough run
+    lists the lake's folders for files that no log names, which runs that died have left.
+    """
+    with writer_lock(context.engine) as held:
+        published = newest(held)
+        if published is None:
+            return Outcome("idle")
+
+        def work() -> Changeset:
+            changeset = begin(context, published.versions, now)
+            for tenant_id in _grown(changeset.of(ORDERS), context.month_rows):
+                _promote(changeset, tenant_id)
+            for rewrite in changeset.rewrites.values():
+                _join_small_files(rewrite, set(changeset.grains))
+            for name, table in context.tables.items():
+                context.on_step(f"vacuum {name}")
+                table.vacuum(is_thorough=is_thorough)
+            return changeset
+
+        outcome = write(context, held, COMPACT, published.position, now, work)
+        run_record.forget_old(held, now)
+    tell(context, outcome, now)
+    return outcome
+
+
+def _grown(orders: Rewrite, month_rows: int) -> list[str]:
+    """Tenants with years, one of which has come to more than `month_rows` orders."""
+    years = orders.table.files().filter(pl.col("period").str.len_bytes() == len("YYYY"))
+    counted = years.group_by("tenant_id", "period").agg(pl.col("rows").sum())
+    return sorted(counted.filter(pl.col("rows") > month_rows)["tenant_id"].unique())
+
+
+def _promote(changeset: Changeset, tenant_id: str) -> None:
+    """Cut a tenant's years into months."""
+    changeset.context.on_step(f"promote {tenant_id}")
+    changeset.grains[tenant_id] = "month"
+    for contract in FACTS:
+        rewrite = changeset.of(contract)
+        by_year = sorted(rewrite.files(tenant_id), key=attrgetter("period"))
+        for _, of_year in groupby(by_year, key=attrgetter("period")):
+            files = list(of_year)
+            rows = rewrite.read(files).with_columns(period_of(contract, "month"))
+            rewrite.remove(files)
+            for (period,), part in rows.partition_by("period", as_dict=True).items():
+                rewrite.add(tenant_id, str(period), part)
+
+
+def _join_small_files(rewrite: Rewrite, promoted: set[str]) -> None:
+    """Files of a partition that are less than half full become one, or a few full ones."""
+    files = rewrite.table.files().filter(~pl.col("tenant_id").is_in(promoted))
+    half_full = pl.DataFrame(
+        [(period, file_rows(period, rewrite.now) // 2) for period in files["period"].unique()],
+        schema={"period": TEXT, "half_full": INTEGER},
+        orient="row",
+    )
+    small = (
+        files.join(half_full, on="period")
+        .filter(pl.col("rows") < pl.col("half_full"))
+        .filter(pl.len().over("tenant_id", "period") > 1)
+    )
+    for (tenant_id, period), parts in small.partition_by(
+        "tenant_id", "period", as_dict=True
+    ).items():
+        joined = [DataFile(*row) for row in parts.drop("half_full").rows()]
+        rewrite.remove(joined)
+        rewrite.add(str(tenant_id), str(period), rewrite.read(joined))

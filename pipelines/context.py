@@ -1,0 +1,40 @@
+"""What every run of the lake needs.
+
+Belongs here: the database, the folder and the hooks of one process. Does not: running (runner.py).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sqlalchemy import Engine
+
+from analytics.contracts import CONTRACTS
+from pipelines.sinks.delta import LakeTable
+from shop_api.spine.jobs import AfterPublish
+
+
+def _no_step(_: str) -> None:
+    """Nobody watches."""
+
+
+@dataclass(frozen=True)
+class LakeContext:
+    """One process's hold on the lake. Its tables keep their logs in memory between runs."""
+
+    # shop_exporter
+    engine: Engine
+    # a folder
+    location: str
+    # orders a year from which a tenant is partitioned by month
+    month_rows: int
+    # called with the tenants a snapshot changed, after it is published
+    after_publish: list[AfterPublish] = field(default_factory=list)
+    # told each step as it begins: "lake_export", "commit orders", "publish", …
+    on_step: Callable[[str], None] = _no_step
+    tables: dict[str, LakeTable] = field(init=False)
+
+    def __post_init__(self) -> None:
+        if "://" in self.location:
+            raise ValueError(f"the lake must be a folder, not {self.location!r}")
+        tables = {name: LakeTable(self.location, contract) for name, contract in CONTRACTS.items()}
+        object.__setattr__(self, "tables", tables)

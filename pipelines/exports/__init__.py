@@ -1,0 +1,1 @@
+"""One table per file: what its source is, how it is shaped, what is checked, where it goes."""

@@ -1,0 +1,29 @@
+"""The four fact tables of a selection of orders, which change together.
+
+Belongs here: running their exports in order. Does not: any one of them (its own file).
+"""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from analytics.contracts import ORDER_LINES, ORDERS, PAYMENTS, REFUNDS
+from pipelines.exports.order_lines import export_order_lines
+from pipelines.exports.orders import export_orders
+from pipelines.exports.payments import export_payments
+from pipelines.exports.refunds import export_refunds
+from pipelines.sources.orders import OrderRows
+
+FACTS = (ORDERS, ORDER_LINES, PAYMENTS, REFUNDS)
+
+
+def export_facts(rows: OrderRows, first_categories: pl.LazyFrame) -> Mapping[str, pl.DataFrame]:
+    """Rows by table, with tenant_id; every table is there, maybe empty."""
+    order_lines = export_order_lines(rows, first_categories)
+    orders = export_orders(rows, order_lines)
+    return {
+        ORDERS.name: orders,
+        ORDER_LINES.name: order_lines,
+        PAYMENTS.name: export_payments(rows),
+        REFUNDS.name: export_refunds(rows, orders),
+    }

@@ -1,0 +1,81 @@
+"""The lake as the worker's jobs read it: an engine, the newest snapshot, and questions to it.
+
+Belongs here: asking analytics on a tenant's behalf. Does not: what is done with the figures
+(metric_push.py, report_jobs.py), nor writing the lake.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from analytics.dashboard.question import AnalyticsRequest
+from analytics.engine import Engine
+from analytics.lake import Lake, Snapshot
+from pipelines.sinks.publication import newest
+from shop_api.kernel.money import currency_digits
+from shop_api.models import tenants
+from shop_api.spine.jobs import WorkerContext
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """What of a tenant its figures depend on."""
+
+    id: UUID
+    name: str
+    currency: str
+    timezone: str
+
+
+class Figures:
+    """Figures of any tenant, of the newest snapshot."""
+
+    def __init__(self, context: WorkerContext) -> None:
+        self._context = context
+        self.lake = Lake(context.lake_location)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """Opened with the first question: a worker that asks none pays nothing."""
+        settings = self._context.settings
+        return Engine(
+            self._context.lake_location,
+            memory_limit=settings.duckdb_memory,
+            threads=settings.duckdb_threads,
+        )
+
+    def snapshot(self) -> Snapshot | None:
+        """The newest published snapshot."""
+        with self._context.exporter_engine.connect() as connection:
+            published = newest(connection)
+        if published is None:
+            return None
+        return Snapshot(published.id, published.position.as_of, published.versions)
+
+    def shops(self, tenant_ids: Iterable[UUID]) -> list[Shop]:
+        """The tenants of these ids that exist."""
+        columns = tenants.c
+        query = select(columns.id, columns.name, columns.currency, columns.timezone).where(
+            columns.id.in_(list(tenant_ids))
+        )
+        with self._context.exporter_engine.connect() as connection:
+            return [Shop(*row) for row in connection.execute(query)]
+
+    def request(
+        self, shop: Shop, snapshot: Snapshot, now: datetime, **changes: Any
+    ) -> AnalyticsRequest:
+        """A question about a shop."""
+        return AnalyticsRequest(
+            tenant_id=str(shop.id),
+            snapshot=snapshot,
+            timezone=shop.timezone,
+            currency=shop.currency,
+            currency_digits=currency_digits(shop.currency),
+            now=now,
+            **changes,
+        )

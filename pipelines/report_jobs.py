@@ -1,0 +1,189 @@
+"""Daily sales reports: which shops are due, and one report made, kept and announced.
+
+Belongs here: when, and once per shop and day. Does not: figures and rendering (analytics/reports),
+listing and downloading (the reports domain).
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import select, text
+from sqlalchemy.dialects.postgresql import insert
+
+from analytics.lake import Snapshot
+from analytics.periods import BadParameter, day_start, find_zone
+from analytics.reports.daily_sales import (
+    KIND,
+    DailySales,
+    read_daily_sales,
+    render_csv,
+    render_html,
+)
+from pipelines.figures import Figures, Shop
+from shop_api.kernel.ids import new_id
+from shop_api.models import report_files, reports, tenants
+from shop_api.spine.jobs import WorkerContext
+from shop_api.spine.unit_of_work import Origin, UnitOfWork, unit_of_work
+
+EVENT = "report_ready"
+ACTOR = "system:reports"
+ONE_DAY = timedelta(days=1)
+# Reports of one run: thousands of shops share an hour, and each tick makes some of theirs.
+BATCH = 200
+
+# Days that are made up for, yesterday among them: after an outage no more than a week.
+DAYS_KEPT = 7
+
+# Shops and days on which they existed that have no report yet, of the days that are due in their
+# timezone. The newest days come first, and among them nobody always: shops that fail do not stand
+# in front of the others for good.
+DUE = text("""
+SELECT t.id, t.name, t.currency, t.timezone, due.day
+FROM tenants t
+JOIN unnest(
+    CAST(:timezones AS text[]), CAST(:days AS date[]), CAST(:ends AS timestamptz[])
+) AS due (timezone, day, ends_at) ON due.timezone = t.timezone
+WHERE t.created_at < due.ends_at
+    AND NOT EXISTS (
+        SELECT FROM reports r
+        WHERE r.tenant_id = t.id AND r.kind = :kind AND r.period_from = due.day
+            AND r.period_to = due.day + 1
+    )
+ORDER BY due.day DESC, random()
+LIMIT :batch
+""")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DueReport:
+    """A shop whose report of `day` is to be made."""
+
+    shop: Shop
+    day: date
+
+
+def make_due_reports(context: WorkerContext, figures: Figures, now: datetime) -> int:
+    """Make the reports that are due; how many were made.
+
+    A report waits until the snapshot holds all of its day. A shop whose report fails is logged and
+    tried at the next tick; it does not hold up the others.
+    """
+    due = find_due(context, now)
+    snapshot = figures.snapshot() if due else None
+    if snapshot is None:
+        return 0
+    made = failed = 0
+    for report in due:
+        try:
+            day_end = day_start(report.day + ONE_DAY, find_zone(report.shop.timezone))
+            if snapshot.as_of < day_end:
+                continue
+            made += make_report(context, figures, report, snapshot, now)
+        except Exception:
+            failed += 1
+            logger.exception("no report of %s for %s", report.day, report.shop.id)
+    if failed:
+        raise RuntimeError(f"{failed} of {len(due)} reports could not be made; see the log")
+    return made
+
+
+def find_due(context: WorkerContext, now: datetime) -> list[DueReport]:
+    """The reports that are missing and whose hour has come."""
+    with context.exporter_engine.connect() as connection:
+        timezones = connection.execute(select(tenants.c.timezone).distinct()).scalars()
+        days = [
+            (timezone, day, ends_at)
+            for timezone in timezones
+            for day, ends_at in due_days(timezone, now, context.settings.report_hour)
+        ]
+        parameters = {
+            "timezones": [timezone for timezone, _, _ in days],
+            "days": [day for _, day, _ in days],
+            "ends": [ends_at for _, _, ends_at in days],
+            "kind": KIND,
+            "batch": BATCH,
+        }
+        rows = connection.execute(DUE, parameters).all()
+    return [DueReport(Shop(*row[:4]), row.day) for row in rows]
+
+
+def due_days(timezone: str, now: datetime, report_hour: int) -> list[tuple[date, datetime]]:
+    """The days whose report is due in a timezone, and their ends. Yesterday is when its hour has
+    come."""
+    try:
+        zone = find_zone(timezone)
+    except BadParameter:
+        # its shops are due on some day too: making their reports says what is wrong with them
+        zone = find_zone("UTC")
+    wall = now.astimezone(zone).replace(tzinfo=None)
+    last_day = (wall - timedelta(hours=report_hour)).date() - ONE_DAY
+    days = [last_day - timedelta(days=back) for back in range(DAYS_KEPT)]
+    return [(day, day_start(day + ONE_DAY, zone)) for day in days]
+
+
+def make_report(
+    context: WorkerContext,
+    figures: Figures,
+    due: DueReport,
+    snapshot: Snapshot,
+    now: datetime,
+) -> bool:
+    """Render and keep one report; False when another worker has kept it meanwhile."""
+    request = figures.request(due.shop, snapshot, now)
+    report = read_daily_sales(figures.engine, figures.lake, request, due.shop.name, due.day)
+    files = {"html": render_html(report), "csv": render_csv(report)}
+    origin = Origin(due.shop.id, ACTOR, f"report-{KIND}-{due.day}", now)
+    with unit_of_work(context.engine, context.waker, origin) as work:
+        return keep_report(work, report, files, snapshot)
+
+
+def keep_report(
+    work: UnitOfWork, report: DailySales, files: dict[str, bytes], snapshot: Snapshot
+) -> bool:
+    """Insert the report with its files and announce it, once per shop and day."""
+    report_id = new_id(work.now)
+    values = {
+        "tenant_id": work.tenant_id,
+        "id": report_id,
+        "kind": KIND,
+        "period_from": report.day,
+        "period_to": report.day + ONE_DAY,
+        "title": report.title,
+        "snapshot": str(snapshot.id),
+        "as_of": snapshot.as_of,
+        "created_at": work.now,
+    }
+    statement = insert(reports).values(values).on_conflict_do_nothing().returning(reports.c.id)
+    if work.session.execute(statement).first() is None:
+        return False
+    work.session.execute(
+        insert(report_files),
+        [
+            {
+                "tenant_id": work.tenant_id,
+                "report_id": report_id,
+                "format": form,
+                "content": content,
+            }
+            for form, content in files.items()
+        ],
+    )
+    work.append(
+        EVENT,
+        "report",
+        report_id,
+        {
+            "report_id": str(report_id),
+            "kind": KIND,
+            "title": report.title,
+            "period": {
+                "from": report.day.isoformat(),
+                "to": (report.day + ONE_DAY).isoformat(),
+            },
+            "formats": sorted(files),
+        },
+    )
+    return True

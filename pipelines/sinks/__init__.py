@@ -1,0 +1,1 @@
+"""Files, commits and the row that publishes them together."""

@@ -1,0 +1,230 @@
+"""One Delta table of the lake, and the changes of one run to it.
+
+Belongs here: the table's files, adding and removing them in one commit, going back to the published
+version. Does not: which rows change (upsert.py) and publishing (publication.py).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction, RemoveAction
+
+from analytics.contracts import Contract
+from pipelines.frames import INTEGER, PARTITION_COLUMNS, TEXT, delta_schema, polars_schema
+from pipelines.sinks.parquet import file_rows, write_file
+
+# The application transaction in each commit: the spine's position (the least open xid) as version.
+APPLICATION = "shop_api.lake"
+# Hours that replaced files stay, for readers of earlier snapshots.
+RETENTION_HOURS = 1
+CONFIGURATION = {
+    "delta.checkpointInterval": "50",
+    "delta.deletedFileRetentionDuration": "interval 1 days",
+    "delta.logRetentionDuration": "interval 6 hours",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """One file of a table, as the log describes it; keys are of the contract's file key."""
+
+    tenant_id: str
+    period: str
+    path: str
+    rows: int
+    size_bytes: int
+    least_key: str
+    greatest_key: str
+
+
+FILE_COLUMNS = {
+    name: INTEGER if name in ("rows", "size_bytes") else TEXT for name in DataFile.__slots__
+}
+
+
+class ForeignCommitError(Exception):
+    """Something else committed to the lake during a run."""
+
+
+class UnusableTableError(Exception):
+    """The table is not there, or not at the version that was published."""
+
+
+class LakeTable:
+    """A table of the lake at its newest version."""
+
+    def __init__(self, location: str, contract: Contract) -> None:
+        self.contract = contract
+        self.root = Path(location) / contract.name
+        self._delta: DeltaTable | None = None
+
+    @property
+    def delta(self) -> DeltaTable:
+        if self._delta is None:
+            raise UnusableTableError(f"{self.root} is not open")
+        return self._delta
+
+    @property
+    def version(self) -> int:
+        return self.delta.version()
+
+    def open(self) -> None:
+        """Read the newest version, making an empty table where there is none."""
+        try:
+            if self._delta is None:
+                self._delta = DeltaTable(str(self.root))
+            else:
+                self._delta.update_incremental()
+        except TableNotFoundError:
+            self._delta = DeltaTable.create(
+                str(self.root),
+                delta_schema(self.contract),
+                partition_by=PARTITION_COLUMNS,
+                name=self.contract.name,
+                description=self.contract.grain,
+                configuration=CONFIGURATION,
+            )
+
+    def go_back_to(self, version: int) -> None:
+        """Undo commits after `version`: a run that died left them before publishing."""
+        if self.version == version:
+            return
+        if self.version < version:
+            raise UnusableTableError(f"{self.root} is at {self.version}, before {version}")
+        try:
+            self.delta.restore(version)
+        except DeltaError as error:
+            raise UnusableTableError(f"{self.root} cannot go back to {version}: {error}") from error
+
+    def vacuum(self, *, is_thorough: bool) -> None:
+        """Delete files that no reader of the last RETENTION_HOURS can need."""
+        if self._vacuum(is_thorough, dry_run=True):
+            self._vacuum(is_thorough, dry_run=False)
+            self.delta.update_incremental()
+
+    def _vacuum(self, is_thorough: bool, *, dry_run: bool) -> list[str]:
+        return self.delta.vacuum(
+            retention_hours=RETENTION_HOURS,
+            enforce_retention_duration=False,
+            full=is_thorough,
+            dry_run=dry_run,
+        )
+
+    def forget(self) -> None:
+        """Read the table anew next time."""
+        self._delta = None
+
+    def files(self) -> pl.DataFrame:
+        """Every file: the fields of DataFile as columns."""
+        actions = pl.DataFrame(self.delta.get_add_actions(flatten=True))
+        if actions.is_empty():
+            return pl.DataFrame(schema=FILE_COLUMNS)
+        key = self.contract.file_key
+        return actions.select(
+            pl.col("partition.tenant_id").cast(TEXT).alias("tenant_id"),
+            pl.col("partition.period").cast(TEXT).alias("period"),
+            "path",
+            pl.col("num_records").cast(pl.Int64).alias("rows"),
+            pl.col("size_bytes").cast(pl.Int64),
+            pl.col(f"min.{key}").cast(TEXT).alias("least_key"),
+            pl.col(f"max.{key}").cast(TEXT).alias("greatest_key"),
+        )
+
+
+class Rewrite:
+    """The changes of one run to one table, committed at once."""
+
+    def __init__(self, table: LakeTable, now: datetime) -> None:
+        self.table = table
+        self.contract = table.contract
+        self.now = now
+        self.rows_written = 0
+        self._added: list[AddAction] = []
+        self._removed: list[RemoveAction] = []
+        self._files = table.files().sort("tenant_id")
+        runs = self._files["tenant_id"].rle().struct.unnest()
+        ends = runs["len"].cum_sum()
+        # where a tenant's files begin and end
+        self._places = dict(
+            zip(runs["value"], zip(ends - runs["len"], ends, strict=True), strict=True)
+        )
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self._added or self._removed)
+
+    @property
+    def tenant_ids(self) -> set[str]:
+        """Tenants that had files before this run."""
+        return set(self._places)
+
+    def files(self, tenant_id: str) -> list[DataFile]:
+        """The tenant's files before this run."""
+        start, end = self._places.get(tenant_id, (0, 0))
+        return [DataFile(*row) for row in self._files[start:end].rows()]
+
+    def read(self, files: Iterable[DataFile]) -> pl.DataFrame:
+        """The rows of some of the table's files, with tenant_id."""
+        frames = [
+            pl.read_parquet(self.table.root / file.path, hive_partitioning=False).select(
+                pl.lit(file.tenant_id).alias("tenant_id"), *self.contract.column_names
+            )
+            for file in files
+        ]
+        return pl.concat(frames) if frames else empty(self.contract)
+
+    def remove(self, files: Iterable[DataFile]) -> None:
+        """Take files out of the table."""
+        deleted_at = int(self.now.timestamp() * 1000)
+        self._removed += [
+            RemoveAction(
+                path=file.path,
+                data_change=True,
+                deletion_timestamp=deleted_at,
+                size=file.size_bytes,
+                partition_values={"tenant_id": file.tenant_id, "period": file.period},
+            )
+            for file in files
+        ]
+
+    def add(self, tenant_id: str, period: str, rows: pl.DataFrame) -> None:
+        """Put rows into a partition: sorted by file key, in files that are full but the last."""
+        ordered = rows.sort(self.contract.file_key)
+        for piece in ordered.iter_slices(file_rows(period, self.now)):
+            self._added.append(
+                write_file(self.table.root, self.contract, tenant_id, period, piece, self.now)
+            )
+        self.rows_written += rows.height
+
+    def commit(self, xid: int) -> None:
+        """Commit all of it as the table's next version, unless there is nothing."""
+        if self.is_empty:
+            return
+        expected = self.table.version + 1
+        try:
+            self.table.delta.create_write_transaction(
+                [*self._removed, *self._added],
+                "append",
+                delta_schema(self.contract),
+                PARTITION_COLUMNS,
+                commit_properties=CommitProperties(
+                    max_commit_retries=0, app_transactions=[Transaction(APPLICATION, xid)]
+                ),
+            )
+        except CommitFailedError as error:
+            raise ForeignCommitError(f"{self.table.root} is past {expected}: {error}") from error
+        self.table.delta.update_incremental()
+        if self.table.version != expected:
+            raise ForeignCommitError(
+                f"{self.table.root} is at {self.table.version}, not {expected}"
+            )
+
+
+def empty(contract: Contract) -> pl.DataFrame:
+    """No rows of a table."""
+    return pl.DataFrame(schema={"tenant_id": TEXT, **polars_schema(contract)})

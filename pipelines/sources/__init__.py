@@ -1,0 +1,1 @@
+"""Reads from Postgres, all in one transaction that sees one instant."""

@@ -1,0 +1,223 @@
+"""Orders with all that hangs on them: lines, payments, refunds.
+
+Belongs here: reading the orders of a selection. Does not: joining and renaming (transforms).
+
+Facts are without tax. Where prices held their tax already, it is taken out here, line by line: what
+the goods would have come to without discount loses the tax that would be in it, and what was taken
+off is the difference to what they came to, without theirs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from pipelines.frames import INSTANT, INTEGER, MONEY, TEXT
+from pipelines.sources.reader import Reader
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which orders: a query that gives (tenant_id, order_id), and its parameters."""
+
+    query: str
+    parameters: Mapping[str, Any]
+
+
+def orders_by_id(keys: pl.DataFrame) -> Selection:
+    """The orders of `keys` (tenant_id, order_id)."""
+    return Selection(
+        "SELECT * FROM unnest(%(tenant_ids)s::uuid[], %(order_ids)s::uuid[]) AS k",
+        {
+            "tenant_ids": keys["tenant_id"].to_list(),
+            "order_ids": keys["order_id"].to_list(),
+        },
+    )
+
+
+def orders_placed_in(tenant_id: str, start: datetime, end: datetime) -> Selection:
+    """A tenant's orders placed in [start, end)."""
+    return Selection(
+        "SELECT tenant_id, id FROM orders WHERE tenant_id = %(tenant_id)s::uuid"
+        " AND placed_at >= %(start)s AND placed_at < %(end)s",
+        {"tenant_id": tenant_id, "start": start, "end": end},
+    )
+
+
+@dataclass(frozen=True)
+class OrderRows:
+    """The rows of a selection of orders."""
+
+    orders: pl.LazyFrame
+    order_lines: pl.LazyFrame
+    payments: pl.LazyFrame
+    refunds: pl.LazyFrame
+    refund_lines: pl.LazyFrame
+
+
+# Of the line aliased `l`: what it would have come to, and what was taken off. The currency is
+# looked up only for a line with its tax within. Twenty digits, that nothing is rounded twice.
+LINE_WITHOUT_TAX = """
+(SELECT g.gross, g.gross - l.subtotal + l.discount_total
+        + CASE WHEN l.tax_included THEN l.tax_total ELSE 0 END AS discounts
+ FROM (SELECT CASE WHEN l.tax_included
+    THEN l.subtotal - round(
+        l.subtotal - l.subtotal::numeric(38, 20) / (1 + l.tax_rate_ratio), currency_digits(
+        (SELECT c.currency FROM orders c WHERE c.tenant_id = l.tenant_id AND c.id = l.order_id)))
+    ELSE l.subtotal END AS gross) g)
+"""
+
+ORDERS = f"""
+SELECT o.tenant_id, o.id, number, customer_id, status, payment_status, fulfillment_status, channel,
+       currency, placed_at, completed_at, cancelled_at, coalesce(n.gross, subtotal),
+       coalesce(n.discounts, discount_total),
+       shipping_total - CASE WHEN tax_included THEN shipping_tax_total ELSE 0 END,
+       tax_total, total, refunded_total, shipping_address->>'country', shipping_address->>'region'
+FROM selected JOIN orders o ON o.tenant_id = selected.tenant_id AND o.id = selected.order_id
+LEFT JOIN LATERAL (
+    SELECT sum(w.gross) AS gross, sum(w.discounts) AS discounts
+    FROM order_lines l CROSS JOIN LATERAL {LINE_WITHOUT_TAX} w
+    WHERE l.tenant_id = o.tenant_id AND l.order_id = o.id
+) n ON o.tax_included
+"""
+ORDER_COLUMNS = {
+    "tenant_id": TEXT,
+    "order_id": TEXT,
+    "number": INTEGER,
+    "customer_id": TEXT,
+    "status": TEXT,
+    "payment_status": TEXT,
+    "fulfillment_status": TEXT,
+    "channel": TEXT,
+    "currency": TEXT,
+    "placed_at": INSTANT,
+    "completed_at": INSTANT,
+    "cancelled_at": INSTANT,
+    "subtotal": MONEY,
+    "discount_total": MONEY,
+    "shipping_total": MONEY,
+    "tax_total": MONEY,
+    "total": MONEY,
+    "refunded_total": MONEY,
+    "country": TEXT,
+    "region": TEXT,
+}
+
+ORDER_LINES = f"""
+SELECT l.tenant_id, l.order_id, l.id, product_id, variant_id, quantity, unit_price, unit_cost,
+       w.gross, w.discounts, tax_total, total
+FROM selected
+JOIN order_lines l ON l.tenant_id = selected.tenant_id AND l.order_id = selected.order_id
+CROSS JOIN LATERAL {LINE_WITHOUT_TAX} w
+"""
+ORDER_LINE_COLUMNS = {
+    "tenant_id": TEXT,
+    "order_id": TEXT,
+    "line_id": TEXT,
+    "product_id": TEXT,
+    "variant_id": TEXT,
+    "quantity": INTEGER,
+    "unit_price": MONEY,
+    "unit_cost": MONEY,
+    "subtotal": MONEY,
+    "discount_total": MONEY,
+    "tax_total": MONEY,
+    "total": MONEY,
+}
+
+PAYMENTS = """
+SELECT p.tenant_id, p.order_id, p.id, method, provider, status, amount, currency, created_at
+FROM selected JOIN payments p ON p.tenant_id = selected.tenant_id AND p.order_id = selected.order_id
+"""
+PAYMENT_COLUMNS = {
+    "tenant_id": TEXT,
+    "order_id": TEXT,
+    "payment_id": TEXT,
+    "method": TEXT,
+    "provider": TEXT,
+    "status": TEXT,
+    "amount": MONEY,
+    "currency": TEXT,
+    "created_at": INSTANT,
+}
+
+REFUNDS = """
+SELECT r.tenant_id, r.order_id, r.id, amount, shipping_amount, tax_amount, currency, created_at
+FROM selected JOIN refunds r ON r.tenant_id = selected.tenant_id AND r.order_id = selected.order_id
+"""
+REFUND_COLUMNS = {
+    "tenant_id": TEXT,
+    "order_id": TEXT,
+    "refund_id": TEXT,
+    "amount": MONEY,
+    "shipping_amount": MONEY,
+    "tax_amount": MONEY,
+    "currency": TEXT,
+    "refunded_at": INSTANT,
+}
+
+REFUND_LINES = """
+SELECT l.tenant_id, l.refund_id, l.order_line_id, sum(l.quantity), sum(l.amount)
+FROM selected
+JOIN refunds r ON r.tenant_id = selected.tenant_id AND r.order_id = selected.order_id
+JOIN refund_lines l ON l.tenant_id = r.tenant_id AND l.refund_id = r.id
+GROUP BY 1, 2, 3
+"""
+REFUND_LINE_COLUMNS = {
+    "tenant_id": TEXT,
+    "refund_id": TEXT,
+    "line_id": TEXT,
+    "quantity": INTEGER,
+    "goods_amount": MONEY,
+}
+
+WITH_PRODUCTS = """
+SELECT DISTINCT l.tenant_id, l.order_id
+FROM unnest(%(tenant_ids)s::uuid[], %(product_ids)s::uuid[]) AS k (tenant_id, product_id)
+JOIN order_lines l ON l.tenant_id = k.tenant_id AND l.product_id = k.product_id
+"""
+
+COUNTS = """
+SELECT tenant_id, to_char(placed_at, 'YYYY-MM'), count(*)
+FROM orders WHERE %(tenant_ids)s::uuid[] IS NULL OR tenant_id = ANY(%(tenant_ids)s::uuid[])
+GROUP BY 1, 2 ORDER BY 1, 2
+"""
+
+
+def read_orders(reader: Reader, selection: Selection) -> OrderRows:
+    """The orders of a selection and the rows that belong to them."""
+
+    def read(query: str, schema: Mapping[str, pl.DataType]) -> pl.LazyFrame:
+        with_selection = f"WITH selected (tenant_id, order_id) AS ({selection.query}) {query}"
+        return reader.frame(with_selection, schema, selection.parameters).lazy()
+
+    return OrderRows(
+        read(ORDERS, ORDER_COLUMNS),
+        read(ORDER_LINES, ORDER_LINE_COLUMNS),
+        read(PAYMENTS, PAYMENT_COLUMNS),
+        read(REFUNDS, REFUND_COLUMNS),
+        read(REFUND_LINES, REFUND_LINE_COLUMNS),
+    )
+
+
+def orders_with_products(reader: Reader, products: pl.DataFrame) -> pl.DataFrame:
+    """(tenant_id, order_id) of orders with a line of `products` (tenant_id, product_id)."""
+    return reader.frame(
+        WITH_PRODUCTS,
+        {"tenant_id": TEXT, "order_id": TEXT},
+        {
+            "tenant_ids": products["tenant_id"].to_list(),
+            "product_ids": products["product_id"].to_list(),
+        },
+    )
+
+
+def count_orders(reader: Reader, tenant_ids: list[str] | None) -> pl.DataFrame:
+    """Orders per tenant and month (UTC) they were placed in; of all tenants when None."""
+    return reader.frame(
+        COUNTS,
+        {"tenant_id": TEXT, "month": TEXT, "orders": INTEGER},
+        {"tenant_ids": tenant_ids},
+    )

@@ -1,0 +1,87 @@
+"""What changed since a snapshot: the spine's events that it does not hold.
+
+Belongs here: positions in the spine and the ids events name. Does not: the rows of those ids.
+
+A position is the exact set of transactions a snapshot saw (`pg_current_snapshot()`). A transaction
+that was still open then is not in the set, whatever its id or time, so a late commit is not lost;
+one that was is, so nothing is handled twice.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import polars as pl
+from sqlalchemy import Connection, text
+
+from pipelines.frames import TEXT
+from pipelines.sources.reader import Reader
+
+SUBJECTS = ("order", "product", "customer", "category", "tenant")
+
+
+@dataclass(frozen=True)
+class Position:
+    """Which transactions were seen, on which server, and when."""
+
+    xid: int
+    transactions: str
+    system_identifier: int
+    # every commit before this instant was seen
+    as_of: datetime
+
+
+# Commits before now() are all visible: a transaction's clock is read before its snapshot is taken.
+POSITION = """
+SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, pg_current_snapshot()::text,
+       (SELECT system_identifier FROM pg_control_system()), now()
+"""
+
+# One cheap query: has anything been recorded that the position does not hold, or is it old?
+UNSEEN = """
+SELECT EXISTS (
+    SELECT FROM events
+    WHERE xid >= pg_snapshot_xmin(CAST(:transactions AS pg_snapshot))
+      AND NOT pg_visible_in_snapshot(xid, CAST(:transactions AS pg_snapshot))
+) OR CAST(:as_of AS timestamptz) < now() - CAST(:confirm_after AS interval)
+"""
+
+CHANGES = """
+SELECT tenant_id, subject_type, coalesce(subject_id, batch.id)
+FROM events
+LEFT JOIN LATERAL jsonb_array_elements_text(
+    CASE WHEN subject_id IS NULL AND jsonb_typeof(data->'ids') = 'array' THEN data->'ids' END
+) AS element (text) ON true
+LEFT JOIN LATERAL (SELECT element.text::uuid) AS batch (id) ON true
+WHERE xid >= pg_snapshot_xmin(%(transactions)s::pg_snapshot)
+  AND NOT pg_visible_in_snapshot(xid, %(transactions)s::pg_snapshot)
+  AND subject_type = ANY(%(subjects)s)
+  AND NOT (data ? 'ids' AND data->'ids' = '[]'::jsonb)
+GROUP BY 1, 2, 3
+"""
+
+
+def is_any_unseen(connection: Connection, position: Position, confirm_after: timedelta) -> bool:
+    """Whether a run may have something to do."""
+    values = {
+        "transactions": position.transactions,
+        "as_of": position.as_of,
+        "confirm_after": confirm_after,
+    }
+    return bool(connection.execute(text(UNSEEN), values).scalar())
+
+
+def position(reader: Reader) -> Position:
+    """The position of the reader's own instant."""
+    return Position(*reader.row(POSITION))
+
+
+def changes(reader: Reader, transactions: str) -> pl.DataFrame:
+    """(tenant_id, subject_type, subject_id) of events not in `transactions`, each once.
+
+    A batch names its ids in data["ids"]; without them subject_id is null and means all of them.
+    """
+    return reader.frame(
+        CHANGES,
+        {"tenant_id": TEXT, "subject_type": TEXT, "subject_id": TEXT},
+        {"transactions": transactions, "subjects": list(SUBJECTS)},
+    )

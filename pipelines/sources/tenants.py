@@ -1,0 +1,57 @@
+"""What of a tenant shapes its facts: the timezone of its days and the grain of its partitions; and
+what a reader of them must know.
+
+Belongs here: reading that. Does not: choosing a grain (rebuild.py, compaction.py).
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+from sqlalchemy import Connection, text
+
+from pipelines.frames import TEXT, Grain
+from pipelines.sources.reader import Reader
+
+TENANTS = """
+SELECT t.id, t.timezone, coalesce(p.grain, 'year')
+FROM tenants t LEFT JOIN lake_partitions p ON p.tenant_id = t.id
+WHERE %(tenant_ids)s::uuid[] IS NULL OR t.id = ANY(%(tenant_ids)s::uuid[])
+ORDER BY t.id
+"""
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A tenant as the lake sees it."""
+
+    id: str
+    timezone: str
+    grain: Grain
+
+
+def read_tenants(reader: Reader, tenant_ids: list[str] | None) -> dict[str, Tenant]:
+    """Tenants by id; all of them when None."""
+    frame = reader.frame(
+        TENANTS, {"id": TEXT, "timezone": TEXT, "grain": TEXT}, {"tenant_ids": tenant_ids}
+    )
+    return {
+        id_: Tenant(id_, timezone, cast("Grain", grain)) for id_, timezone, grain in frame.rows()
+    }
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a reader of a tenant's facts must know of it."""
+
+    id: str
+    timezone: str
+    currency: str
+
+
+def find_tenant(connection: Connection, slug_or_id: str) -> Described | None:
+    """A tenant by its slug or id."""
+    statement = text(
+        "SELECT id::text, timezone, currency FROM tenants WHERE slug = :name OR id::text = :name"
+    )
+    row = connection.execute(statement, {"name": slug_or_id}).one_or_none()
+    return None if row is None else Described(*row)

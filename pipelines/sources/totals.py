@@ -1,0 +1,270 @@
+"""Counts and sums of Postgres, and the same of the lake's columns.
+
+Belongs here: what verification compares. Does not: comparing (verification.py). The rollup's query
+says in SQL what transforms/daily_sales.py says in frames, and shares nothing with it but where days
+begin (day_edges.py).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from pipelines.frames import INTEGER, MONEY_SUM, TEXT
+from pipelines.sources.day_edges import LOCAL_DAY, day_join
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Figures of one table: `query` gives tenant_id, period and the measures in this order."""
+
+    table: str
+    query: str
+    # what each measure is of the lake's rows
+    measures: Mapping[str, pl.Expr]
+    types: Mapping[str, pl.DataType]
+
+    @property
+    def key_types(self) -> dict[str, pl.DataType]:
+        return {"tenant_id": TEXT, "period": TEXT}
+
+
+def _totals(table: str, query: str, counts: Mapping[str, pl.Expr], sums: tuple[str, ...]) -> Totals:
+    """Measures are the named counts, then the sums of money columns."""
+    amounts = {name: pl.col(name).sum() for name in sums}
+    types = {**dict.fromkeys(counts, INTEGER), **dict.fromkeys(sums, MONEY_SUM)}
+    return Totals(table, query, {**counts, **amounts}, types)
+
+
+ROWS = pl.len()
+MONTH = "to_char(o.placed_at, 'YYYY-MM')"
+COUNTS = (
+    "orders",
+    "cancelled_orders",
+    "pending_orders",
+    "processing_orders",
+    "completed_orders",
+    "units",
+)
+
+# Lines and orders without the tax that was in their prices.
+WITHOUT_TAX = """
+line AS (
+    SELECT l.*, o.placed_at, CASE WHEN l.tax_included
+        THEN l.subtotal - round((l.subtotal * l.tax_rate_ratio)::numeric(38, 20)
+                                / (1 + l.tax_rate_ratio), currency_digits(o.currency))
+        ELSE l.subtotal END AS gross_sales,
+        l.total - l.tax_total AS net_sales
+    FROM order_lines l JOIN orders o ON o.tenant_id = l.tenant_id AND o.id = l.order_id
+), sold AS (
+    SELECT o.*, coalesce(l.units, 0) AS units, coalesce(l.cost_of_goods, 0) AS cost_of_goods,
+           coalesce(l.costed_sales, 0) AS costed_sales,
+           CASE WHEN o.tax_included THEN l.gross_sales ELSE o.subtotal END AS gross_sales,
+           CASE WHEN o.tax_included THEN l.gross_sales - l.net_sales ELSE o.discount_total
+           END AS discounts,
+           o.shipping_total - CASE WHEN o.tax_included THEN o.shipping_tax_total ELSE 0 END
+           AS shipping
+    FROM orders o LEFT JOIN (
+        SELECT tenant_id, order_id, sum(quantity) AS units, sum(gross_sales) AS gross_sales,
+               sum(net_sales) AS net_sales,
+               coalesce(sum(unit_cost * quantity), 0) AS cost_of_goods,
+               coalesce(sum(net_sales) FILTER (WHERE unit_cost IS NOT NULL), 0) AS costed_sales
+        FROM line GROUP BY 1, 2
+    ) AS l ON l.tenant_id = o.tenant_id AND l.order_id = o.id
+)
+"""
+ORDERS = f"""
+WITH {WITHOUT_TAX}
+SELECT o.tenant_id, {MONTH}, count(*), count(cancelled_at),
+       count(*) FILTER (WHERE status = 'completed'), count(DISTINCT customer_id),
+       sum(units), sum(gross_sales), sum(discounts), sum(shipping),
+       sum(tax_total), sum(total), sum(refunded_total), sum(cost_of_goods), sum(costed_sales)
+FROM sold o
+GROUP BY 1, 2
+"""
+ORDER_LINES = f"""
+WITH {WITHOUT_TAX}
+SELECT l.tenant_id, to_char(l.placed_at, 'YYYY-MM'), count(*), sum(l.quantity),
+       count(l.product_id), count(c.product_id),
+       sum(l.gross_sales), sum(l.gross_sales - l.net_sales), sum(l.tax_total), sum(l.total)
+FROM line l
+LEFT JOIN (SELECT DISTINCT tenant_id, product_id FROM product_categories) AS c
+    ON c.tenant_id = l.tenant_id AND c.product_id = l.product_id
+GROUP BY 1, 2
+"""
+PAYMENTS = f"""
+SELECT o.tenant_id, {MONTH}, count(*), count(*) FILTER (WHERE p.status = 'captured'), sum(p.amount)
+FROM payments p JOIN orders o ON o.tenant_id = p.tenant_id AND o.id = p.order_id GROUP BY 1, 2
+"""
+REFUNDS = f"""
+SELECT o.tenant_id, {MONTH}, count(*), coalesce(sum(l.quantity), 0),
+       sum(r.amount - r.tax_amount - r.shipping_amount), sum(r.tax_amount), sum(r.shipping_amount)
+FROM refunds r JOIN orders o ON o.tenant_id = r.tenant_id AND o.id = r.order_id
+LEFT JOIN (
+    SELECT tenant_id, refund_id, sum(quantity) AS quantity FROM refund_lines GROUP BY 1, 2
+) AS l ON l.tenant_id = r.tenant_id AND l.refund_id = r.id
+WHERE r.amount <> 0 OR l.refund_id IS NOT NULL
+GROUP BY 1, 2
+"""
+DIM_PRODUCTS = """
+SELECT p.tenant_id, 'all', count(*), count(c.categories), coalesce(sum(c.categories), 0), sum(price)
+FROM products p LEFT JOIN (
+    SELECT tenant_id, product_id, count(*) AS categories FROM product_categories GROUP BY 1, 2
+) AS c ON c.tenant_id = p.tenant_id AND c.product_id = p.id
+GROUP BY 1
+"""
+DIM_CUSTOMERS = """
+SELECT c.tenant_id, 'all', count(*), count(o.orders), coalesce(sum(o.orders), 0)
+FROM customers c LEFT JOIN (
+    SELECT tenant_id, customer_id, count(*) AS orders FROM orders
+    WHERE status <> 'cancelled' GROUP BY 1, 2
+) AS o ON o.tenant_id = c.tenant_id AND o.customer_id = c.id
+GROUP BY 1
+"""
+# One entry per thing that happened to an order, times the factor with which it counts.
+DAILY_SALES = f"""
+WITH {LOCAL_DAY}, {WITHOUT_TAX}, sale AS MATERIALIZED (
+    SELECT o.tenant_id, o.id, o.currency, o.channel, o.status, o.cancelled_at, t.timezone,
+           (o.status = 'cancelled')::int AS gone, (o.status <> 'cancelled')::int AS kept,
+           placed.day AS placed_day, cancelled.day AS cancelled_day,
+           o.units, o.gross_sales, o.discounts, o.shipping, o.tax_total, o.cost_of_goods,
+           o.costed_sales
+    FROM sold o JOIN tenants t ON t.id = o.tenant_id
+    {day_join("placed", "o.placed_at", "t.timezone")}
+    {day_join("cancelled", "o.cancelled_at", "t.timezone")}
+), refund AS (
+    SELECT s.tenant_id, s.placed_day, s.cancelled_day, s.currency, s.channel, s.kept,
+           refunded.day AS refunded_day,
+           r.amount - r.tax_amount - r.shipping_amount AS goods, r.tax_amount, r.shipping_amount,
+           coalesce(r.created_at < s.cancelled_at, false) AS is_before_cancelling,
+           (SELECT coalesce(sum(x.amount), 0) FROM refund_lines x
+            JOIN order_lines l ON l.tenant_id = x.tenant_id AND l.id = x.order_line_id
+            WHERE x.tenant_id = r.tenant_id AND x.refund_id = r.id AND l.unit_cost IS NOT NULL
+           ) AS costed_goods
+    FROM refunds r JOIN sale s ON s.tenant_id = r.tenant_id AND s.id = r.order_id
+    {day_join("refunded", "r.created_at", "s.timezone")}
+), entry (tenant_id, basis, day, currency, channel, factor, is_order, gone, open_status, units,
+          gross_sales, discounts, returns, shipping, taxes, cost_of_goods, costed_sales) AS (
+    SELECT tenant_id, 'order_date', placed_day, currency, channel, kept, 1, gone,
+           CASE kept WHEN 1 THEN status END, units, gross_sales, discounts, 0, shipping,
+           tax_total, cost_of_goods, costed_sales FROM sale
+    UNION ALL
+    SELECT tenant_id, 'event_date', placed_day, currency, channel, 1, 1, 0,
+           CASE kept WHEN 1 THEN status END, units, gross_sales, discounts, 0, shipping,
+           tax_total, cost_of_goods, costed_sales FROM sale
+    UNION ALL
+    SELECT tenant_id, 'event_date', cancelled_day, currency, channel, -1, 1, 1, NULL, units,
+           gross_sales, discounts, 0, shipping, tax_total, cost_of_goods, costed_sales
+    FROM sale WHERE gone = 1
+    UNION ALL
+    SELECT tenant_id, 'order_date', placed_day, currency, channel, 1, 0, 0, NULL, 0, 0, 0, goods,
+           -shipping_amount, -tax_amount, 0, -costed_goods FROM refund WHERE kept = 1
+    UNION ALL
+    SELECT tenant_id, 'event_date', refunded_day, currency, channel, 1, 0, 0, NULL, 0, 0, 0, goods,
+           -shipping_amount, -tax_amount, 0, -costed_goods FROM refund
+    WHERE kept = 1 OR is_before_cancelling
+    UNION ALL
+    SELECT tenant_id, 'event_date', cancelled_day, currency, channel, -1, 0, 0, NULL, 0, 0, 0,
+           goods, -shipping_amount, -tax_amount, 0, -costed_goods FROM refund
+    WHERE kept = 0 AND is_before_cancelling
+), day AS (
+    SELECT tenant_id,
+           concat_ws(' ', to_char(day, 'YYYY-MM-DD'), basis, currency, channel) AS period,
+           sum(factor * is_order) AS orders, sum(gone) AS cancelled_orders,
+           count(*) FILTER (WHERE open_status = 'pending') AS pending_orders,
+           count(*) FILTER (WHERE open_status = 'processing') AS processing_orders,
+           count(*) FILTER (WHERE open_status = 'completed') AS completed_orders,
+           sum(factor * units) AS units, sum(factor * gross_sales) AS gross_sales,
+           sum(factor * discounts) AS discounts, sum(factor * returns) AS returns,
+           sum(factor * shipping) AS shipping, sum(factor * taxes) AS taxes,
+           sum(factor * cost_of_goods) AS cost_of_goods, sum(factor * costed_sales) AS costed_sales
+    FROM entry GROUP BY 1, 2
+)
+SELECT * FROM day
+WHERE num_nonnulls(nullif(orders, 0), nullif(cancelled_orders, 0), nullif(units, 0),
+                   nullif(gross_sales, 0), nullif(discounts, 0), nullif(returns, 0),
+                   nullif(shipping, 0), nullif(taxes, 0),
+                   nullif(cost_of_goods, 0), nullif(costed_sales, 0),
+                   nullif(pending_orders + processing_orders + completed_orders, 0)) > 0
+"""
+
+TOTALS = (
+    _totals(
+        "orders",
+        ORDERS,
+        {
+            "rows": ROWS,
+            "cancelled": pl.col("cancelled_at").count(),
+            "completed": (pl.col("status") == "completed").sum(),
+            "customers": pl.col("customer_id").drop_nulls().n_unique(),
+            "units": pl.col("units").sum(),
+        },
+        (
+            "gross_sales",
+            "discounts",
+            "shipping",
+            "taxes",
+            "total",
+            "refunded_total",
+            "cost_of_goods",
+            "costed_sales",
+        ),
+    ),
+    _totals(
+        "order_lines",
+        ORDER_LINES,
+        {
+            "rows": ROWS,
+            "quantity": pl.col("quantity").sum(),
+            "with_product": pl.col("product_id").count(),
+            "with_category": pl.col("category_id").count(),
+        },
+        ("gross_sales", "discounts", "taxes", "total"),
+    ),
+    _totals(
+        "payments",
+        PAYMENTS,
+        {"rows": ROWS, "captured": (pl.col("status") == "captured").sum()},
+        ("amount",),
+    ),
+    _totals(
+        "refunds",
+        REFUNDS,
+        {"refunds": pl.col("refund_id").n_unique(), "quantity": pl.col("quantity").sum()},
+        ("goods_amount", "tax_amount", "shipping_amount"),
+    ),
+    _totals(
+        "daily_sales",
+        DAILY_SALES,
+        {name: pl.col(name).sum() for name in COUNTS},
+        (
+            "gross_sales",
+            "discounts",
+            "returns",
+            "shipping",
+            "taxes",
+            "cost_of_goods",
+            "costed_sales",
+        ),
+    ),
+    _totals(
+        "dim_products",
+        DIM_PRODUCTS,
+        {
+            "rows": ROWS,
+            "categorized": pl.col("category_id").count(),
+            "categories": pl.col("categories").list.len().sum(),
+        },
+        ("price",),
+    ),
+    _totals(
+        "dim_customers",
+        DIM_CUSTOMERS,
+        {
+            "rows": ROWS,
+            "buyers": pl.col("first_order_at").count(),
+            "orders": pl.col("orders").sum(),
+        },
+        (),
+    ),
+)

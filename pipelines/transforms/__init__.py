@@ -1,0 +1,1 @@
+"""From rows of Postgres to rows of the lake: pure functions, LazyFrame → LazyFrame."""

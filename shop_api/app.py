@@ -1,0 +1,314 @@
+"""create_app(): the only wiring of the api process.
+
+Belongs here: building services, registering domains, error handlers and the gateway. Does not:
+endpoints, stages.
+"""
+
+import base64
+import logging
+import re
+from hashlib import sha256
+from typing import Any
+
+import redis
+from cryptography.fernet import Fernet
+from flask import Flask
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import BaseConverter
+
+from shop_api.db.constraints import register_constraints
+from shop_api.db.engines import make_engine, require_safe_role
+from shop_api.db.outages import describe
+from shop_api.domains.accounts import endpoints as accounts
+from shop_api.domains.accounts.service import Authenticator
+from shop_api.domains.api_keys import endpoints as api_keys
+from shop_api.domains.audit import endpoints as audit
+from shop_api.domains.batch import endpoints as batch
+from shop_api.domains.batch.service import EXTENSION as BATCH
+from shop_api.domains.batch.service import BatchRunner
+from shop_api.domains.bulk_edits import endpoints as bulk_edits
+from shop_api.domains.callbacks import endpoints as callbacks
+from shop_api.domains.cancellations import endpoints as cancellations
+from shop_api.domains.catalog import endpoints as catalog
+from shop_api.domains.catalog import errors as catalog_errors
+from shop_api.domains.customers import endpoints as customers
+from shop_api.domains.customers import errors as customer_errors
+from shop_api.domains.fulfillments import endpoints as fulfillments
+from shop_api.domains.images import endpoints as images
+from shop_api.domains.imports import endpoints as imports
+from shop_api.domains.insights import endpoints as insights
+from shop_api.domains.insights.service import EXTENSION as INSIGHTS
+from shop_api.domains.insights.service import Insights
+from shop_api.domains.inventory import endpoints as inventory
+from shop_api.domains.inventory import errors as inventory_errors
+from shop_api.domains.invitations import endpoints as invitations
+from shop_api.domains.invitations import errors as invitation_errors
+from shop_api.domains.operations import endpoints as operations
+from shop_api.domains.orders import endpoints as orders
+from shop_api.domains.orders import errors as order_errors
+from shop_api.domains.payments import endpoints as payments
+from shop_api.domains.payments import errors as payment_errors
+from shop_api.domains.pricing import endpoints as pricing
+from shop_api.domains.pricing import errors as pricing_errors
+from shop_api.domains.refunds import endpoints as refunds
+from shop_api.domains.reports import endpoints as reports
+from shop_api.domains.search import endpoints as search
+from shop_api.domains.sessions import endpoints as sessions
+from shop_api.domains.sessions import errors as session_errors
+from shop_api.domains.tenants import endpoints as tenants
+from shop_api.domains.tenants import errors as tenant_errors
+from shop_api.domains.tenants.service import OriginDirectory
+from shop_api.domains.tickets import endpoints as tickets
+from shop_api.domains.users import endpoints as users
+from shop_api.domains.users import errors as user_errors
+from shop_api.domains.variants import endpoints as variants
+from shop_api.domains.variants import errors as variant_errors
+from shop_api.gateway.idempotency import MUTATIONS
+from shop_api.gateway.pipeline import Gateway, Wiring
+from shop_api.kernel.errors import DomainError, ErrorKind
+from shop_api.kernel.ids import parse_id
+from shop_api.kernel.principal import PUBLIC
+from shop_api.settings import Settings
+from shop_api.spine.waker import Waker
+from shop_api.web.documentation import make_api
+from shop_api.web.examples import fill_examples
+from shop_api.web.reference import SPEC_EXTENSION, reference
+from shop_api.web.services import EXTENSION, Services
+
+logger = logging.getLogger(__name__)
+
+BLUEPRINTS = (
+    accounts.auth,
+    api_keys.api_keys,
+    users.users,
+    invitations.invitations,
+    invitations.acceptance,
+    audit.audit_log,
+    tenants.tenants,
+    catalog.categories,
+    catalog.products,
+    variants.variants,
+    images.images,
+    bulk_edits.bulk_edits,
+    inventory.inventory,
+    customers.customers,
+    pricing.discounts,
+    pricing.tax_rates,
+    pricing.shipping_rates,
+    sessions.sessions,
+    orders.orders,
+    payments.payments,
+    fulfillments.fulfillments,
+    refunds.refunds,
+    cancellations.cancellations,
+    callbacks.payment_callbacks,
+    insights.insights,
+    reports.reports,
+    imports.imports,
+    imports.product_imports,
+    imports.jobs,
+    batch.batch,
+    search.search,
+    tickets.realtime,
+    operations.operations,
+)
+
+CONSTRAINTS = (
+    user_errors.CONSTRAINTS,
+    invitation_errors.CONSTRAINTS,
+    tenant_errors.CONSTRAINTS,
+    catalog_errors.CONSTRAINTS,
+    variant_errors.CONSTRAINTS,
+    inventory_errors.CONSTRAINTS,
+    customer_errors.CONSTRAINTS,
+    pricing_errors.CONSTRAINTS,
+    session_errors.CONSTRAINTS,
+    order_errors.CONSTRAINTS,
+    payment_errors.CONSTRAINTS,
+)
+
+HTTP_ERRORS = {
+    400: (ErrorKind.MALFORMED, "bad_request", "The request could not be read."),
+    404: (ErrorKind.NOT_FOUND, "route_not_found", "No such path. See /api/docs."),
+    405: (
+        ErrorKind.NOT_ALLOWED,
+        "method_not_allowed",
+        "This path does not take that method; `Allow` names those it takes.",
+    ),
+    413: (ErrorKind.TOO_LARGE, "body_too_large", "The body is too large."),
+    415: (
+        ErrorKind.UNSUPPORTED_MEDIA,
+        "unsupported_media_type",
+        "Send the body as JSON, with Content-Type: application/json.",
+    ),
+}
+
+
+class InvalidId(HTTPException):
+    """A path segment that should be an id and is not."""
+
+    code = 400
+
+
+class IdConverter(BaseConverter):
+    """`<id:name>`: a canonical UUID; anything else is 400 `invalid_id`, before any query."""
+
+    # bulk-update and its like stand where an id would, for methods of their own
+    regex = "(?!bulk-)[^/]+"
+
+    def to_python(self, value: str) -> Any:
+        parsed = parse_id(value)
+        if parsed is None:
+            raise InvalidId
+        return parsed
+
+    def to_url(self, value: Any) -> str:
+        return str(value)
+
+
+class App:
+    """The gateway, the Flask application behind it and its services."""
+
+    def __init__(self, gateway: Gateway, flask: Flask, services: Services, lake: Insights) -> None:
+        self.gateway = gateway
+        self.flask = flask
+        self.services = services
+        self.lake = lake
+        self.batches = flask.extensions[BATCH] = BatchRunner(gateway)
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        return self.gateway(environ, start_response)
+
+    def close(self) -> None:
+        """Close pools and threads, in reverse order of start."""
+        self.batches.close()
+        self.lake.close()
+        self.services.waker.stop()
+        self.services.engine.dispose()
+        self.services.read_engine.dispose()
+        self.services.redis.close()
+
+
+def create_app(settings: Settings) -> App:
+    """The WSGI application of the api process."""
+    for constraints in CONSTRAINTS:
+        register_constraints(constraints)
+    services = make_services(settings)
+    for engine in {services.engine, services.read_engine}:
+        _refuse_unsafe_role(engine)
+    flask = make_flask(services)
+    authenticate = Authenticator(
+        services.engine, accounts.token_policy(services), services.platform_key
+    )
+    lake = make_lake(settings)
+    flask.extensions[INSIGHTS] = lake
+    origins = OriginDirectory(services.engine)
+    wiring = Wiring(
+        settings, authenticate, lake.current_version, origins.is_known, public_mutations(flask)
+    )
+    return App(Gateway(flask.wsgi_app, wiring), flask, services, lake)
+
+
+def public_mutations(flask: Flask) -> re.Pattern[str]:
+    """The paths whose mutations take no credential."""
+    rules = [
+        rule.rule
+        for rule in flask.url_map.iter_rules()
+        if getattr(flask.view_functions[rule.endpoint], "scope", None) == PUBLIC
+        and MUTATIONS & (rule.methods or set())
+    ]
+    # a variable stands for one segment
+    return re.compile("|".join(re.sub("<[^>]*>", "[^/]+", rule) for rule in rules))
+
+
+def make_lake(settings: Settings) -> Insights:
+    """The lake as this process reads it; nothing is opened before the first question."""
+    return Insights(
+        str(settings.database_url),
+        settings.lake_location,
+        memory_limit=settings.duckdb_memory,
+        threads=settings.duckdb_threads,
+    )
+
+
+def _refuse_unsafe_role(engine: Engine) -> None:
+    """Refuse to serve as a role that sees all tenants. A database that is away is asked later."""
+    try:
+        require_safe_role(engine)
+    except OperationalError as error:
+        logger.warning("the database is away, its role is checked later: %s", describe(error))
+
+
+def make_services(settings: Settings) -> Services:
+    """The means of the api process; every URL and secret must be set."""
+    if not (settings.database_url and settings.redis_url):
+        raise RuntimeError("DATABASE_URL and REDIS_URL must be set; `shop-api serve` sets them")
+    if not (settings.secret_key and settings.platform_key):
+        raise RuntimeError(
+            "SHOP_SECRET_KEY and SHOP_PLATFORM_KEY must be set; `shop-api serve` sets them"
+        )
+    timeout = settings.deadline_seconds
+    engine = make_engine(settings.database_url, settings, statement_timeout_seconds=timeout)
+    read_engine = engine
+    if settings.database_read_url:
+        read_engine = make_engine(
+            settings.database_read_url, settings, statement_timeout_seconds=timeout
+        )
+    secret = settings.secret_key.encode()
+    return Services(
+        settings=settings,
+        engine=engine,
+        read_engine=read_engine,
+        waker=Waker(settings.database_url),
+        redis=redis.Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=2),
+        secret_key=secret,
+        platform_key=settings.platform_key,
+        cipher=Fernet(base64.urlsafe_b64encode(sha256(b"stored-answer" + secret).digest())),
+    )
+
+
+def make_document() -> dict[str, Any]:
+    """The OpenAPI document, without connecting to anything."""
+    document: dict[str, Any] = make_flask(None).extensions[SPEC_EXTENSION].to_dict()
+    return document
+
+
+def make_flask(services: Services | None) -> Flask:
+    """Flask with every domain's blueprint; errors leave it as exceptions for the gateway.
+
+    Without services it can only describe itself.
+    """
+    flask = Flask("shop_api", static_folder=None)
+    flask.config.update(
+        PROPAGATE_EXCEPTIONS=True,
+        MAX_CONTENT_LENGTH=None,
+    )
+    flask.url_map.converters["id"] = IdConverter
+    flask.url_map.strict_slashes = True
+    flask.url_map.merge_slashes = False
+    flask.extensions[EXTENSION] = services
+    api = make_api(flask, IdConverter)
+    for blueprint in BLUEPRINTS:
+        api.register_blueprint(blueprint)
+    fill_examples(api.spec.components.schemas)
+    flask.register_blueprint(reference)
+    flask.extensions[SPEC_EXTENSION] = api.spec
+    flask.register_error_handler(HTTPException, _raise_problem)
+    return flask
+
+
+def _raise_problem(error: HTTPException) -> Any:
+    """Werkzeug's own refusals in the form of all others."""
+    if isinstance(error, InvalidId):
+        raise DomainError(
+            ErrorKind.MALFORMED, "invalid_id", "The path holds an id that is not a canonical UUID."
+        ) from error
+    if error.code is not None and error.code < 400:
+        return error
+    kind, code, detail = HTTP_ERRORS.get(
+        error.code or 500, (ErrorKind.MALFORMED, "bad_request", "The request could not be read.")
+    )
+    allowed = sorted(error.valid_methods or []) if isinstance(error, MethodNotAllowed) else []
+    raise DomainError(kind, code, detail, allowed_methods=allowed) from error

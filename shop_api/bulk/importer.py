@@ -1,0 +1,339 @@
+"""One import from its files to the tables: read, check, assemble, load, phase by phase.
+
+Belongs here: the order of the steps, and what a caller gives and gets. Does not: jobs and
+their rows (journal.py), HTTP and the command line.
+"""
+
+import contextlib
+import hashlib
+import logging
+from collections.abc import Callable, Iterator
+from collections.abc import Mapping as MappingType
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import polars as pl
+import psycopg
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+
+from shop_api.bulk.assembly import Assembler
+from shop_api.bulk.checks import (
+    ORDER_CHECKS,
+    PRODUCT_CHECKS,
+    STOCK_CHECKS,
+    VARIANT_CHECKS,
+    Checker,
+)
+from shop_api.bulk.clashes import clash
+from shop_api.bulk.expressions import Scope, TypedChunk, compile_entity, field_labels
+from shop_api.bulk.fields import ENTITIES
+from shop_api.bulk.journal import (
+    Counts,
+    EntityCounts,
+    ImportCancelled,
+    ImportHandedOver,
+    Journal,
+    Progress,
+)
+from shop_api.bulk.loader import Loader, Phase, Written
+from shop_api.bulk.lookups import load_lookups
+from shop_api.bulk.mapping import Mapping, entity_columns, mapping_error, require_currency
+from shop_api.bulk.phases import (
+    Mapped,
+    categories_phase,
+    customers_phase,
+    orders_phase,
+    products_phase,
+)
+from shop_api.bulk.readers import find_files, read_chunks
+from shop_api.bulk.rejects import RejectLog
+from shop_api.bulk.staging import Staging, new_staging, staging_engine
+from shop_api.db.tenancy import tenant_session
+from shop_api.kernel.errors import DomainError, conflict, not_found
+from shop_api.spine.unit_of_work import Origin, UnitOfWork
+
+# A holder that was killed keeps its lock until the server has ended its last statement.
+LOCK_WAIT_SECONDS = 10
+# Reading takes about this share of an import's time.
+READ_SHARE = 0.3
+INTERRUPT_SECONDS = 5.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Summary:
+    """What an import did. Parts of an order are counted as read and rejected; they are written with
+    their order."""
+
+    counts: Counts = field(default_factory=dict)
+    rejects: RejectLog = field(default_factory=RejectLog)
+
+    def of(self, entity: str) -> EntityCounts:
+        return self.counts.setdefault(entity, EntityCounts())
+
+
+@dataclass(frozen=True)
+class Shop:
+    """What an import needs to know of the tenant."""
+
+    currency: str
+    timezone: str
+
+
+def read_shop(engine: Engine, tenant_id: UUID) -> Shop:
+    """The tenant's currency and timezone."""
+    with tenant_session(engine, tenant_id) as session:
+        row = session.connection.exec_driver_sql(
+            "SELECT currency, timezone FROM tenants WHERE id = %s", (tenant_id,)
+        ).first()
+    if row is None:
+        raise not_found("tenant")
+    return Shop(row.currency, row.timezone)
+
+
+def import_digest(folder: Path, mapping: Mapping) -> str:
+    """Tells imports apart: the mapping, and each file's name, size and time of change."""
+    digest = hashlib.sha256(msgspec.json.encode(mapping, order="deterministic"))
+    for source in mapping.files.values():
+        for path in find_files(folder, source):
+            stat = path.stat()
+            digest.update(f"{path.name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+@contextmanager
+def import_session(engine: Engine, tenant_id: UUID) -> Iterator[Engine]:
+    """A staging engine that holds the tenant's import lock: one import of a tenant at a time."""
+    key = f"import {tenant_id}"
+    with staging_engine(engine, tenant_id) as single:
+        with single.begin() as connection:
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_WAIT_SECONDS}s'")
+            try:
+                connection.exec_driver_sql(
+                    "SELECT pg_advisory_lock(hashtextextended(%s, 0))", (key,)
+                )
+            except OperationalError as error:
+                if not isinstance(error.orig, psycopg.errors.LockNotAvailable):
+                    raise
+                raise conflict(
+                    "import_in_progress",
+                    "Another import of this tenant is running. Wait for it, or cancel its job.",
+                ) from error
+        try:
+            yield single
+        finally:
+            # a connection that broke has given the lock back already
+            with contextlib.suppress(DBAPIError), single.begin() as connection:
+                connection.exec_driver_sql(
+                    "SELECT pg_advisory_unlock(hashtextextended(%s, 0))", (key,)
+                )
+
+
+@dataclass
+class Import:
+    """An import's fixed parts; `write` runs the phases over what was staged."""
+
+    staging: Staging
+    journal: Journal
+    mapped: Mapped
+    summary: Summary
+    policies: MappingType[str, str] = field(default_factory=dict)
+    labels: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    @property
+    def origin(self) -> Origin:
+        return self.journal.origin
+
+    def __post_init__(self) -> None:
+        for name, before in self.journal.checkpoint.counts.items():
+            counts = self.summary.of(name)
+            counts.created, counts.updated = before.created, before.updated
+            counts.unchanged = before.unchanged
+
+    def write(self) -> None:
+        """Check, assemble and load everything that is staged."""
+        log = self.summary.rejects
+        self.staging.analyze()
+        checker = Checker(self.staging, self.origin.tenant_id, log, self.labels)
+        assembler = Assembler(self.staging, self.origin.tenant_id, self.origin.now)
+        self._refuse_duplicates(checker)
+        self._report("checking", 0)
+        assembler.assemble_categories(log, self.labels.get(("categories", "parent"), "parent"))
+        self._load(categories_phase(self.mapped))
+        self._check_products(checker)
+        assembler.assemble("products")
+        self._load(products_phase(self.mapped))
+        checker.refuse_taken("customers", "email")
+        assembler.assemble("customers")
+        self._load(customers_phase(self.mapped))
+        checker.run(*ORDER_CHECKS)
+        checker.report_bad_orders()
+        assembler.assemble("orders")
+        self._load(orders_phase(self.mapped))
+        for entity, count in log.counts.items():
+            self.summary.of(entity).rejected = count
+
+    def _check_products(self, checker: Checker) -> None:
+        """A product stands on its variants, a variant on its product."""
+        checker.run(*VARIANT_CHECKS, *PRODUCT_CHECKS)
+        if self.staging.has_variants:
+            checker.run(*VARIANT_CHECKS)
+        else:
+            self.staging.drop_default_variants()
+        checker.run(*STOCK_CHECKS)
+
+    def _refuse_duplicates(self, checker: Checker) -> None:
+        keys: dict[str, tuple[str, ...]] = {
+            name: (entity.key,) for name, entity in ENTITIES.items() if entity.key
+        }
+        # the first is named and must be there; lines are told apart within their order
+        keys |= {"order_lines": ("external_id", "order"), "stock": ("variant", "location")}
+        policies = dict(self.policies)
+        if not self.staging.has_variants:
+            # they follow their products without a word
+            policies["variants"] = "last" if policies.get("products") == "last" else "first"
+        for entity, fields in keys.items():
+            if self.staging.counts.get(entity):
+                checker.refuse_duplicates(entity, fields, policies.get(entity, "reject"))
+        for entity in ("products", "variants"):
+            checker.refuse_taken(entity, "sku")
+
+    def _load(self, phase: Phase) -> None:
+        if not self.staging.counts.get(phase.name):
+            return
+        loader = Loader(self.staging, self.journal.waker, self.origin)
+        done = 0
+        for batch in loader.batches(phase, self.journal.checkpoint.position.get(phase.name, "")):
+            loader.write(phase, batch, self._checkpoint)
+            done += batch.row_count
+            self._report(phase.name, done)
+
+    def _checkpoint(self, work: UnitOfWork, phase: str, place: str, written: Written) -> None:
+        counts = self.summary.of(phase)
+        counts.created += written.created
+        counts.updated += written.updated
+        counts.unchanged += written.unchanged
+        self.journal.save(work, phase, place, self.summary.counts)
+
+    def _report(self, step: str, done: int) -> None:
+        weights = {n: self.staging.counts.get(n, 0) for n in ("products", "customers", "orders")}
+        before = 0
+        for name, weight in weights.items():
+            if name == step:
+                break
+            before += weight
+        whole = sum(weights.values()) or 1
+        share = (before + done) / whole if step in weights else 0.0
+        self.journal.report(Progress(step, done, READ_SHARE + (1 - READ_SHARE) * share))
+
+
+def run_import(
+    single: Engine, journal: Journal, folder: Path, mapping: Mapping, summary: Summary
+) -> None:
+    """Import the files of `folder` as `mapping` says, on the connection of an `import_session`.
+
+    Goes on where `journal` says it stopped, and closes the job: succeeded, or failed or cancelled,
+    and then raises. ImportHandedOver, and an error that another attempt may not meet, leave the job
+    open.
+    """
+    log = summary.rejects
+    with journal.held(_interrupter(single)):
+        try:
+            _run(single, journal, folder, mapping, summary)
+        except ImportCancelled:
+            journal.finish("cancelled", summary.counts, log, None)
+            raise
+        except pl.exceptions.PolarsError as error:
+            refused = mapping_error(f"The mapping cannot be evaluated: {error}")
+            journal.finish("failed", summary.counts, log, refused.detail)
+            raise refused from error
+        except DomainError as error:
+            journal.finish("failed", summary.counts, log, error.detail)
+            raise
+        except IntegrityError as error:
+            clashed = clash(error)
+            if clashed is None:
+                raise
+            journal.finish("failed", summary.counts, log, clashed.detail)
+            raise clashed from error
+        # a COPY raises the driver's own
+        except (OperationalError, psycopg.errors.QueryCanceled) as error:
+            if journal.stopping.is_set():
+                raise ImportHandedOver from error
+            raise
+    journal.finish("succeeded", summary.counts, log, None)
+
+
+def _interrupter(single: Engine) -> Callable[[], None]:
+    """Ends the statement that runs on the one connection, from another thread."""
+    with single.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+
+    def interrupt() -> None:
+        try:
+            driver.cancel_safe(timeout=INTERRUPT_SECONDS)
+        except psycopg.Error as error:
+            logger.warning("cannot interrupt the import's statement: %s", error)
+
+    return interrupt
+
+
+def _run(
+    single: Engine, journal: Journal, folder: Path, mapping: Mapping, summary: Summary
+) -> None:
+    origin = journal.origin
+    shop = read_shop(single, origin.tenant_id)
+    require_currency(mapping, shop.currency)
+    scope = Scope(
+        mapping,
+        shop.timezone,
+        shop.currency,
+        load_lookups(folder, mapping, journal.require_going_on),
+    )
+    run = Import(
+        new_staging(single, origin.now, has_variants="variants" in mapping.entities),
+        journal,
+        {name: frozenset(entity.fields) for name, entity in mapping.entities.items()},
+        summary,
+        {name: entity.duplicates for name, entity in mapping.entities.items()},
+    )
+    _stage(run, folder, scope)
+    run.write()
+
+
+def _ahead(chunks: Iterator[TypedChunk]) -> Iterator[TypedChunk]:
+    """The chunks, the next one read in a thread while the present one is staged."""
+    with ThreadPoolExecutor(1, thread_name_prefix="import-reader") as pool:
+        coming = pool.submit(next, chunks, None)
+        while (chunk := coming.result()) is not None:
+            coming = pool.submit(next, chunks, None)
+            yield chunk
+
+
+def _stage(run: Import, folder: Path, scope: Scope) -> None:
+    """Read every entity's files into staging."""
+    mapping = scope.mapping
+    entities = [name for name in ENTITIES if name in mapping.entities]
+    for i, name in enumerate(entities):
+        source = mapping.entities[name]
+        reader = compile_entity(ENTITIES[name], source, scope)
+        for field_name, label in field_labels(ENTITIES[name], source).items():
+            run.labels[name, field_name] = label
+        counts = run.summary.of(name)
+        for alias in source.sources:
+            file = mapping.files[alias]
+            for path in find_files(folder, file):
+                chunks = read_chunks(path, file, entity_columns(source))
+                for typed in _ahead(reader.read(chunk, path.name) for chunk in chunks):
+                    run.staging.add(name, typed, path.name)
+                    counts.read += len(typed.rows) + typed.rejected_count
+                    run.summary.rejects.add(name, typed.rejected_count, typed.rejects)
+                    ratio = READ_SHARE * i / len(entities)
+                    run.journal.report(Progress(f"reading {name}", counts.read, ratio))

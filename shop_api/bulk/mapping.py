@@ -1,0 +1,292 @@
+"""The mapping of an import: which file and column fills which field, read from YAML and checked.
+
+Belongs here: the mapping's shape, its rules and its errors. Does not: evaluating it over rows
+(expressions.py). No Polars here: the api process checks mappings too.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from importlib.resources import files
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+import msgspec
+import yaml
+
+from shop_api.bulk.fields import ENTITIES
+from shop_api.kernel.errors import DomainError, conflict, invalid
+from shop_api.kernel.money import CURRENCIES
+from shop_api.kernel.timezones import timezones
+
+MAPPING_SIZE_LIMIT_BYTES = 262_144
+TENANT_TIMEZONE = "tenant"
+# of a time_format
+TIME_DIRECTIVES = (
+    *("%Y", "%m", "%d", "%H", "%M", "%S", "%y", "%e", "%b", "%B", "%I", "%p", "%j"),
+    *("%f", "%.f", "%3f", "%6f", "%z", "%:z", "%%"),
+)
+FORMATS = {".csv": "csv", ".tsv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
+FORMATS |= {".parquet": "parquet"}
+
+
+class Lookup(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A table made of two columns of another file: the value for a key."""
+
+    file: str
+    key: str
+    value: str
+    # when a key occurs more than once; min and max compare numbers
+    pick: Literal["first", "last", "min", "max"] = "first"
+    missing: Literal["reject", "null", "keep"] = "reject"
+
+
+class Expression(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Where one field's text comes from, what is done to it, and how it is to be read."""
+
+    column: str | None = None
+    constant: str | int | bool | None = None
+    first_of: "tuple[Expression | str, ...] | None" = None
+    concat: "tuple[Expression | str, ...] | None" = None
+    separator: str = ""
+    lookup: Lookup | None = None
+    first_characters: int | None = None
+    values: dict[str, str] | None = None
+    otherwise: Literal["reject", "null", "keep"] = "reject"
+    # stands in for an empty value
+    default: str | int | bool | None = None
+    timezone: str | None = None
+    time_format: str | None = None
+    decimal_mark: Literal[".", ","] | None = None
+    thousands_mark: Literal[".", ",", " ", "'"] | None = None
+    list_separator: str = ","
+
+
+class SourceFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """One file, or all files whose names match a pattern such as `orders-*.csv`."""
+
+    name: str
+    format: Literal["csv", "ndjson", "parquet"] | None = None
+    delimiter: str = ","
+    quote: str = '"'
+    encoding: Literal["utf-8", "utf-16", "latin-1", "cp1252"] = "utf-8"
+
+    @property
+    def file_format(self) -> str:
+        """The format said, else the one the name's ending stands for."""
+        return self.format or FORMATS.get(PurePosixPath(self.name).suffix.lower(), "")
+
+
+class EntityMapping(
+    msgspec.Struct, forbid_unknown_fields=True, frozen=True, rename={"source": "from"}
+):
+    """How one entity is made: its files, the rows it takes, and its fields."""
+
+    source: str | tuple[str, ...]
+    fields: dict[str, Expression | str]
+    # rows where this column is empty are passed over
+    only_if: str | None = None
+    # rows with a key that came before
+    duplicates: Literal["reject", "first", "last"] = "reject"
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return (self.source,) if isinstance(self.source, str) else self.source
+
+
+class Mapping(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A whole mapping file."""
+
+    name: str
+    files: dict[str, SourceFile]
+    entities: dict[str, EntityMapping]
+    description: str = ""
+    # of all amounts that have none of their own; a shop of another one is refused
+    currency: str | None = None
+    # of times without a zone: an IANA name, or "tenant"
+    timezone: str = TENANT_TIMEZONE
+    time_format: str | None = None
+    decimal_mark: Literal[".", ","] = "."
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML without aliases (which can grow without bound) and without repeated keys."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases are not allowed")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [str(self.construct_object(key, deep=True)) for key, _ in node.value]
+        if len(set(keys)) < len(keys):
+            raise yaml.YAMLError(
+                f"a key occurs twice in the mapping that begins in line {node.start_mark.line + 1}"
+            )
+        return super().construct_mapping(node, deep)
+
+
+def mapping_error(detail: str) -> DomainError:
+    """A mapping that cannot be used."""
+    return invalid("invalid_mapping", detail, "/mapping")
+
+
+def require_currency(mapping: Mapping, shop_currency: str) -> None:
+    """Raise `wrong_currency` when the mapping's amounts are in another currency than the shop's."""
+    if mapping.currency is not None and mapping.currency != shop_currency:
+        raise conflict(
+            "wrong_currency",
+            f"{mapping.name} has its amounts in {mapping.currency}, and this tenant sells in"
+            f" {shop_currency}: import it into a tenant of {mapping.currency}.",
+        )
+
+
+def presets() -> list[str]:
+    """The names of the mappings that come with the product."""
+    folder = files("shop_api.bulk.presets")
+    return sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def load_preset(name: str) -> Mapping:
+    """A mapping that comes with the product."""
+    if name not in presets():
+        raise invalid(
+            "unknown_preset", f"No preset `{name}`. There are: {', '.join(presets())}.", "preset"
+        )
+    return parse_mapping(files("shop_api.bulk.presets").joinpath(f"{name}.yaml").read_text("utf-8"))
+
+
+def parse_mapping(text: str) -> Mapping:
+    """The mapping written in `text`; a sentence saying what is wrong when it cannot be used."""
+    data = read_yaml(text)
+    try:
+        mapping = msgspec.convert(data, Mapping)
+    except msgspec.ValidationError as error:
+        raise mapping_error(f"{error}.") from error
+    for problem in _problems(mapping):
+        raise mapping_error(f"{problem}.")
+    return mapping
+
+
+def read_yaml(text: str) -> Any:
+    """What `text` holds, YAML or JSON; `invalid_mapping` when it is neither."""
+    if len(text.encode()) > MAPPING_SIZE_LIMIT_BYTES:
+        raise mapping_error(f"A mapping is at most {MAPPING_SIZE_LIMIT_BYTES} bytes.")
+    try:
+        return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
+    # its constructors of numbers and times raise what they like
+    except Exception as error:
+        raise mapping_error(f"Not readable as YAML: {_yaml_reason(error)}.") from error
+
+
+def _yaml_reason(error: Exception) -> str:
+    """What is wrong and where, on one line; a parser's own words come with a drawing."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return " ".join(str(error).split())
+    mark = error.problem_mark
+    return f"{error.problem} in line {mark.line + 1}, column {mark.column + 1}"
+
+
+def _problems(mapping: Mapping) -> Iterator[str]:
+    """What is wrong with a mapping of the right shape, one sentence each."""
+    if mapping.currency is not None and mapping.currency not in CURRENCIES:
+        yield f"currency: `{mapping.currency}` is not a currency of ISO 4217"
+    yield from _zone_problems("timezone", mapping.timezone)
+    yield from _time_format_problems("time_format", mapping.time_format)
+    for alias, file in mapping.files.items():
+        yield from _file_problems(alias, file)
+    if not mapping.entities:
+        yield "entities: name at least one"
+    for part in ("order_lines", "payments", "refunds"):
+        if part in mapping.entities and "orders" not in mapping.entities:
+            yield f"entities.{part}: needs orders"
+    for part in ("variants", "stock"):
+        if part in mapping.entities and "products" not in mapping.entities:
+            yield f"entities.{part}: needs products"
+    for name, entity in mapping.entities.items():
+        if name not in ENTITIES:
+            yield f"entities.{name}: no such entity; there are {', '.join(ENTITIES)}"
+            continue
+        yield from _entity_problems(name, entity, mapping)
+
+
+def _zone_problems(path: str, name: str) -> Iterator[str]:
+    if name != TENANT_TIMEZONE and name not in timezones():
+        yield f"{path}: `{name}` is no IANA time zone"
+
+
+def _time_format_problems(path: str, time_format: str | None) -> Iterator[str]:
+    for directive in re.findall(r"%(?:[.:]?[0-9]*\S|$)", time_format or ""):
+        if directive not in TIME_DIRECTIVES:
+            yield f"{path}: `{directive}` is not one of {' '.join(TIME_DIRECTIVES)}"
+
+
+def _file_problems(alias: str, file: SourceFile) -> Iterator[str]:
+    if not file.name or "/" in file.name or "\\" in file.name or file.name in (".", ".."):
+        yield f"files.{alias}.name: a plain file name, without a folder"
+    if not file.file_format:
+        yield f"files.{alias}.format: say csv, ndjson or parquet; the name does not tell"
+    for setting, value in (("delimiter", file.delimiter), ("quote", file.quote)):
+        if len(value) != 1 or value in "\r\n\0":
+            yield f"files.{alias}.{setting}: one character"
+
+
+def _entity_problems(name: str, entity: EntityMapping, mapping: Mapping) -> Iterator[str]:
+    path = f"entities.{name}"
+    known = ENTITIES[name].fields
+    for alias in entity.sources:
+        if alias not in mapping.files:
+            yield f"{path}.from: `{alias}` is not among files"
+    for field, expression in entity.fields.items():
+        if field not in known:
+            yield f"{path}.fields.{field}: no such field; there are {', '.join(known)}"
+        yield from _expression_problems(f"{path}.fields.{field}", expression, mapping)
+    for field, rule in known.items():
+        if rule.is_required and rule.default is None and field not in entity.fields:
+            yield f"{path}.fields: {field} is required"
+
+
+def _expression_problems(
+    path: str, expression: Expression | str, mapping: Mapping
+) -> Iterator[str]:
+    if isinstance(expression, str):
+        return
+    sources = [expression.column, expression.constant, expression.first_of, expression.concat]
+    if sum(source is not None for source in sources) != 1:
+        yield f"{path}: give one of column, constant, first_of, concat"
+    if expression.timezone is not None:
+        yield from _zone_problems(f"{path}.timezone", expression.timezone)
+    yield from _time_format_problems(f"{path}.time_format", expression.time_format)
+    if expression.first_characters is not None and expression.first_characters < 1:
+        yield f"{path}.first_characters: at least 1"
+    if expression.thousands_mark == (expression.decimal_mark or mapping.decimal_mark):
+        yield f"{path}: thousands_mark and decimal_mark are the same"
+    if len(expression.list_separator) != 1:
+        yield f"{path}.list_separator: one character"
+    if expression.lookup and expression.lookup.file not in mapping.files:
+        yield f"{path}.lookup.file: `{expression.lookup.file}` is not among files"
+    for inner in inner_expressions(expression):
+        yield from _expression_problems(path, inner, mapping)
+
+
+def inner_expressions(expression: Expression) -> Iterable["Expression | str"]:
+    """The expressions an expression is made of."""
+    yield from expression.first_of or ()
+    yield from expression.concat or ()
+
+
+def columns_of(expression: Expression | str) -> set[str]:
+    """The columns an expression reads from the row's own file."""
+    if isinstance(expression, str):
+        return {expression}
+    columns = {expression.column} if expression.column is not None else set()
+    for inner in inner_expressions(expression):
+        columns |= columns_of(inner)
+    return columns
+
+
+def entity_columns(entity: EntityMapping) -> set[str]:
+    """The columns an entity reads from its own files."""
+    columns = {entity.only_if} if entity.only_if else set()
+    for expression in entity.fields.values():
+        columns |= columns_of(expression)
+    return columns

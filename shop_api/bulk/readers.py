@@ -1,0 +1,272 @@
+"""Files to chunks of text columns: CSV, NDJSON and Parquet, in bounded memory.
+
+Belongs here: bytes to text columns with row numbers. Does not: what a text means (expressions.py).
+A chunk holds at most CHUNK_ROWS rows or CHUNK_CHARACTERS characters, whatever the file's size; a
+line longer than LINE_LIMIT is refused and passed over.
+"""
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+import polars as pl
+
+from shop_api.bulk.mapping import SourceFile, mapping_error
+
+CHUNK_ROWS = 50_000
+CHUNK_CHARACTERS = 32 * 2**20
+LINE_LIMIT = 2**20
+COLUMN_LIMIT = 1024
+FILE_SIZE_LIMIT_BYTES = 256 * 2**30
+
+# Columns of every chunk beside the file's own; "\0" cannot be in a header that was accepted.
+ROW = "\0row"
+PROBLEM = "\0problem"
+
+
+def find_files(folder: Path, source: SourceFile) -> list[Path]:
+    """The files of `folder` a source names; a pattern's files in the order of their names."""
+    paths = sorted(path for path in folder.glob(source.name) if path.is_file())
+    if not paths:
+        raise mapping_error(f"There is no file `{source.name}` in {folder.name or folder}.")
+    for path in paths:
+        if path.stat().st_size > FILE_SIZE_LIMIT_BYTES:
+            raise mapping_error(f"{path.name} is larger than {FILE_SIZE_LIMIT_BYTES} bytes.")
+    return paths
+
+
+def read_chunks(path: Path, source: SourceFile, columns: set[str]) -> Iterator[pl.DataFrame]:
+    """The file's rows as frames of ROW, PROBLEM and the text columns; empty text is null."""
+    read = {"csv": _read_csv, "ndjson": _read_ndjson, "parquet": _read_parquet}
+    for frame in read[source.file_format](path, source, sorted(columns)):
+        texts = pl.col(sorted(columns))
+        yield frame.with_columns(pl.when(texts != "").then(texts).name.keep())
+
+
+@dataclass
+class _Lines:
+    """The lines of a text file, none longer than LINE_LIMIT."""
+
+    handle: IO[str]
+    character_count: int = 0
+    has_overflowed: bool = False
+
+    def __iter__(self) -> Iterator[str]:
+        while line := self.handle.readline(LINE_LIMIT):
+            self.character_count += len(line)
+            if len(line) == LINE_LIMIT and not line.endswith("\n"):
+                self.has_overflowed = True
+                while (rest := self.handle.readline(LINE_LIMIT)) and not rest.endswith("\n"):
+                    pass
+                line = "\n"
+            yield line
+
+
+def _read_csv(path: Path, source: SourceFile, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    encoding = "utf-8-sig" if source.encoding == "utf-8" else source.encoding
+    with path.open(encoding=encoding, errors="surrogateescape", newline="") as handle:
+        lines = _Lines(handle)
+        reader = csv.reader(lines, delimiter=source.delimiter, quotechar=source.quote, strict=True)
+        header = _header(path, reader)
+        indexes = [_column_index(path, header, column) for column in columns]
+        records: list[Sequence[str | None]] = []
+        problems: dict[int, str] = {}
+        first = 1
+        nothing: list[str | None] = [None] * len(header)
+        for record, problem in _records(reader, lines, len(header)):
+            if problem is not None:
+                problems[len(records)] = problem
+            records.append(nothing if record is None else record)
+            if len(records) >= CHUNK_ROWS or lines.character_count >= CHUNK_CHARACTERS:
+                yield _frame(columns, indexes, records, first, problems)
+                first += len(records)
+                records, problems = [], {}
+                lines.character_count = 0
+        yield _frame(columns, indexes, records, first, problems)
+
+
+def _header(path: Path, reader: Iterator[list[str]]) -> list[str]:
+    try:
+        header = next(reader, [])
+    except csv.Error as error:
+        raise mapping_error(f"The first line of {path.name} is not readable: {error}.") from error
+    if not header:
+        raise mapping_error(f"{path.name} is empty.")
+    if len(header) > COLUMN_LIMIT:
+        raise mapping_error(f"{path.name} has more than {COLUMN_LIMIT} columns.")
+    return header
+
+
+def _column_index(path: Path, header: list[str], column: str) -> int:
+    if header.count(column) != 1:
+        what = "no column" if column not in header else "more than one column"
+        raise mapping_error(
+            f"{path.name} has {what} `{column}`; its columns are: {', '.join(header)}."
+        )
+    return header.index(column)
+
+
+def _records(
+    reader: Iterator[list[str]], lines: _Lines, width: int
+) -> Iterator[tuple[list[str] | None, str | None]]:
+    """Each record with what is wrong with it; a record that cannot be read at all is None."""
+    while True:
+        try:
+            record = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield None, f"not readable as CSV: {error}"
+            continue
+        if lines.has_overflowed:
+            lines.has_overflowed = False
+            yield None, f"a line longer than {LINE_LIMIT} characters"
+        elif len(record) == width:
+            yield record, None
+        elif record:
+            problem = f"{len(record)} fields where the header has {width}"
+            yield (record + [""] * width)[:width], problem
+
+
+def _frame(
+    columns: Sequence[str],
+    indexes: Sequence[int],
+    records: list[Sequence[str | None]],
+    first: int,
+    problems: dict[int, str],
+) -> pl.DataFrame:
+    """A chunk of records, the first of which is row `first`; `problems` by place in the chunk."""
+    try:
+        series = [
+            pl.Series(column, [record[i] for record in records], pl.String)
+            for column, i in zip(columns, indexes, strict=True)
+        ]
+    except UnicodeEncodeError:
+        # bytes that are no text in the file's encoding came in as lone surrogates
+        readable = [_readable_record(record, i, problems) for i, record in enumerate(records)]
+        return _frame(columns, indexes, readable, first, problems)
+    said: list[str | None] = [None] * len(records)
+    for i, problem in problems.items():
+        said[i] = problem
+    numbers = pl.Series(ROW, range(first, first + len(records)), pl.Int64)
+    return pl.DataFrame([numbers, pl.Series(PROBLEM, said, pl.String), *series])
+
+
+def _readable_record(
+    record: Sequence[str | None], index: int, problems: dict[int, str]
+) -> Sequence[str | None]:
+    readable = [cell and cell.encode(errors="replace").decode() for cell in record]
+    if readable != list(record):
+        problems.setdefault(index, "bytes that are not text in the file's encoding")
+    return readable
+
+
+def _read_ndjson(path: Path, _: SourceFile, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    decoder = msgspec.json.Decoder(float_hook=str)
+    paths = [column.split(".") for column in columns]
+    indexes = range(len(columns))
+    with path.open("rb") as handle:
+        records: list[Sequence[str | None]] = []
+        problems: dict[int, str] = {}
+        first, size = 1, 0
+        for line in _byte_lines(handle):
+            if line is not None and not line.strip():
+                continue
+            cells, problem = _json_cells(decoder, line, paths)
+            if problem is not None:
+                problems[len(records)] = problem
+            records.append(cells)
+            size += len(line or b"")
+            if len(records) >= CHUNK_ROWS or size >= CHUNK_CHARACTERS:
+                yield _frame(columns, indexes, records, first, problems)
+                first += len(records)
+                records, problems, size = [], {}, 0
+        yield _frame(columns, indexes, records, first, problems)
+
+
+def _byte_lines(handle: IO[bytes]) -> Iterator[bytes | None]:
+    """The lines of a file; None stands for one that is too long."""
+    is_first = True
+    while line := handle.readline(LINE_LIMIT):
+        if len(line) == LINE_LIMIT and not line.endswith(b"\n"):
+            while (rest := handle.readline(LINE_LIMIT)) and not rest.endswith(b"\n"):
+                pass
+            yield None
+        else:
+            yield line.removeprefix(b"\xef\xbb\xbf") if is_first else line
+        is_first = False
+
+
+def _json_cells(
+    decoder: Any, line: bytes | None, paths: list[list[str]]
+) -> tuple[list[str | None], str | None]:
+    nothing: list[str | None] = [None] * len(paths)
+    if line is None:
+        return nothing, f"a line longer than {LINE_LIMIT} bytes"
+    try:
+        record = decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return nothing, f"not readable as JSON: {error}"
+    if not isinstance(record, dict):
+        return nothing, "not a JSON object"
+    try:
+        return [_json_text(record, path) for path in paths], None
+    except ValueError as error:
+        return nothing, str(error)
+
+
+def _json_text(record: Any, path: list[str]) -> str | None:
+    """The text at a dotted path: numbers as written, a list of scalars joined by commas."""
+    value = record
+    for key in path:
+        if not isinstance(value, dict):
+            value = None
+            break
+        value = value.get(key)
+    if isinstance(value, list) and not any(isinstance(item, list | dict) for item in value):
+        return ",".join(_scalar_text(item) or "" for item in value)
+    if isinstance(value, dict | list):
+        raise ValueError(f"{'.'.join(path)} is not a single value")
+    return _scalar_text(value)
+
+
+def _scalar_text(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return None if value is None else str(value)
+
+
+def _read_parquet(path: Path, _: SourceFile, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    try:
+        lazy = pl.scan_parquet(path, glob=False)
+        schema = lazy.collect_schema()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise mapping_error(
+            f"{path.name} is not readable as Parquet: it is damaged, or something else."
+        ) from error
+    for column in columns:
+        _column_index(path, list(schema), column)
+    texts = [_parquet_text(path, column, schema[column]) for column in columns]
+    batches = lazy.select(texts).collect_batches(chunk_size=CHUNK_ROWS, maintain_order=True)
+    row = 0
+    for batch in batches:
+        numbers = pl.Series(ROW, range(row + 1, row + 1 + len(batch)), pl.Int64)
+        row += len(batch)
+        yield batch.with_columns(numbers, pl.lit(None, pl.String).alias(PROBLEM))
+
+
+def _parquet_text(path: Path, column: str, dtype: pl.DataType) -> pl.Expr:
+    value = pl.col(column)
+    if isinstance(dtype, pl.Datetime):
+        zone = "" if dtype.time_zone is None else "+00:00"
+        if dtype.time_zone:
+            value = value.dt.convert_time_zone("UTC")
+        return value.dt.strftime(f"%Y-%m-%d %H:%M:%S%.6f{zone}")
+    if isinstance(dtype, pl.List) and not dtype.inner.is_nested():
+        return value.cast(pl.List(pl.String)).list.join(",")
+    if dtype.is_nested() or dtype == pl.Binary:
+        raise mapping_error(f"{path.name}: column `{column}` is {dtype}, not a single value.")
+    return value.cast(pl.String)

@@ -1,0 +1,1 @@
+"""The platform's own commands: serve, migrate, doctor; one file each."""

@@ -1,0 +1,1 @@
+"""Postgres: engines, the unit of work, row-level security, column types."""

@@ -1,0 +1,1 @@
+"""People and credentials: users, sign-in, refresh tokens, API keys."""

@@ -1,0 +1,33 @@
+"""What signing in refuses."""
+
+from shop_api.kernel.errors import DomainError, ErrorKind
+
+INVALID_LOGIN = DomainError(
+    ErrorKind.UNAUTHENTICATED, "invalid_login", "E-mail address or password is wrong."
+)
+INVALID_REFRESH_TOKEN = DomainError(
+    ErrorKind.UNAUTHENTICATED,
+    "invalid_refresh_token",
+    "The refresh token is unknown, expired, used or revoked. Sign in again.",
+)
+AMBIGUOUS_LOGIN = DomainError(
+    ErrorKind.INVALID,
+    "tenant_required",
+    "This e-mail address has accounts at several tenants. Send the tenant's slug as `tenant`.",
+)
+SIGN_IN_BUSY = DomainError(
+    ErrorKind.UNAVAILABLE,
+    "sign_in_busy",
+    "Too many passwords are being checked. Try again shortly.",
+    retry_after_seconds=1,
+)
+
+
+def too_many_sign_ins(seconds: int) -> DomainError:
+    """Too many passwords were wrong, for this address or from this place."""
+    return DomainError(
+        ErrorKind.RATE_LIMITED,
+        "too_many_sign_ins",
+        "Too many sign-ins have failed. Try again later.",
+        retry_after_seconds=seconds,
+    )

@@ -1,0 +1,337 @@
+"""Signing in, tokens and keys; knows no HTTP."""
+
+import hmac
+import logging
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from math import ceil
+from threading import BoundedSemaphore
+from typing import Any
+from uuid import UUID
+
+import redis
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
+from sqlalchemy import Engine
+
+from shop_api.db.tenancy import PLATFORM_TENANT, TenantSession
+from shop_api.db.types import AnyRow
+from shop_api.domains.accounts import errors, repository
+from shop_api.domains.accounts.repository import AccountRepository
+from shop_api.kernel.clock import utc_now
+from shop_api.kernel.errors import DomainError
+from shop_api.kernel.ids import new_id
+from shop_api.kernel.principal import PUBLISHABLE_SCOPES, ROLE_SCOPES, Principal
+from shop_api.kernel.tokens import hash_token, make_token
+from shop_api.spine.unit_of_work import UnitOfWork
+
+logger = logging.getLogger(__name__)
+
+# A key's last use is written at most this often, so that a busy key is no hot row.
+LAST_USED_RESOLUTION = timedelta(seconds=60)
+
+# Accounts of one address whose password a login without a tenant tries: each costs an Argon2 run.
+MAX_CANDIDATES = 3
+
+# Each run takes 64 MiB and some 50 ms of four threads: eight at once would take a worker from 125
+# to 573 MiB, and anybody may ask for one.
+PARALLEL_RUNS = 2
+RUN_WAIT_SECONDS = 5.0
+
+_hasher = PasswordHasher()
+_runs = BoundedSemaphore(PARALLEL_RUNS)
+# Verified when nobody has the address, so that both cases take the same time.
+_NOBODY = _hasher.hash(secrets.token_hex(16))
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What a sign-in or a refresh gives."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int
+
+
+@dataclass(frozen=True)
+class TokenPolicy:
+    """How access and refresh tokens are made."""
+
+    secret_key: bytes
+    access_token_seconds: int
+    refresh_token_seconds: int
+
+
+@contextmanager
+def _argon2() -> Iterator[None]:
+    """One of the few runs this process makes at a time; 503 when none comes free soon."""
+    if not _runs.acquire(timeout=RUN_WAIT_SECONDS):
+        raise errors.SIGN_IN_BUSY
+    try:
+        yield
+    finally:
+        _runs.release()
+
+
+def hash_password(password: str) -> str:
+    """Argon2id, with the library's parameters."""
+    with _argon2():
+        return _hasher.hash(password)
+
+
+class Authenticator:
+    """Checks bearer credentials: API keys, access tokens and the platform's key."""
+
+    def __init__(self, engine: Engine, policy: TokenPolicy, platform_key: str) -> None:
+        self.engine = engine
+        self.policy = policy
+        self.platform_key = platform_key
+
+    def __call__(self, token: str) -> Principal | None:
+        """The principal of a credential; None when it is not valid."""
+        if hmac.compare_digest(token.encode(), self.platform_key.encode()):
+            return Principal(PLATFORM_TENANT, "platform:key", frozenset(), "enterprise", True)
+        if token.startswith(("sk_", "pk_")):
+            return self._check_key(token)
+        return self._check_access_token(token)
+
+    def _check_key(self, token: str) -> Principal | None:
+        now = utc_now()
+        with self.engine.begin() as connection:
+            key = repository.find_key_by_hash(connection, hash_token(token))
+            if key is None or key.revoked_at or (key.expires_at and key.expires_at <= now):
+                return None
+            tenant = repository.find_tenant(connection, key.tenant_id)
+            if tenant is None:
+                return None
+            if key.last_used_at is None or now - key.last_used_at > LAST_USED_RESOLUTION:
+                session = TenantSession(connection, key.tenant_id)
+                AccountRepository(session).touch_key(key.id, now)
+        scopes = frozenset(key.scopes)
+        if key.kind == "publishable":
+            scopes &= PUBLISHABLE_SCOPES
+        return Principal(
+            key.tenant_id,
+            f"api_key:{key.id}",
+            scopes,
+            tenant.plan,
+            origins=frozenset(tenant.cors_origins),
+            is_publishable=key.kind == "publishable",
+        )
+
+    def _check_access_token(self, token: str) -> Principal | None:
+        claims = read_access_token(token, self.policy)
+        if claims is None:
+            return None
+        tenant_id, user_id, issued_at = claims
+        with self.engine.begin() as connection:
+            tenant = repository.find_tenant(connection, tenant_id)
+            user = AccountRepository(TenantSession(connection, tenant_id)).find_user(user_id)
+        if tenant is None or user is None or user.disabled_at is not None:
+            return None
+        if user.signed_out_at is not None and issued_at < user.signed_out_at:
+            return None
+        return Principal(
+            tenant_id,
+            f"user:{user_id}",
+            ROLE_SCOPES[user.role],
+            tenant.plan,
+            origins=frozenset(tenant.cors_origins),
+        )
+
+
+def make_access_token(tenant_id: UUID, user_id: UUID, policy: TokenPolicy, now: datetime) -> str:
+    """A signed access token (JWT, HS256) of a user."""
+    claims = {
+        "iss": "shop-api",
+        "sub": str(user_id),
+        "tenant_id": str(tenant_id),
+        "jti": secrets.token_hex(8),
+        # with its fraction: a token of the second in which its user was signed out is refused
+        "iat": now.timestamp(),
+        "exp": int(now.timestamp()) + policy.access_token_seconds,
+    }
+    return jwt.encode({"alg": "HS256", "typ": "at+jwt"}, claims, _jwt_key(policy))
+
+
+def read_access_token(token: str, policy: TokenPolicy) -> tuple[UUID, UUID, datetime] | None:
+    """(tenant id, user id, when it was made) of a valid access token, else None."""
+    try:
+        decoded = jwt.decode(token, _jwt_key(policy), algorithms=["HS256"])
+        jwt.JWTClaimsRegistry(
+            # whole seconds, and none may be younger than they say
+            now=ceil(utc_now().timestamp()),
+            iss={"essential": True, "value": "shop-api"},
+            exp={"essential": True},
+        ).validate(decoded.claims)
+        claims = decoded.claims
+        issued_at = datetime.fromtimestamp(claims["iat"], UTC)
+        return UUID(str(claims["tenant_id"])), UUID(str(claims["sub"])), issued_at
+    except (JoseError, ValueError, KeyError, TypeError, OverflowError, OSError):
+        return None
+
+
+def _jwt_key(policy: TokenPolicy) -> OctKey:
+    # a key of its own, so that a cursor's signature is never a token's
+    return OctKey.import_key(sha256(b"access-token" + policy.secret_key).digest())
+
+
+# Counts an attempt under each key; how many seconds to wait when one is past its limit, else 0.
+COUNT_ATTEMPT = """
+local wait = 0
+for i, key in ipairs(KEYS) do
+    local count = redis.call('INCR', key)
+    if count == 1 then redis.call('EXPIRE', key, ARGV[1]) end
+    if count > tonumber(ARGV[i + 1]) then wait = math.max(wait, redis.call('TTL', key), 1) end
+end
+return wait
+"""
+# Takes an attempt back.
+TAKE_BACK = """
+for _, key in ipairs(KEYS) do
+    if redis.call('EXISTS', key) == 1 then redis.call('DECR', key) end
+end
+"""
+
+
+@dataclass(frozen=True)
+class SignInThrottle:
+    """How many sign-ins may fail, per e-mail address and per network address.
+
+    An attempt is counted before the password is checked, so that many at once are not all let in,
+    and taken back when it succeeds. An address nobody has counts as any other. While Redis is away
+    nothing is counted.
+    """
+
+    client: redis.Redis
+    secret_key: bytes
+    account_limit: int
+    address_limit: int
+    window_seconds: int
+
+    @contextmanager
+    def attempt(self, email: str, address: str) -> Iterator[None]:
+        """Count a sign-in that fails with `invalid_login`; raises `too_many_sign_ins`."""
+        limits = {self._key("account", email): self.account_limit}
+        if address:
+            limits[self._key("address", address)] = self.address_limit
+        wait = self._run(COUNT_ATTEMPT, list(limits), self.window_seconds, *limits.values())
+        if wait:
+            raise errors.too_many_sign_ins(wait)
+        try:
+            yield
+        except DomainError as error:
+            if error.code != errors.INVALID_LOGIN.code:
+                self._run(TAKE_BACK, list(limits))
+            raise
+        self._run(TAKE_BACK, list(limits))
+
+    def _key(self, kind: str, value: str) -> str:
+        # no address stands in Redis in the clear
+        digest = hmac.digest(self.secret_key, f"sign-in\0{kind}\0{value}".encode(), "sha256")
+        return f"sign_in:{kind}:{digest.hex()[:32]}"
+
+    def _run(self, script: str, keys: list[str], *arguments: int) -> int:
+        try:
+            found: Any = self.client.eval(script, len(keys), *keys, *map(str, arguments))
+        except redis.RedisError as error:
+            logger.warning("sign-ins are not counted: %s", type(error).__name__)
+            return 0
+        return int(found or 0)
+
+
+def check_login(engine: Engine, email: str, password: str, tenant_slug: str | None) -> AnyRow:
+    """The user who signs in; raises `invalid_login`, or `tenant_required` when several match."""
+    with engine.begin() as connection:
+        candidates = repository.list_logins(connection, email, tenant_slug, MAX_CANDIDATES + 1)
+    tried = candidates[:MAX_CANDIDATES]
+    matching = [user for user in tried if _verify(user.password_hash, password)]
+    matching = [user for user in matching if user.disabled_at is None]
+    if not matching:
+        # as long as it takes with the most accounts there may be: its time tells nothing
+        runs = MAX_CANDIDATES if tenant_slug is None else 1
+        for _ in range(runs - len(tried)):
+            _verify(_NOBODY, password)
+        raise errors.INVALID_LOGIN
+    if len(matching) > 1 or len(candidates) > MAX_CANDIDATES:
+        raise errors.AMBIGUOUS_LOGIN
+    return matching[0]
+
+
+def _verify(password_hash: str, password: str) -> bool:
+    try:
+        with _argon2():
+            return _hasher.verify(password_hash, password)
+    except (VerifyMismatchError, VerificationError, InvalidHashError):
+        return False
+
+
+def start_session(work: UnitOfWork, checked: AnyRow, policy: TokenPolicy) -> Tokens:
+    """Tokens of a new sign-in of the user `check_login` found: a new family of refresh tokens.
+
+    Raises `invalid_login` when the user has been disabled or given another password meanwhile.
+    """
+    user = work.repository(AccountRepository).lock_user(checked.id)
+    if user is None or user.disabled_at or user.password_hash != checked.password_hash:
+        raise errors.INVALID_LOGIN
+    return open_session(work, checked.id, policy)
+
+
+def open_session(work: UnitOfWork, user_id: UUID, policy: TokenPolicy) -> Tokens:
+    """Tokens of a new sign-in of a user whose row this transaction holds."""
+    work.audit("user_signed_in", "user", user_id, None, {})
+    return _issue(work, user_id, new_id(work.now), policy)
+
+
+def refresh_session(engine: Engine, token: str) -> AnyRow:
+    """The stored refresh token; raises `invalid_refresh_token` when unknown or expired."""
+    with engine.begin() as connection:
+        row = repository.find_refresh_token(connection, hash_token(token))
+    if row is None or row.expires_at <= utc_now():
+        raise errors.INVALID_REFRESH_TOKEN
+    return row
+
+
+def rotate(work: UnitOfWork, row: AnyRow, policy: TokenPolicy) -> Tokens | None:
+    """New tokens for a refresh token, once. None when it was used before: the family is revoked."""
+    accounts = work.repository(AccountRepository)
+    user = accounts.lock_user(row.user_id)
+    if user is None or user.disabled_at is not None:
+        return None
+    if not accounts.use_refresh_token(row.id, work.now):
+        accounts.revoke_family(row.family_id, work.now)
+        family = {"family_id": str(row.family_id)}
+        work.audit("refresh_token_reused", "user", row.user_id, family, None)
+        return None
+    return _issue(work, row.user_id, row.family_id, policy)
+
+
+def end_session(work: UnitOfWork, row: AnyRow) -> None:
+    """Revoke the sign-in a refresh token belongs to."""
+    accounts = work.repository(AccountRepository)
+    accounts.lock_user(row.user_id)
+    accounts.revoke_family(row.family_id, work.now)
+    work.audit("user_signed_out", "user", row.user_id, {}, None)
+
+
+def _issue(work: UnitOfWork, user_id: UUID, family_id: UUID, policy: TokenPolicy) -> Tokens:
+    refresh_token = make_token("rt_")
+    work.repository(AccountRepository).add_refresh_token(
+        {
+            "id": new_id(work.now),
+            "user_id": user_id,
+            "family_id": family_id,
+            "token_hash": hash_token(refresh_token),
+            "created_at": work.now,
+            "expires_at": work.now + timedelta(seconds=policy.refresh_token_seconds),
+        }
+    )
+    access_token = make_access_token(work.tenant_id, user_id, policy, work.now)
+    return Tokens(access_token, refresh_token, policy.access_token_seconds)

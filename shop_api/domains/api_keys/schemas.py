@@ -1,0 +1,93 @@
+"""What API keys take and give over HTTP."""
+
+from marshmallow import Schema, fields
+
+from shop_api.kernel.principal import SCOPES
+from shop_api.web.fields import BoundedList, Id, Instant, Text, Whole, one_of
+from shop_api.web.pagination import PageInfo, PageQuery
+from shop_api.web.parser import OptionalBody
+
+DEFAULT_OVERLAP_SECONDS = 86_400
+MAX_OVERLAP_SECONDS = 2_592_000
+
+
+class ApiKeyBody(Schema):
+    """A key to create."""
+
+    name = Text(required=True, min_length=1, max_length=100, metadata={"example": "storefront"})
+    kind = fields.String(
+        load_default="secret",
+        validate=one_of("secret", "publishable"),
+        metadata={"description": "`publishable` keys may only read the public catalogue."},
+    )
+    scopes = BoundedList(
+        fields.String(validate=one_of(*SCOPES)),
+        max_length=len(SCOPES),
+        metadata={"description": "Default: all the caller has and the kind permits."},
+    )
+    expires_at = Instant(allow_none=True, load_default=None)
+
+
+class ApiKeyChanges(Schema):
+    """What may be changed of a key."""
+
+    name = Text(min_length=1, max_length=100, metadata={"example": "storefront"})
+    scopes = BoundedList(
+        fields.String(validate=one_of(*SCOPES)),
+        min_length=1,
+        max_length=len(SCOPES),
+        metadata={"description": "All it may do from now on; at most what the caller may."},
+    )
+    expires_at = Instant(allow_none=True, metadata={"description": "`null`: never."})
+
+
+class RotationBody(OptionalBody):
+    """How a key is rotated."""
+
+    overlap_seconds = Whole(
+        minimum=0,
+        maximum=MAX_OVERLAP_SECONDS,
+        load_default=DEFAULT_OVERLAP_SECONDS,
+        metadata={
+            "description": "How long the old key still works. Default: a day.",
+            "example": 86_400,
+        },
+    )
+
+
+class ApiKeySchema(Schema):
+    """An API key, without its secret."""
+
+    id = Id(required=True)
+    name = fields.String(required=True)
+    kind = fields.String(required=True)
+    prefix = fields.String(required=True, metadata={"example": "sk_Zb3kQ9xL"})
+    scopes = fields.List(fields.String(), required=True)
+    expires_at = Instant(required=True, allow_none=True)
+    last_used_at = Instant(required=True, allow_none=True)
+    revoked_at = Instant(required=True, allow_none=True)
+    replaced_by = Id(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The key that follows this one since it was rotated."},
+    )
+    created_at = Instant(required=True)
+    updated_at = Instant(required=True)
+
+
+class NewApiKeySchema(ApiKeySchema):
+    """An API key with its secret, shown once."""
+
+    key = fields.String(required=True, metadata={"description": "Keep it; it is not shown again."})
+
+
+class ApiKeyPage(Schema):
+    """A page of API keys."""
+
+    data = fields.List(fields.Nested(ApiKeySchema), required=True)
+    page_info = fields.Nested(PageInfo, required=True)
+    total = fields.Integer()
+
+
+class ApiKeyQuery(PageQuery):
+    """Which API keys."""

@@ -1,0 +1,148 @@
+"""Making, changing, rotating and revoking API keys; knows no HTTP.
+
+Nobody makes a key stronger than themselves, nor takes over one that is.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from shop_api.db.types import AnyRow
+from shop_api.domains.api_keys import errors
+from shop_api.domains.api_keys.repository import KeyRepository
+from shop_api.kernel.errors import not_found
+from shop_api.kernel.ids import new_id
+from shop_api.kernel.principal import PUBLISHABLE_SCOPES, SCOPES
+from shop_api.kernel.tokens import hash_token, make_token
+from shop_api.spine.unit_of_work import UnitOfWork
+
+KEY_PREFIX_LENGTH = 11
+
+
+def create_key(
+    work: UnitOfWork,
+    name: str,
+    kind: str,
+    scopes: list[str] | None,
+    expires_at: datetime | None,
+    allowed: frozenset[str],
+) -> tuple[str, AnyRow]:
+    """A new API key: its text, shown once, and its resource row.
+
+    Scopes default to all that `allowed` (the caller's own) and the kind permit; others are
+    refused, so that nobody makes a key stronger than themselves.
+    """
+    _check_expiry(work, expires_at)
+    wanted = _allowed_scopes(scopes, kind, allowed)
+    token, row = _add(work, name, kind, wanted, expires_at)
+    work.audit("api_key_created", "api_key", row.id, None, row.body)
+    return token, row
+
+
+def change_key(
+    work: UnitOfWork, before: AnyRow, body: dict[str, Any], allowed: frozenset[str]
+) -> AnyRow:
+    """Change name, scopes or expiry of a live key; the new resource row."""
+    _check_live(work, before)
+    _check_strength(before, allowed)
+    values = dict(body)
+    if "scopes" in body:
+        values["scopes"] = _allowed_scopes(body["scopes"], before.kind, allowed)
+    _check_expiry(work, body.get("expires_at"))
+    keys = work.repository(KeyRepository)
+    keys.change(before.id, {**values, "updated_at": work.now})
+    row = _found(keys, before)
+    work.audit("api_key_updated", "api_key", before.id, before.body, row.body)
+    return row
+
+
+def rotate_key(
+    work: UnitOfWork, before: AnyRow, overlap_seconds: int, allowed: frozenset[str]
+) -> tuple[str, AnyRow]:
+    """A key that follows a live one: its text, shown once, and its resource row.
+
+    The old one works for `overlap_seconds` more, and never longer than it would have. The new one
+    lives as long as the old one was made for.
+    """
+    _check_live(work, before)
+    if before.replaced_by is not None:
+        raise errors.KEY_REPLACED
+    _check_strength(before, allowed)
+    expires_at = before.expires_at and work.now + (before.expires_at - before.created_at)
+    token, row = _add(work, before.name, before.kind, before.scopes, expires_at)
+    ends_at = work.now + timedelta(seconds=overlap_seconds)
+    keys = work.repository(KeyRepository)
+    keys.change(
+        before.id,
+        {
+            "replaced_by": row.id,
+            "expires_at": min(ends_at, before.expires_at or ends_at),
+            "updated_at": work.now,
+        },
+    )
+    old = _found(keys, before)
+    work.audit("api_key_rotated", "api_key", before.id, before.body, old.body)
+    work.audit("api_key_created", "api_key", row.id, None, row.body)
+    return token, row
+
+
+def revoke_key(work: UnitOfWork, before: AnyRow) -> None:
+    """Revoke a key; one that is revoked stays so."""
+    if before.revoked_at is not None:
+        return
+    keys = work.repository(KeyRepository)
+    keys.change(before.id, {"revoked_at": work.now, "updated_at": work.now})
+    work.audit("api_key_revoked", "api_key", before.id, before.body, _found(keys, before).body)
+
+
+def _add(
+    work: UnitOfWork, name: str, kind: str, scopes: list[str], expires_at: datetime | None
+) -> tuple[str, AnyRow]:
+    token = make_token("pk_" if kind == "publishable" else "sk_")
+    row = work.repository(KeyRepository).add(
+        {
+            "id": new_id(work.now),
+            "name": name,
+            "kind": kind,
+            "prefix": token[:KEY_PREFIX_LENGTH],
+            "key_hash": hash_token(token),
+            "scopes": scopes,
+            "expires_at": expires_at.astimezone(UTC) if expires_at else None,
+            "created_at": work.now,
+            "updated_at": work.now,
+        }
+    )
+    return token, row
+
+
+def _allowed_scopes(scopes: list[str] | None, kind: str, allowed: frozenset[str]) -> list[str]:
+    limit = allowed & (PUBLISHABLE_SCOPES if kind == "publishable" else frozenset(SCOPES))
+    wanted = sorted(set(scopes)) if scopes is not None else sorted(limit)
+    refused = [scope for scope in wanted if scope not in limit]
+    if refused:
+        raise errors.unknown_scopes(refused)
+    if not wanted:
+        raise errors.NO_SCOPE
+    return wanted
+
+
+def _check_expiry(work: UnitOfWork, expires_at: datetime | None) -> None:
+    if expires_at is not None and expires_at <= work.now:
+        raise errors.EXPIRED_ALREADY
+
+
+def _check_live(work: UnitOfWork, key: AnyRow) -> None:
+    if key.revoked_at is not None or (key.expires_at and key.expires_at <= work.now):
+        raise errors.KEY_NOT_LIVE
+
+
+def _check_strength(key: AnyRow, allowed: frozenset[str]) -> None:
+    beyond = sorted(set(key.scopes) - allowed)
+    if beyond:
+        raise errors.key_too_strong(beyond)
+
+
+def _found(keys: KeyRepository, key: AnyRow) -> AnyRow:
+    row = keys.find(key.id)
+    if row is None:
+        raise not_found("API key")
+    return row

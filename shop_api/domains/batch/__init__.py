@@ -1,0 +1,1 @@
+"""Batches: several requests in one, each as if it had come alone."""

@@ -1,0 +1,1 @@
+"""Changing or deleting many products in one call."""

@@ -1,0 +1,66 @@
+"""Acting on what payment providers tell, once and in any order; knows no HTTP."""
+
+import hmac
+from dataclasses import replace
+from hashlib import sha256
+from uuid import UUID
+
+from shop_api.domains.callbacks import errors
+from shop_api.domains.orders.service import lock_order
+from shop_api.domains.payments.service import (
+    Told,
+    apply_callback,
+    is_news,
+    open_callback,
+    told_amount,
+)
+from shop_api.domains.refunds.service import record_told_refund
+from shop_api.kernel.errors import not_found
+from shop_api.providers import PROVIDERS
+from shop_api.providers.port import Callback
+from shop_api.spine.unit_of_work import UnitOfWork
+
+
+def signing_key(secret_key: bytes, tenant_id: UUID) -> bytes:
+    """The key a tenant's providers sign with."""
+    return hmac.digest(secret_key, b"payment-callback" + tenant_id.bytes, sha256)
+
+
+def sign(secret_key: bytes, tenant_id: UUID, body: bytes) -> str:
+    """The signature of a callback's body: HMAC-SHA256 in hexadecimal."""
+    return hmac.digest(signing_key(secret_key, tenant_id), body, sha256).hex()
+
+
+def check_signature(secret_key: bytes, tenant_id: UUID, body: bytes, signature: str | None) -> None:
+    """Raise `invalid_signature` unless the body was signed with the tenant's key."""
+    expected = sign(secret_key, tenant_id, body)
+    if signature is None or not hmac.compare_digest(expected.encode(), signature.encode()):
+        raise errors.INVALID_SIGNATURE
+
+
+def check_provider(name: str) -> None:
+    """Raise not found for a provider that has no callbacks."""
+    if name not in PROVIDERS or not PROVIDERS[name].has_callbacks:
+        raise not_found("payment provider")
+
+
+def receive_callback(work: UnitOfWork, provider: str, callback: Callback) -> bool:
+    """Settle what a provider tells; False when it is told already, or older than what is known.
+
+    Raises not found for an unknown reference.
+    """
+    told = open_callback(work, provider, callback)
+    if told is None:
+        return False
+    if callback.outcome == "refunded":
+        return _refund(work, told, callback)
+    return apply_callback(work, told, callback)
+
+
+def _refund(work: UnitOfWork, told: Told, callback: Callback) -> bool:
+    """What was refunded was captured, though the callback that said so may still be under way."""
+    order, payment = told
+    if is_news(payment.status, "captured"):
+        apply_callback(work, told, replace(callback, outcome="captured", amount=None))
+        order = lock_order(work, order.id)
+    return record_told_refund(work, order, payment.id, told_amount(payment, callback))

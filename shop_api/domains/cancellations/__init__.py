@@ -1,0 +1,1 @@
+"""Cancelling orders: asked for, or because nobody paid in time."""

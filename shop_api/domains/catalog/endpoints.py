@@ -1,0 +1,185 @@
+"""The catalogue over HTTP."""
+
+from uuid import UUID
+
+from shop_api.domains.catalog import errors, service
+from shop_api.domains.catalog.repository import CATEGORY_SORTS, PRODUCT_SORTS, CatalogRepository
+from shop_api.domains.catalog.schemas import (
+    CategoryBody,
+    CategoryChanges,
+    CategoryPage,
+    CategoryQuery,
+    CategorySchema,
+    ProductBody,
+    ProductChanges,
+    ProductPage,
+    ProductQuery,
+    ProductReplacement,
+    ProductSchema,
+)
+from shop_api.kernel.errors import not_found
+from shop_api.web.blueprint import Blueprint, Call
+from shop_api.web.reply import Reply
+
+products = Blueprint(
+    "products",
+    __name__,
+    url_prefix="/api/v1/products",
+    description="What is sold: products with their variants, stock and prices.",
+)
+categories = Blueprint(
+    "categories",
+    __name__,
+    url_prefix="/api/v1/categories",
+    description="The tree that products are filed in.",
+)
+
+
+@products.read("", scope="catalog:read", query=ProductQuery, returns=ProductPage)
+def list_products(call: Call) -> Reply:
+    """List products, newest first unless sorted otherwise.
+
+    A publishable key sees active products only, without their cost price and what they sold.
+    """
+    sort = PRODUCT_SORTS[call.query.get("sort", "created_at")]
+    asked = call.page_request(sort, is_descending=sort.name in ("created_at", "updated_at"))
+    catalog = CatalogRepository(call.session)
+    is_public = call.principal.is_publishable
+    if is_public and sort.name == "total_sales":
+        # the order tells, and a cursor holds the amount
+        raise errors.SORT_NOT_ALLOWED
+    page = catalog.list_products(call.query, asked, is_public=is_public)
+    total = None
+    if call.query.get("include_total"):
+        total = catalog.count_products(call.query, is_public=is_public)
+    return call.page(page, asked, total)
+
+
+@products.read("/<id:product_id>", scope="catalog:read", returns=ProductSchema)
+def get_product(call: Call, product_id: UUID) -> Reply:
+    """Get a product with its variants, stock and categories.
+
+    A publishable key sees active products only, without their cost price.
+    """
+    catalog = CatalogRepository(call.session)
+    if call.principal.is_publishable:
+        row = catalog.find_public_product(product_id)
+    else:
+        row = catalog.find_product(product_id)
+    if row is None:
+        raise not_found("product")
+    return Reply.resource(row)
+
+
+@products.mutation(
+    "POST", "", scope="catalog:write", body=ProductBody, returns=ProductSchema, status=201
+)
+def create_product(call: Call) -> Reply:
+    """Create a product, with variants and first stock.
+
+    Prices are in the tenant's currency. Without variants it gets one, titled Default.
+    """
+    row = service.create_product(call.work, call.body)
+    return Reply.created(row, "/api/v1/products")
+
+
+@products.mutation(
+    "PUT",
+    "/<id:product_id>",
+    scope="catalog:write",
+    body=ProductReplacement,
+    returns=ProductSchema,
+)
+def replace_product(call: Call, product_id: UUID) -> Reply:
+    """Replace a product. What is left out is as in a new one; its variants and images stay."""
+    before = CatalogRepository(call.session).find_product(product_id, for_update=True)
+    if before is None:
+        raise not_found("product")
+    call.require_version(before.version)
+    return Reply.resource(service.replace_product(call.work, product_id, before, call.body))
+
+
+@products.mutation(
+    "PATCH",
+    "/<id:product_id>",
+    scope="catalog:write",
+    body=ProductChanges,
+    returns=ProductSchema,
+)
+def update_product(call: Call, product_id: UUID) -> Reply:
+    """Change some fields of a product."""
+    before = CatalogRepository(call.session).find_product(product_id, for_update=True)
+    if before is None:
+        raise not_found("product")
+    call.require_version(before.version)
+    return Reply.resource(service.change_product(call.work, product_id, before, call.body))
+
+
+@products.mutation("DELETE", "/<id:product_id>", scope="catalog:write")
+def delete_product(call: Call, product_id: UUID) -> Reply:
+    """Delete a product that was never sold. Archive one that was."""
+    before = CatalogRepository(call.session).find_product(product_id, for_update=True)
+    if before is None:
+        raise not_found("product")
+    call.require_version(before.version)
+    service.delete_product(call.work, product_id, before)
+    return Reply.empty()
+
+
+@categories.read("", scope="catalog:read", query=CategoryQuery, returns=CategoryPage)
+def list_categories(call: Call) -> Reply:
+    """List categories in the order they were created."""
+    asked = call.page_request(CATEGORY_SORTS["created_at"], is_descending=False)
+    catalog = CatalogRepository(call.session)
+    page = catalog.list_categories(call.query, asked)
+    total = catalog.count_categories(call.query) if call.query.get("include_total") else None
+    return call.page(page, asked, total)
+
+
+@categories.read("/<id:category_id>", scope="catalog:read", returns=CategorySchema)
+def get_category(call: Call, category_id: UUID) -> Reply:
+    """Get a category."""
+    row = CatalogRepository(call.session).find_category(category_id)
+    if row is None:
+        raise not_found("category")
+    return Reply.resource(row)
+
+
+@categories.mutation(
+    "POST", "", scope="catalog:write", body=CategoryBody, returns=CategorySchema, status=201
+)
+def create_category(call: Call) -> Reply:
+    """Create a category, at the root or below another."""
+    row = service.create_category(call.work, call.body)
+    return Reply.created(row, "/api/v1/categories")
+
+
+@categories.mutation(
+    "PATCH",
+    "/<id:category_id>",
+    scope="catalog:write",
+    body=CategoryChanges,
+    returns=CategorySchema,
+)
+def update_category(call: Call, category_id: UUID) -> Reply:
+    """Change some fields of a category, or move it."""
+    catalog = CatalogRepository(call.session)
+    if call.body.get("parent_id") is not None:
+        # before the row: two moves that each hold a row and wait for the tree would never end
+        catalog.lock_tree()
+    before = catalog.find_category(category_id, for_update=True)
+    if before is None:
+        raise not_found("category")
+    call.require_version(before.version)
+    return Reply.resource(service.change_category(call.work, category_id, before, call.body))
+
+
+@categories.mutation("DELETE", "/<id:category_id>", scope="catalog:write")
+def delete_category(call: Call, category_id: UUID) -> Reply:
+    """Delete a category without children. Its products stay."""
+    before = CatalogRepository(call.session).find_category(category_id, for_update=True)
+    if before is None:
+        raise not_found("category")
+    call.require_version(before.version)
+    service.delete_category(call.work, category_id, before)
+    return Reply.empty()

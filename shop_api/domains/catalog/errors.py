@@ -1,0 +1,50 @@
+"""What the catalogue refuses."""
+
+from shop_api.kernel.errors import DomainError, ErrorKind, FieldError, conflict, invalid
+
+SKU_TAKEN = conflict("sku_taken", "A product with this SKU exists already.")
+EXTERNAL_ID_TAKEN = conflict("external_id_taken", "A product with this external_id exists already.")
+PRODUCT_IN_USE = conflict(
+    "product_in_use", "The product is on orders. Archive it instead: status `archived`."
+)
+
+CONSTRAINTS = {
+    "uq_products_tenant_id_sku": SKU_TAKEN,
+    "uq_products_tenant_id_external_id": EXTERNAL_ID_TAKEN,
+    "uq_variants_tenant_id_sku": conflict("sku_taken", "A variant with this SKU exists already."),
+    "uq_categories_tenant_id_slug": conflict(
+        "slug_taken", "A category with this slug exists already."
+    ),
+    "uq_categories_tenant_id_external_id": conflict(
+        "external_id_taken", "A category with this external_id exists already."
+    ),
+    "fk_categories_tenant_id_parent_id": invalid(
+        "category_not_found", "The parent category does not exist.", "/parent_id"
+    ),
+    "fk_product_categories_tenant_id_category_id": invalid(
+        "category_not_found", "A category does not exist.", "/category_ids"
+    ),
+    "fk_order_lines_tenant_id_product_id": PRODUCT_IN_USE,
+    "fk_order_lines_tenant_id_variant_id": PRODUCT_IN_USE,
+}
+
+INVENTORY_OF_VARIANTS = invalid(
+    "inventory_of_variants",
+    "A product with variants has its stock in them: send `inventory` in each.",
+    "/inventory",
+)
+SORT_NOT_ALLOWED = DomainError(
+    ErrorKind.FORBIDDEN,
+    "sort_not_allowed",
+    "What the shop sells is not for publishable keys: they cannot sort by total_sales.",
+)
+CATEGORY_IN_USE = conflict(
+    "category_in_use", "The category has categories below it. Move or delete them first."
+)
+
+
+def inexact_amounts(pointers: list[str], currency: str) -> DomainError:
+    """Amounts with more digits than their currency has."""
+    error = invalid("inexact_amount", f"Amounts have more digits than {currency} has.")
+    error.errors = [FieldError(pointer, f"Too many digits for {currency}.") for pointer in pointers]
+    return error

@@ -1,0 +1,298 @@
+"""What the catalogue takes and gives over HTTP."""
+
+from decimal import Decimal
+
+from marshmallow import Schema, fields
+
+from shop_api.web.fields import (
+    SLUG,
+    TOKEN,
+    BoundedList,
+    Flag,
+    FlagParameter,
+    Id,
+    Instant,
+    Money,
+    MoneyParameter,
+    Number,
+    Text,
+    Whole,
+    one_of,
+)
+from shop_api.web.pagination import PageInfo, PageQuery
+
+STATUSES = ("draft", "active", "archived")
+
+
+class OptionSchema(Schema):
+    """What tells a variant from its siblings."""
+
+    name = Text(required=True, min_length=1, max_length=100, metadata={"example": "Size"})
+    value = Text(required=True, min_length=1, max_length=100, metadata={"example": "M"})
+
+
+class SeoSchema(Schema):
+    """How search engines see the product."""
+
+    title = Text(max_length=200)
+    description = Text(max_length=500)
+    slug = Text(max_length=200)
+
+
+class InventoryBody(Schema):
+    """First stock, at the default location, and how it is kept."""
+
+    track_quantity = Flag()
+    quantity = Whole(minimum=0, metadata={"example": 25})
+    low_stock_alert = Whole(minimum=0, allow_none=True)
+    allow_backorder = Flag()
+
+
+class VariantBody(Schema):
+    """A variant to create. Without a price, cost or SKU it has the product's."""
+
+    title = Text(required=True, min_length=1, max_length=255, metadata={"example": "M / Blue"})
+    sku = Text(min_length=1, max_length=100, allow_none=True)
+    price = Money(allow_none=True)
+    cost_price = Money(allow_none=True)
+    options = BoundedList(fields.Nested(OptionSchema), max_length=10)
+    weight_grams = Whole(minimum=0, allow_none=True, metadata={"example": 350})
+    inventory = fields.Nested(InventoryBody)
+
+
+class ProductChanges(Schema):
+    """What may be changed of a product."""
+
+    name = Text(min_length=1, max_length=255, metadata={"example": "Linen shirt"})
+    description = Text(max_length=50_000)
+    sku = Text(min_length=1, max_length=100, allow_none=True)
+    price = Money(metadata={"example": 49.9})
+    compare_price = Money(allow_none=True)
+    cost_price = Money(allow_none=True)
+    status = fields.String(validate=one_of(*STATUSES))
+    tax_class = Text(
+        min_length=1,
+        max_length=40,
+        validate=TOKEN,
+        metadata={"description": "Which tax rates apply. Default `standard`."},
+    )
+    tags = BoundedList(Text(min_length=1, max_length=64), max_length=50)
+    category_ids = BoundedList(Id(), max_length=50)
+    seo = fields.Nested(SeoSchema)
+    external_id = Text(min_length=1, max_length=255, allow_none=True)
+
+
+class ProductReplacement(ProductChanges):
+    """A product as it is to be: what is left out is as in a new one."""
+
+    name = Text(required=True, min_length=1, max_length=255, metadata={"example": "Linen shirt"})
+    price = Money(required=True, metadata={"example": 49.9})
+
+
+class ProductBody(ProductChanges):
+    """A product to create."""
+
+    name = Text(required=True, min_length=1, max_length=255, metadata={"example": "Linen shirt"})
+    price = Money(required=True, metadata={"example": 49.9})
+    variants = BoundedList(fields.Nested(VariantBody), max_length=100)
+    inventory = fields.Nested(
+        InventoryBody, metadata={"description": "For a product without variants of its own."}
+    )
+
+
+class InventorySchema(Schema):
+    """Stock over all locations."""
+
+    track_quantity = fields.Boolean(required=True)
+    quantity = fields.Integer(required=True)
+    reserved_quantity = fields.Integer(required=True)
+    available_quantity = fields.Integer(required=True)
+    low_stock_alert = fields.Integer(required=True, allow_none=True)
+    allow_backorder = fields.Boolean(required=True)
+
+
+class VariantSchema(Schema):
+    """A variant."""
+
+    id = Id(required=True)
+    title = fields.String(required=True)
+    sku = fields.String(required=True, allow_none=True)
+    price = Money(required=True)
+    inventory = fields.Nested(InventorySchema, required=True)
+    weight_grams = fields.Integer(required=True, allow_none=True)
+    options = fields.List(fields.Nested(OptionSchema), required=True)
+
+
+class CategoryReference(Schema):
+    """A category a product is in."""
+
+    id = Id(required=True)
+    name = fields.String(required=True)
+    slug = fields.String(required=True)
+
+
+class ImageSchema(Schema):
+    """An image a product is shown by."""
+
+    id = Id(required=True)
+    url = fields.String(required=True)
+    alt_text = fields.String(required=True)
+    position = fields.Integer(required=True)
+    width = fields.Integer(required=True, allow_none=True)
+    height = fields.Integer(required=True, allow_none=True)
+    variant_id = Id(required=True, allow_none=True)
+
+
+class ProductSchema(Schema):
+    """A product."""
+
+    id = Id(required=True)
+    tenant_id = Id(required=True)
+    name = fields.String(required=True)
+    description = fields.String(required=True)
+    sku = fields.String(required=True, allow_none=True)
+    price = Money(required=True)
+    compare_price = Money(required=True, allow_none=True)
+    cost_price = Money(required=True, allow_none=True)
+    currency = fields.String(required=True)
+    status = fields.String(required=True)
+    tax_class = fields.String(required=True)
+    inventory = fields.Nested(InventorySchema, required=True)
+    variants = fields.List(fields.Nested(VariantSchema), required=True)
+    images = fields.List(fields.Nested(ImageSchema), required=True)
+    categories = fields.List(fields.Nested(CategoryReference), required=True)
+    tags = fields.List(fields.String(), required=True)
+    seo = fields.Nested(SeoSchema, required=True)
+    external_id = fields.String(required=True, allow_none=True)
+    is_in_stock = fields.Boolean(required=True)
+    total_sales = Money(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "Net sales of all time in the product's currency: before tax and"
+            " shipping, less discounts and returns, without cancelled orders."
+        },
+    )
+    conversion_rate = Number(
+        required=True,
+        allow_none=True,
+        maximum=Decimal(1),
+        digits=6,
+        metadata={"description": "Orders by views; null while nothing is tracked."},
+    )
+    profit_margin = Number(
+        required=True,
+        allow_none=True,
+        minimum=-(Decimal(10) ** 18),
+        maximum=Decimal(10) ** 18,
+        digits=6,
+        metadata={
+            "description": "(Net sales − cost) ÷ net sales, of sales whose cost is known; null when"
+            " there are none. What came back from a buyer is neither sale nor cost."
+        },
+    )
+    stats_as_of = Instant(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "Sales up to this instant are in total_sales and profit_margin. It moves"
+            " when the shop has sold something; null before the first export."
+        },
+    )
+    created_at = Instant(required=True)
+    updated_at = Instant(required=True)
+
+
+class ProductPage(Schema):
+    """A page of products."""
+
+    data = fields.List(fields.Nested(ProductSchema), required=True)
+    page_info = fields.Nested(PageInfo, required=True)
+    total = fields.Integer()
+
+
+class ProductQuery(PageQuery):
+    """Which products, in which order."""
+
+    sort = fields.String(
+        validate=one_of("created_at", "updated_at", "price", "name", "total_sales", "inventory"),
+        metadata={
+            "description": "total_sales is as of `stats_as_of`, inventory as of some seconds ago."
+        },
+    )
+    status = fields.List(
+        fields.String(validate=one_of(*STATUSES)), metadata={"description": "Repeatable."}
+    )
+    category = Text(
+        min_length=1,
+        max_length=255,
+        metadata={"description": "A category's id or slug; its descendants count."},
+    )
+    min_price = MoneyParameter()
+    max_price = MoneyParameter()
+    in_stock = FlagParameter()
+    has_variants = FlagParameter(metadata={"description": "Whether it has more than one."})
+    tags = fields.List(
+        Text(min_length=1, max_length=64), metadata={"description": "All of them; repeatable."}
+    )
+    created_after = Instant()
+    created_before = Instant()
+    external_id = Text(min_length=1, max_length=255)
+
+
+class CategoryChanges(Schema):
+    """What may be changed of a category."""
+
+    name = Text(min_length=1, max_length=255, metadata={"example": "Shirts"})
+    slug = Text(
+        min_length=1,
+        max_length=255,
+        validate=SLUG,
+        metadata={"example": "shirts"},
+    )
+    parent_id = Id(allow_none=True)
+    position = Whole()
+    is_active = Flag()
+    external_id = Text(min_length=1, max_length=255, allow_none=True)
+
+
+class CategoryBody(CategoryChanges):
+    """A category to create."""
+
+    name = Text(required=True, min_length=1, max_length=255, metadata={"example": "Shirts"})
+    slug = Text(
+        required=True,
+        min_length=1,
+        max_length=255,
+        validate=SLUG,
+        metadata={"example": "shirts"},
+    )
+
+
+class CategorySchema(Schema):
+    """A category."""
+
+    id = Id(required=True)
+    parent_id = Id(required=True, allow_none=True)
+    name = fields.String(required=True)
+    slug = fields.String(required=True)
+    position = fields.Integer(required=True)
+    is_active = fields.Boolean(required=True)
+    product_count = fields.Integer(required=True)
+    external_id = fields.String(required=True, allow_none=True)
+    created_at = Instant(required=True)
+    updated_at = Instant(required=True)
+
+
+class CategoryPage(Schema):
+    """A page of categories."""
+
+    data = fields.List(fields.Nested(CategorySchema), required=True)
+    page_info = fields.Nested(PageInfo, required=True)
+    total = fields.Integer()
+
+
+class CategoryQuery(PageQuery):
+    """Which categories."""
+
+    parent_id = Id(metadata={"description": "Only direct children of this category."})

@@ -1,0 +1,1 @@
+"""Images of a product, in their order."""

@@ -1,0 +1,1 @@
+"""Imports of other shops' exports as jobs, and the jobs themselves."""

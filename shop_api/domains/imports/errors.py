@@ -1,0 +1,20 @@
+"""What imports and jobs refuse."""
+
+from shop_api.kernel.errors import DomainError, conflict, invalid
+
+
+def job_finished(state: str) -> DomainError:
+    """A finished job cannot be cancelled."""
+    return conflict("job_finished", f"The job is {state}; only a queued or running one stops.")
+
+
+def bad_file(detail: str) -> DomainError:
+    """A file that was sent and cannot be used, or one that is missing."""
+    return invalid("invalid_import_file", detail, "/files")
+
+
+def preset_or_mapping() -> DomainError:
+    """Neither or both were given."""
+    return invalid(
+        "preset_or_mapping", "Give the query parameter `preset` or the part `mapping`, not both."
+    )

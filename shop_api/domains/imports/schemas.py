@@ -1,0 +1,94 @@
+"""What imports and jobs take and give over HTTP."""
+
+from flask_smorest.fields import Upload
+from marshmallow import Schema, fields, validate
+
+from shop_api.web.fields import Id, Instant, Text, one_of
+from shop_api.web.pagination import PageInfo, PageQuery
+
+JOB_STATES = ("queued", "running", "succeeded", "failed", "cancelled")
+
+
+class ImportQuery(Schema):
+    """Which mapping."""
+
+    preset = Text(
+        min_length=1,
+        max_length=64,
+        metadata={"description": "A mapping that comes with the product.", "example": "olist"},
+    )
+
+
+class ImportForm(Schema):
+    """The files of an import, as multipart/form-data."""
+
+    files = fields.List(
+        Upload(),
+        required=True,
+        validate=validate.Length(1, 100, error="Must be 1 to 100 files."),
+        metadata={"description": "The export's files, under the names the mapping knows them by."},
+    )
+    mapping = Upload(metadata={"description": "A mapping of your own (YAML), instead of a preset."})
+
+
+class ProductImportForm(ImportForm):
+    """Files of products, as multipart/form-data."""
+
+    mapping = Upload(
+        metadata={
+            "description": "Fields and their columns, or a whole mapping (JSON or YAML), instead of"
+            " a preset."
+        }
+    )
+
+
+class EntityCountsSchema(Schema):
+    """Rows of one entity."""
+
+    read = fields.Integer(required=True)
+    created = fields.Integer(required=True)
+    updated = fields.Integer(required=True)
+    unchanged = fields.Integer(required=True)
+    rejected = fields.Integer(required=True)
+
+
+class JobSchema(Schema):
+    """A job."""
+
+    id = Id(required=True)
+    kind = fields.String(required=True, metadata={"example": "import"})
+    state = fields.String(required=True, validate=one_of(*JOB_STATES))
+    mapping = fields.String(required=True, allow_none=True, metadata={"example": "olist"})
+    progress_ratio = fields.Float(
+        required=True, metadata={"description": "From 0 to 1.", "example": 0.25}
+    )
+    counts = fields.Dict(
+        keys=fields.String(),
+        values=fields.Nested(EntityCountsSchema),
+        required=True,
+        metadata={"description": "By entity: products, customers, orders, …"},
+    )
+    rejected_count = fields.Integer(required=True)
+    error = fields.String(required=True, allow_none=True)
+    is_cancel_requested = fields.Boolean(required=True)
+    started_at = Instant(required=True, allow_none=True)
+    finished_at = Instant(required=True, allow_none=True)
+    created_at = Instant(required=True)
+    updated_at = Instant(required=True)
+
+
+class JobPage(Schema):
+    """A page of jobs."""
+
+    data = fields.List(fields.Nested(JobSchema), required=True)
+    page_info = fields.Nested(PageInfo, required=True)
+    total = fields.Integer()
+
+
+class JobQuery(PageQuery):
+    """Which jobs."""
+
+    sort = fields.String(validate=one_of("created_at"))
+    state = fields.List(
+        fields.String(validate=one_of(*JOB_STATES)), metadata={"description": "Repeatable."}
+    )

@@ -1,0 +1,114 @@
+"""Insights over HTTP."""
+
+from flask import current_app
+
+from analytics.dashboard.answers import build_dashboard, build_orders, build_revenue
+from analytics.metrics.definitions import METRICS
+from shop_api.db.tenancy import tenant_session
+from shop_api.domains.insights.schemas import (
+    AnalyticsQuery,
+    DashboardSchema,
+    MetricsSchema,
+    OrdersSchema,
+    RevenueSchema,
+)
+from shop_api.domains.insights.service import (
+    DEPENDENCY,
+    EXTENSION,
+    Build,
+    Insights,
+    Profile,
+    keep_until,
+)
+from shop_api.domains.tenants.repository import TenantRepository
+from shop_api.kernel.errors import not_found
+from shop_api.kernel.exchange import CacheGrant
+from shop_api.web.blueprint import Blueprint, Call
+from shop_api.web.reply import Reply
+
+insights = Blueprint(
+    "analytics",
+    __name__,
+    url_prefix="/api/v1/analytics",
+    description="Figures from the lake: revenue, orders, customers, and how each is defined.",
+)
+
+
+@insights.read(
+    "/dashboard",
+    scope="analytics:read",
+    query=AnalyticsQuery,
+    returns=DashboardSchema,
+    has_session=False,
+)
+def get_dashboard(call: Call) -> Reply:
+    """Get a shop at a glance: revenue, orders, products and customers of a period."""
+    return _answer(call, build_dashboard)
+
+
+@insights.read(
+    "/revenue",
+    scope="analytics:read",
+    query=AnalyticsQuery,
+    returns=RevenueSchema,
+    has_session=False,
+)
+def get_revenue(call: Call) -> Reply:
+    """Get the sales metrics of a period, compared, over time, and what they are made of."""
+    return _answer(call, build_revenue)
+
+
+@insights.read(
+    "/orders",
+    scope="analytics:read",
+    query=AnalyticsQuery,
+    returns=OrdersSchema,
+    has_session=False,
+)
+def get_order_figures(call: Call) -> Reply:
+    """Get the counts of orders of a period, compared and over time."""
+    return _answer(call, build_orders)
+
+
+@insights.read("/metrics", scope="analytics:read", returns=MetricsSchema, has_session=False)
+def list_metrics(_: Call) -> Reply:
+    """List the metrics: name, formula, unit, grain, and the SQL that computes them."""
+    return Reply.of(
+        {
+            "data": [
+                {
+                    "name": metric.name,
+                    "title": metric.title,
+                    "unit": metric.unit,
+                    "formula": metric.formula,
+                    "grain": metric.grain,
+                    "source": metric.source,
+                    "sql": metric.expression,
+                    "is_additive": metric.is_additive,
+                }
+                for metric in METRICS.values()
+            ]
+        }
+    )
+
+
+def _answer(call: Call, build: Build) -> Reply:
+    """Figures of the newest snapshot, and the leave to keep them.
+
+    The tenant's record is read in a short transaction of its own: a connection is not held while
+    the figures are computed.
+    """
+    lake: Insights = current_app.extensions[EXTENSION]
+    with tenant_session(call.services.read_engine, call.tenant_id) as session:
+        row = TenantRepository(session).find()
+    if row is None:
+        raise not_found("tenant")
+    snapshot = lake.snapshot()
+    profile = Profile(call.tenant_id, row.currency, row.timezone)
+    now = call.exchange.started_at
+    deadline_seconds = call.services.settings.deadline_seconds
+    answer = lake.answer(build, snapshot, profile, call.query, now, deadline_seconds)
+    call.exchange.cache_grant = CacheGrant(
+        DEPENDENCY, lake.fingerprint(snapshot, call.tenant_id), keep_until(profile, now)
+    )
+    return Reply.of(answer)

@@ -1,0 +1,51 @@
+"""What insights refuse."""
+
+from shop_api.kernel.errors import DomainError, ErrorKind, invalid
+
+FIRST_EXPORT_SECONDS = 5
+RETRY_SECONDS = 1
+
+
+def lake_not_ready() -> DomainError:
+    """Nothing was ever published: a new installation."""
+    return DomainError(
+        ErrorKind.UNAVAILABLE,
+        "lake_not_ready",
+        "The first export to the lake is not published yet. Try again shortly.",
+        retry_after_seconds=FIRST_EXPORT_SECONDS,
+    )
+
+
+def deadline_exceeded() -> DomainError:
+    """The figures took longer than a request may run."""
+    return DomainError(
+        ErrorKind.UNAVAILABLE,
+        "deadline_exceeded",
+        "The figures took too long. Ask for a shorter period, or try again.",
+        retry_after_seconds=RETRY_SECONDS,
+    )
+
+
+def query_too_large() -> DomainError:
+    """The figures need more memory than this process may use."""
+    return DomainError(
+        ErrorKind.UNAVAILABLE,
+        "query_too_large",
+        "The figures need more memory than is allowed now. Ask for a shorter period, or try again.",
+        retry_after_seconds=RETRY_SECONDS,
+    )
+
+
+def snapshot_gone() -> DomainError:
+    """The snapshot this process still held is so old that its files are deleted."""
+    return DomainError(
+        ErrorKind.UNAVAILABLE,
+        "snapshot_gone",
+        "The lake has moved on from the figures that were asked. Try again.",
+        retry_after_seconds=RETRY_SECONDS,
+    )
+
+
+def parameter_not_acceptable(parameter: str, detail: str) -> DomainError:
+    """A parameter that is well-formed and still cannot be answered for."""
+    return invalid("parameter_not_acceptable", f"{detail[0].upper()}{detail[1:]}.", parameter)

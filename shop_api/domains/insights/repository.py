@@ -1,0 +1,31 @@
+"""Reading the published snapshot of the lake, and hearing of the next one.
+
+Belongs here: SQL on lake_snapshots and LISTEN. Does not: what is made of a snapshot (service.py).
+"""
+
+from collections.abc import Callable
+from threading import Event
+
+import psycopg
+
+from analytics.lake import Snapshot
+
+# Whoever publishes a snapshot notifies this channel.
+CHANNEL = "lake"
+# A lost notification, and an `as_of` that moved on without new figures, are seen after this.
+POLL_SECONDS = 1.0
+
+NEWEST = "SELECT id, as_of, versions FROM lake_snapshots ORDER BY id DESC LIMIT 1"
+
+
+def follow_snapshots(
+    url: str, on_snapshot: Callable[[Snapshot | None], None], stopped: Event
+) -> None:
+    """Hand over the newest snapshot at once and whenever it may have changed, until stopped."""
+    with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
+        connection.execute(f"LISTEN {CHANNEL}")
+        while not stopped.is_set():
+            row = connection.execute(NEWEST).fetchone()
+            on_snapshot(Snapshot(row[0], row[1], row[2]) if row else None)
+            for _ in connection.notifies(timeout=POLL_SECONDS, stop_after=1):
+                break

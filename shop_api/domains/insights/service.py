@@ -1,0 +1,205 @@
+"""From a client's question to figures of the newest snapshot; knows no HTTP.
+
+Belongs here: following the published snapshot, one engine per process, and what a kept answer
+depends on. Does not: the figures (analytics).
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from analytics.contracts import CONTRACTS
+from analytics.dashboard.question import AnalyticsRequest
+from analytics.engine import Engine, FilesGone, QueryTimeout, QueryTooLarge
+from analytics.lake import Lake, Snapshot
+from analytics.periods import BadParameter, day_start, find_zone, local_date
+from shop_api.domains.insights import errors
+from shop_api.domains.insights.repository import follow_snapshots
+from shop_api.kernel.money import currency_digits
+
+# Where the application keeps its `Insights`.
+EXTENSION = "shop_api.insights"
+# The dependency of kept answers.
+DEPENDENCY = "analytics"
+# A kept answer is made anew after this even if its tenant's files stay the same, so that a change
+# of the tenant's own record (its timezone) shows.
+KEEP_SECONDS = 60.0
+FIRST_LOOK_SECONDS = 5.0
+RETRY_SECONDS = 0.5
+
+Build = Callable[[Engine, Lake, AnalyticsRequest], dict[str, Any]]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What of a tenant its figures depend on."""
+
+    tenant_id: UUID
+    currency: str
+    timezone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A snapshot, and what each tenant's files in it amount to, as far as it was asked."""
+
+    snapshot: Snapshot
+    fingerprints: dict[UUID, str]
+
+
+class Insights:
+    """The lake as one process sees it: the newest snapshot, its files, and an engine."""
+
+    def __init__(
+        self, database_url: str, location: str, *, memory_limit: str = "512MB", threads: int = 2
+    ) -> None:
+        folder = str(Path(location).resolve()) if "://" not in location else location
+        self.lake = Lake(folder)
+        self._database_url = database_url
+        self._memory_limit = memory_limit
+        self._threads = threads
+        # replaced as a whole, so that no thread sees half of it
+        self._present: Present | None = None
+        self._engine: Engine | None = None
+        self._thread: threading.Thread | None = None
+        # Postgres is away, and that is logged
+        self._is_cut_off = False
+        self._has_looked = threading.Event()
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+
+    def snapshot(self) -> Snapshot:
+        """The newest published snapshot, or 503 when there is none."""
+        self._start()
+        self._has_looked.wait(FIRST_LOOK_SECONDS)
+        if self._present is None:
+            raise errors.lake_not_ready()
+        return self._present.snapshot
+
+    def answer(
+        self,
+        build: Build,
+        snapshot: Snapshot,
+        profile: Profile,
+        parameters: Mapping[str, Any],
+        now: datetime,
+        deadline_seconds: float,
+    ) -> dict[str, Any]:
+        """The answer that `build` gives of a snapshot to the parameters a client chose."""
+        currency = parameters.get("currency") or profile.currency
+        chosen = {name: value for name, value in parameters.items() if name != "currency"}
+        request = AnalyticsRequest(
+            tenant_id=str(profile.tenant_id),
+            snapshot=snapshot,
+            timezone=profile.timezone,
+            currency=currency,
+            currency_digits=currency_digits(currency),
+            now=now,
+            deadline_seconds=deadline_seconds,
+            **chosen,
+        )
+        try:
+            return build(self._open_engine(), self.lake, request)
+        except BadParameter as error:
+            raise errors.parameter_not_acceptable(error.parameter, str(error)) from error
+        except QueryTimeout as error:
+            raise errors.deadline_exceeded() from error
+        except QueryTooLarge as error:
+            raise errors.query_too_large() from error
+        except FilesGone as error:
+            self.lake.forget()
+            raise errors.snapshot_gone() from error
+
+    def current_version(self, dependency: str, tenant_id: UUID) -> str | None:
+        """What a tenant's figures are made from now; None when that is not known.
+
+        It changes when the tenant's own files do, not with every snapshot: what another tenant
+        sells does not spoil this one's kept answers.
+        """
+        present = self._present
+        if dependency != DEPENDENCY or present is None:
+            return None
+        found = present.fingerprints.get(tenant_id)
+        if found is None:
+            found = self.fingerprint(present.snapshot, tenant_id)
+            present.fingerprints[tenant_id] = found
+        return found
+
+    def fingerprint(self, snapshot: Snapshot, tenant_id: UUID) -> str:
+        """Stands for the tenant's files in a snapshot; the same files, the same figures."""
+        files = [self.lake.files(table, snapshot, str(tenant_id)) for table in CONTRACTS]
+        return f"{hash(tuple(map(tuple, files))):x}"
+
+    def close(self) -> None:
+        """End the thread and give back the engine."""
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+        if self._engine is not None:
+            self._engine.close()
+
+    def _open_engine(self) -> Engine:
+        with self._lock:
+            if self._engine is None:
+                self._engine = Engine(
+                    self.lake.location, memory_limit=self._memory_limit, threads=self._threads
+                )
+            return self._engine
+
+    def _start(self) -> None:
+        """Follow the snapshots from the first question on: a forked process starts its own."""
+        if self._thread is None:
+            with self._lock:
+                if self._thread is None:
+                    self._thread = threading.Thread(
+                        target=self._follow, name="lake-snapshots", daemon=True
+                    )
+                    self._thread.start()
+
+    def _follow(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                follow_snapshots(self._database_url, self._see, self._stopped)
+            except psycopg.OperationalError as error:
+                if not self._is_cut_off:
+                    # not psycopg's sentence: it can quote the URL, with its password
+                    logger.warning(
+                        "cannot follow the lake, its last snapshot stands: %s %s",
+                        type(error).__name__,
+                        error.sqlstate,
+                    )
+                self._is_cut_off = True
+            except Exception:
+                logger.exception("cannot read the lake's newest snapshot, the last one stands")
+            self._has_looked.set()
+            self._stopped.wait(RETRY_SECONDS)
+
+    def _see(self, snapshot: Snapshot | None) -> None:
+        """Take a snapshot as the present one, once its file lists are read."""
+        self._is_cut_off = False
+        present = self._present
+        if snapshot is None:
+            self._present = None
+        elif present is not None and present.snapshot.id == snapshot.id:
+            self._present = Present(snapshot, present.fingerprints)
+        else:
+            for table in CONTRACTS:
+                self.lake.tenant_ids(table, snapshot)
+            self._present = Present(snapshot, {})
+        self._has_looked.set()
+
+
+def keep_until(profile: Profile, now: datetime) -> datetime:
+    """Until when an answer may be kept: the tenant's next midnight moves `today`."""
+    zone = find_zone(profile.timezone)
+    midnight = day_start(local_date(now, zone) + timedelta(days=1), zone)
+    return min(midnight, now + timedelta(seconds=KEEP_SECONDS))

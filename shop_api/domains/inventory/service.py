@@ -1,0 +1,171 @@
+"""Changing stock; knows no HTTP."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row
+
+from shop_api.domains.inventory import errors
+from shop_api.domains.inventory.repository import InventoryRepository
+from shop_api.kernel.errors import not_found
+from shop_api.kernel.ids import new_id
+from shop_api.spine.unit_of_work import UnitOfWork
+
+
+def create_location(work: UnitOfWork, body: dict[str, Any]) -> Row[Any]:
+    """A location; its resource row."""
+    inventory = work.repository(InventoryRepository)
+    location_id = new_id(work.now)
+    inventory.add_location(
+        {"id": location_id, **body, "created_at": work.now, "updated_at": work.now}
+    )
+    row = _location(inventory, location_id)
+    work.audit("location_created", "location", location_id, None, row.body)
+    return row
+
+
+def change_location(
+    work: UnitOfWork, location_id: UUID, before: Row[Any], body: dict[str, Any]
+) -> Row[Any]:
+    """Change what `body` names; the new resource row. A new default takes another's place."""
+    inventory = work.repository(InventoryRepository)
+    if body.get("is_default") and not before.is_default:
+        inventory.unset_default(work.now)
+    inventory.change_location(location_id, {**body, "updated_at": work.now})
+    row = _location(inventory, location_id)
+    work.audit("location_updated", "location", location_id, before.body, row.body)
+    return row
+
+
+def delete_location(work: UnitOfWork, location_id: UUID, before: Row[Any]) -> None:
+    """Delete a location that is empty. Raises `default_location` or `location_in_use`.
+
+    The row is locked for update, so nothing is put there meanwhile.
+    """
+    if before.is_default:
+        raise errors.DEFAULT_LOCATION
+    inventory = work.repository(InventoryRepository)
+    inventory.delete_empty_levels(location_id)
+    if inventory.has_levels(location_id) or inventory.has_sessions(location_id):
+        raise errors.LOCATION_IN_USE
+    inventory.delete_location(location_id)
+    work.audit("location_deleted", "location", location_id, before.body, None)
+
+
+def _location(inventory: InventoryRepository, location_id: UUID) -> Row[Any]:
+    row = inventory.find_location(location_id)
+    if row is None:
+        raise not_found("location")
+    return row
+
+
+def adjust_stock(
+    work: UnitOfWork, adjustments: list[dict[str, Any]], note: str | None
+) -> list[dict[str, Any]]:
+    """Change stock by `delta`, or to `quantity`; all adjustments or none.
+
+    `expected_quantity` makes one conditional. Raises `variant_not_found`, `unexpected_quantity` or
+    `stock_below_zero`, naming the adjustments. Returns old and new quantity of each.
+    """
+    inventory = work.repository(InventoryRepository)
+    default_id = inventory.default_location_id()
+    variant_ids = [item["variant_id"] for item in adjustments]
+    location_ids = [item.get("location_id") or default_id for item in adjustments]
+    named = list(zip(variant_ids, location_ids, strict=True))
+    if len(set(named)) != len(named):
+        raise errors.NAMED_TWICE
+    levels = inventory.lock_levels(variant_ids, location_ids, work.now)
+    _check_levels(adjustments, levels)
+    deltas = [
+        item["delta"] if "delta" in item else item["quantity"] - level.quantity
+        for item, level in zip(adjustments, levels, strict=True)
+    ]
+    short = [
+        index
+        for index, (delta, level) in enumerate(zip(deltas, levels, strict=True))
+        if delta < 0
+        and (
+            level.quantity + delta < 0
+            or (level.quantity + delta < level.reserved and not level.allow_backorder)
+        )
+    ]
+    if short:
+        raise errors.below_zero(short)
+    inventory.adjust(
+        {
+            "variant_ids": variant_ids,
+            "location_ids": location_ids,
+            "deltas": deltas,
+            "movement_ids": [new_id(work.now) for _ in deltas],
+            "actor": work.origin.actor,
+            "note": note,
+            "now": work.now,
+        }
+    )
+    results = []
+    for item, level, location_id, delta in zip(
+        adjustments, levels, location_ids, deltas, strict=True
+    ):
+        new_quantity = level.quantity + delta
+        announce(work, level, level.quantity - level.reserved, new_quantity - level.reserved)
+        results.append(
+            {
+                "variant_id": item["variant_id"],
+                "location_id": location_id,
+                "old_quantity": level.quantity,
+                "new_quantity": new_quantity,
+                "reserved_quantity": level.reserved,
+            }
+        )
+    work.audit(
+        "stock_adjusted",
+        "inventory",
+        None,
+        {"quantities": [_quantity(result, result["old_quantity"]) for result in results]},
+        {
+            "quantities": [_quantity(result, result["new_quantity"]) for result in results],
+            "note": note,
+        },
+    )
+    return results
+
+
+def _quantity(result: dict[str, Any], quantity: int) -> dict[str, Any]:
+    """What an audit row tells of one place."""
+    place = {name: result[name] for name in ("variant_id", "location_id")}
+    return {**place, "quantity": quantity}
+
+
+def _check_levels(adjustments: list[dict[str, Any]], levels: list[Row[Any]]) -> None:
+    unknown = [index for index, level in enumerate(levels) if level.product_id is None]
+    if unknown:
+        raise errors.variants_not_found(unknown)
+    if any(level.quantity is None for level in levels):
+        raise errors.LOCATION_NOT_FOUND
+    unexpected = {
+        index: level.quantity
+        for index, (item, level) in enumerate(zip(adjustments, levels, strict=True))
+        if item.get("expected_quantity") not in (None, level.quantity)
+    }
+    if unexpected:
+        raise errors.unexpected_quantities(unexpected)
+
+
+def announce(work: UnitOfWork, level: Row[Any], old_available: int, new_available: int) -> None:
+    """`inventory_updated`: the quantity that can be sold, before and after, at the level's place.
+
+    `level` has variant_id, product_id and low_stock_alert.
+    """
+    threshold = level.low_stock_alert
+    work.append(
+        "inventory_updated",
+        "inventory",
+        level.variant_id,
+        {
+            "product_id": str(level.product_id),
+            "variant_id": str(level.variant_id),
+            "old_quantity": old_available,
+            "new_quantity": new_available,
+            "threshold_alert": threshold is not None and new_available <= threshold < old_available,
+        },
+    )

@@ -1,0 +1,1 @@
+"""Invitations: a person joins with a token that is shown once."""

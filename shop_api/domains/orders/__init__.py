@@ -1,0 +1,1 @@
+"""Orders: placing, reading and changing them, and what happened to them."""

@@ -1,0 +1,108 @@
+"""What orders refuse."""
+
+from uuid import UUID
+
+from shop_api.kernel.errors import DomainError, FieldError, conflict, invalid
+
+# status → what it may become
+MOVES: dict[str, tuple[str, ...]] = {
+    "pending": ("processing", "cancelled"),
+    "processing": ("completed", "cancelled"),
+    "completed": (),
+    "cancelled": (),
+}
+
+VARIANT_GONE = invalid("variant_not_found", "A variant was deleted meanwhile.", "/lines")
+
+ADDRESS_IS_FINAL = conflict(
+    "address_is_final", "The goods have left, or never will: the shipping address stays."
+)
+
+CONSTRAINTS = {
+    "fk_orders_tenant_id_customer_id": invalid(
+        "customer_not_found", "The customer does not exist.", "/customer_id"
+    ),
+    "uq_orders_tenant_id_external_id": conflict(
+        "external_id_taken", "An order with this external_id exists already."
+    ),
+}
+
+
+def illegal_move(status: str, wanted: str, allowed: tuple[str, ...] | None = None) -> DomainError:
+    """An order cannot go from `status` to `wanted`; `allowed`: what it may become, if less."""
+    allowed = MOVES[status] if allowed is None else allowed
+    may = f"It may become: {', '.join(allowed)}." if allowed else "It is final."
+    return conflict("illegal_state_change", f"A {status} order cannot be {wanted}. {may}")
+
+
+def lines_not_found(indexes: list[int]) -> DomainError:
+    """Lines that the order does not have."""
+    error = invalid("line_not_found", "The order has no such line.")
+    error.errors = [FieldError(f"/lines/{index}/line_id", "No such line.") for index in indexes]
+    return error
+
+
+def too_many_units(left: dict[int, int], what: str) -> DomainError:
+    """More of a line than there is left to `what`: index → what is left."""
+    error = conflict("quantity_exceeds_remaining", f"A line has fewer units left to be {what}.")
+    error.errors = [
+        FieldError(f"/lines/{index}/quantity", f"{quantity} left to be {what}.")
+        for index, quantity in left.items()
+    ]
+    return error
+
+
+def variants_not_found(indexes: list[int]) -> DomainError:
+    """Lines whose variant does not exist."""
+    error = invalid("variant_not_found", "A variant does not exist.")
+    error.errors = [
+        FieldError(f"/lines/{index}/variant_id", "No such variant.") for index in indexes
+    ]
+    return error
+
+
+def not_for_sale(indexes: list[int]) -> DomainError:
+    """Lines whose product is not active."""
+    error = conflict("product_not_for_sale", "A product is not for sale.")
+    error.errors = [
+        FieldError(f"/lines/{index}/variant_id", "Its product is not active.") for index in indexes
+    ]
+    return error
+
+
+def out_of_stock(lines: dict[int, UUID], available: dict[UUID, int] | None) -> DomainError:
+    """Lines of whose variant no location has enough: index → variant.
+
+    `available`: the most that one location has, where the caller may know it.
+    """
+    names = ", ".join(str(variant_id) for variant_id in dict.fromkeys(lines.values()))
+    error = conflict("out_of_stock", f"Not enough stock of: {names}.")
+    error.errors = [
+        FieldError(
+            f"/lines/{index}/quantity",
+            "More than there is at any location."
+            if available is None
+            else f"At most {available.get(variant_id, 0)} are available at one location.",
+        )
+        for index, variant_id in lines.items()
+    ]
+    return error
+
+
+def wrong_currency(currency: str) -> DomainError:
+    """The shop sells in another currency."""
+    return invalid(
+        "wrong_currency",
+        f"Orders of this tenant are in {currency}: send that, or no currency.",
+        "/currency",
+    )
+
+
+def inexact_amount(currency: str, pointer: str = "/amount") -> DomainError:
+    """An amount with more digits than its currency has."""
+    return invalid("inexact_amount", f"The amount has more digits than {currency} has.", pointer)
+
+
+def amount_too_large() -> DomainError:
+    """A total beyond what can be stored."""
+    return invalid("amount_too_large", "The order's total is beyond what can be stored.", "/lines")

@@ -1,0 +1,381 @@
+"""SQL of orders: one representation, and the few statements an order is placed with."""
+
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, Select, func, literal_column, select, update
+from sqlalchemy.exc import IntegrityError
+
+from shop_api.db.constraints import violated_constraint
+from shop_api.db.keyset import KeysetPage, PageRequest, Sort, fetch_page
+from shop_api.db.tenancy import Repository
+from shop_api.domains.orders import errors
+from shop_api.domains.pricing.repository import terms_json
+from shop_api.kernel.clock import format_instant
+from shop_api.models import events, order_lines, orders, stock_levels
+
+o = orders.alias("o")
+e = events.alias("e")
+
+# of a payment as clients see it, aliased `y`
+PAYMENT_COLUMNS = """y.id, y.provider, y.method, y.status,
+            json_money(y.amount, y.currency) AS amount,
+            json_money(y.authorized_amount, y.currency) AS authorized_amount,
+            json_money(y.refunded_amount, y.currency) AS refunded_amount,
+            y.currency, y.reference, y.failure_code, json_instant(y.created_at) AS created_at"""
+
+
+def order_json(lines_from: str, discounts_from: str) -> str:
+    """The representation of the order aliased `o`.
+
+    `lines_from` selects its lines as `l`, `discounts_from` what was taken off as `d`.
+    """
+    return f"""
+(SELECT row_to_json(r)::text FROM (SELECT o.id, o.tenant_id, o.number, o.customer_id, o.session_id,
+    o.status,
+    o.payment_status, o.fulfillment_status, o.channel, o.currency,
+    json_money(o.subtotal, o.currency) AS subtotal,
+    json_money(o.discount_total, o.currency) AS discount_total,
+    json_money(o.shipping_total, o.currency) AS shipping_total,
+    json_money(o.shipping_tax_total, o.currency) AS shipping_tax_total,
+    json_money(o.tax_total, o.currency) AS tax_total, o.tax_included,
+    json_money(o.total, o.currency) AS total,
+    json_money(o.paid_total, o.currency) AS paid_total,
+    json_money(o.refunded_total, o.currency) AS refunded_total,
+    o.shipping_address, o.billing_address, o.shipping_method, o.note, o.cancel_reason,
+    (SELECT coalesce(json_agg(row_to_json(k) ORDER BY k.position), '[]') FROM (
+        SELECT d.position, d.code, d.title, d.kind, json_money(d.amount, o.currency) AS amount,
+            json_money(d.shipping_amount, o.currency) AS shipping_amount
+        FROM {discounts_from}) k) AS discounts,
+    (SELECT coalesce(json_agg(row_to_json(k) ORDER BY k.position), '[]') FROM (
+        SELECT l.id, l.position, l.product_id, l.variant_id, l.title, l.sku, l.quantity,
+            json_money(l.unit_price, o.currency) AS unit_price,
+            json_money(l.subtotal, o.currency) AS subtotal,
+            json_money(l.discount_total, o.currency) AS discount_total,
+            trim_scale(l.tax_rate_ratio) AS tax_rate,
+            json_money(l.tax_total, o.currency) AS tax_total,
+            json_money(l.total, o.currency) AS total,
+            l.fulfilled_quantity, l.returned_quantity, l.refunded_quantity,
+            json_money(l.refunded_amount, o.currency) AS refunded_amount
+        FROM {lines_from}) k) AS lines,
+    (SELECT coalesce(json_agg(row_to_json(k) ORDER BY k.created_at, k.id), '[]') FROM (
+        SELECT {PAYMENT_COLUMNS}
+        FROM payments y WHERE y.tenant_id = o.tenant_id AND y.order_id = o.id) k) AS payments,
+    json_instant(o.hold_expires_at) AS hold_expires_at,
+    json_instant(o.placed_at) AS placed_at, json_instant(o.completed_at) AS completed_at,
+    json_instant(o.cancelled_at) AS cancelled_at, o.external_id,
+    json_instant(o.created_at) AS created_at, json_instant(o.updated_at) AS updated_at) r)
+"""
+
+
+ORDER_JSON = order_json(
+    "order_lines l WHERE l.tenant_id = o.tenant_id AND l.order_id = o.id",
+    "order_discounts d WHERE d.tenant_id = o.tenant_id AND d.order_id = o.id",
+)
+
+ORDER_SORTS = {
+    "placed_at": Sort("placed_at", o.c.placed_at, format_instant, datetime.fromisoformat),
+    "updated_at": Sort("updated_at", o.c.updated_at, format_instant, datetime.fromisoformat),
+    "total": Sort("total", o.c.total_rank, str, int),
+}
+
+EVENT_JSON = """
+(SELECT row_to_json(r)::text FROM (SELECT e.sequence, e.type, e.data, e.actor, e.request_id,
+    json_instant(e.recorded_at) AS recorded_at) r)
+"""
+# an order's events have one subject, so the id beside the sequence is the same in all
+EVENTS_BY_SEQUENCE = Sort("sequence", e.c.sequence, str, int)
+
+
+@cache
+def find_offers_sql(*, has_codes: bool, has_country: bool, has_shipping: bool) -> str:
+    """The offers of an order's lines; the first row has the terms the order is priced by."""
+    terms = terms_json(has_codes=has_codes, has_country=has_country, has_shipping=has_shipping)
+    return f"""
+SELECT w.position, v.id AS variant_id, v.product_id, v.low_stock_alert, v.track_quantity,
+    CASE WHEN v.title = 'Default' THEN p.name ELSE p.name || ' – ' || v.title END AS title,
+    coalesce(v.sku, p.sku) AS sku, coalesce(v.price, p.price) AS price,
+    coalesce(v.cost_price, p.cost_price) AS cost, p.status, t.currency,
+    p.tax_class, coalesce(v.weight_grams, 0) AS weight_grams,
+    CASE WHEN w.position = 1 THEN {terms} END AS terms
+FROM unnest(%(variant_ids)s::uuid[]) WITH ORDINALITY AS w (variant_id, position)
+JOIN tenants t ON t.id = %(tenant_id)s
+LEFT JOIN variants v ON v.tenant_id = %(tenant_id)s AND v.id = w.variant_id
+LEFT JOIN products p ON p.tenant_id = v.tenant_id AND p.id = v.product_id
+ORDER BY w.position
+"""
+
+
+# Stock rows are locked in key order, then one place per variant is chosen: the default location if
+# it has enough. The ledger row commits with the hold. A variant that has no place with enough is
+# absent from the answer.
+RESERVE = """
+WITH w AS (
+    SELECT * FROM json_to_recordset(%(wanted)s::json)
+        AS w (variant_id uuid, wanted int, movement_id uuid)
+), locked AS (
+    SELECT s.variant_id, s.location_id, s.quantity, s.reserved
+    FROM stock_levels s
+    WHERE s.tenant_id = %(tenant_id)s AND s.variant_id = ANY(%(variant_ids)s::uuid[])
+    ORDER BY s.variant_id, s.location_id FOR UPDATE
+), chosen AS (
+    SELECT DISTINCT ON (l.variant_id) l.variant_id, l.location_id, w.wanted, w.movement_id,
+        l.quantity - l.reserved AS available
+    FROM locked l JOIN w USING (variant_id)
+    JOIN variants v ON v.tenant_id = %(tenant_id)s AND v.id = l.variant_id
+    JOIN locations a ON a.tenant_id = %(tenant_id)s AND a.id = l.location_id
+    WHERE l.quantity - l.reserved >= w.wanted OR v.allow_backorder
+    ORDER BY l.variant_id, (l.quantity - l.reserved >= w.wanted) DESC, a.is_default DESC,
+        l.location_id
+), held AS (
+    UPDATE stock_levels s SET reserved = s.reserved + c.wanted, updated_at = %(now)s
+    FROM chosen c WHERE s.tenant_id = %(tenant_id)s AND s.variant_id = c.variant_id
+      AND s.location_id = c.location_id
+    RETURNING s.variant_id
+), moved AS (
+    INSERT INTO stock_movements (tenant_id, id, variant_id, location_id, quantity_delta,
+        reserved_delta, reason, order_id, actor, created_at)
+    SELECT %(tenant_id)s, c.movement_id, c.variant_id, c.location_id, 0, c.wanted, 'reserved',
+        %(order_id)s, %(actor)s, %(now)s FROM chosen c
+)
+SELECT c.variant_id, c.location_id, c.available FROM chosen c
+"""
+
+# One statement: the number, the order, its lines, and the order as clients see it.
+INSERT_ORDER = f"""
+WITH counter AS (
+    UPDATE tenant_counters SET value = value + 1
+    WHERE tenant_id = %(tenant_id)s AND name = 'order' RETURNING value
+), o AS (
+    INSERT INTO orders (tenant_id, id, number, customer_id, status, payment_status,
+        fulfillment_status, channel, currency, subtotal, discount_total, shipping_total,
+        shipping_tax_total, tax_total, tax_included, total, shipping_address, billing_address,
+        shipping_method, note, placed_at, hold_expires_at, external_id, session_id, created_at,
+        updated_at)
+    SELECT %(tenant_id)s, %(id)s, counter.value, %(customer_id)s, 'pending', 'unpaid',
+        'unfulfilled', %(channel)s, %(currency)s, %(subtotal)s, %(discount_total)s,
+        %(shipping_total)s, %(shipping_tax_total)s, %(tax_total)s, %(tax_included)s, %(total)s,
+        %(shipping_address)s::jsonb, %(billing_address)s::jsonb, %(shipping_method)s, %(note)s,
+        %(now)s, %(hold_expires_at)s::timestamptz, %(external_id)s, %(session_id)s, %(now)s, %(now)s
+    FROM counter RETURNING *
+), l AS (
+    INSERT INTO order_lines (tenant_id, id, order_id, position, product_id, variant_id, location_id,
+        title, sku, quantity, unit_price, unit_cost, subtotal, discount_total, tax_rate_ratio,
+        tax_total, tax_included, total)
+    SELECT %(tenant_id)s, x.id, %(id)s, x.position, x.product_id, x.variant_id, x.location_id,
+        x.title, x.sku, x.quantity, x.unit_price, x.unit_cost, x.subtotal,
+        x.discount_total, x.tax_rate_ratio, x.tax_total, %(tax_included)s, x.total
+    FROM json_to_recordset(%(lines)s::json) AS x (id uuid, position int, product_id uuid,
+        variant_id uuid, location_id uuid, title text, sku text, quantity int,
+        unit_price numeric, unit_cost numeric, subtotal numeric, discount_total numeric,
+        tax_rate_ratio numeric, tax_total numeric, total numeric)
+    RETURNING *
+), d AS (
+    INSERT INTO order_discounts (tenant_id, id, order_id, discount_id, customer_id, position, code,
+        title, kind, amount, shipping_amount, created_at)
+    SELECT %(tenant_id)s, x.id, %(id)s, x.discount_id, %(customer_id)s, x.position, x.code,
+        x.title, x.kind, x.amount, x.shipping_amount, %(now)s
+    FROM json_to_recordset(%(discounts)s::json) AS x (id uuid, discount_id uuid, position int,
+        code text, title text, kind text, amount numeric, shipping_amount numeric)
+    RETURNING *
+)
+SELECT o.id, o.version, o.number, {order_json("l", "d")} AS body FROM o
+"""
+
+# What an order holds leaves the shelf (sold) or is free again (released), or comes back (returned):
+# levels locked in key order, with their ledger rows. Only what may be backordered goes below zero.
+MOVE_STOCK = """
+WITH moved AS (
+    SELECT * FROM json_to_recordset(%(moves)s::json)
+        AS m (variant_id uuid, location_id uuid, quantity_delta int, reserved_delta int)
+), locked AS (
+    SELECT s.variant_id, s.location_id
+    FROM stock_levels s JOIN moved m USING (variant_id, location_id)
+    WHERE s.tenant_id = %(tenant_id)s ORDER BY s.variant_id, s.location_id FOR UPDATE OF s
+), changed AS (
+    UPDATE stock_levels s SET reserved = s.reserved + m.reserved_delta,
+        quantity = s.quantity + m.quantity_delta,
+        is_backordered = s.quantity + m.quantity_delta < 0
+            AND CASE WHEN m.quantity_delta < 0 THEN v.allow_backorder ELSE s.is_backordered END,
+        updated_at = %(now)s
+    FROM moved m JOIN locked k USING (variant_id, location_id)
+    JOIN variants v ON v.tenant_id = %(tenant_id)s AND v.id = m.variant_id
+    WHERE s.tenant_id = %(tenant_id)s AND s.variant_id = m.variant_id
+      AND s.location_id = m.location_id
+    RETURNING s.variant_id, s.location_id, s.quantity - s.reserved AS available,
+        m.quantity_delta, m.reserved_delta, v.product_id, v.low_stock_alert
+), ledger AS (
+    INSERT INTO stock_movements (tenant_id, id, variant_id, location_id, quantity_delta,
+        reserved_delta, reason, order_id, actor, created_at)
+    SELECT %(tenant_id)s, gen_random_uuid(), c.variant_id, c.location_id, c.quantity_delta,
+        c.reserved_delta, %(reason)s, %(order_id)s, %(actor)s, %(now)s FROM changed c
+)
+SELECT variant_id, product_id, low_stock_alert, available,
+    available - quantity_delta + reserved_delta AS old_available
+FROM changed ORDER BY variant_id, location_id
+"""
+
+
+# what a change of an order needs to know of it
+LOCKED = [
+    "id",
+    "version",
+    "status",
+    "payment_status",
+    "fulfillment_status",
+    "currency",
+    "total",
+    "shipping_total",
+    "tax_total",
+    "shipping_tax_total",
+    "tax_included",
+    "paid_total",
+    "refunded_total",
+    "hold_expires_at",
+    "external_id",
+    "note",
+    "shipping_address",
+    "billing_address",
+]
+
+VARIANT_CONSTRAINTS = (
+    "fk_order_lines_tenant_id_product_id",
+    "fk_order_lines_tenant_id_variant_id",
+)
+
+
+class OrderRepository(Repository):
+    """Orders of one tenant."""
+
+    def list_page(self, filters: dict[str, Any], page: PageRequest) -> KeysetPage:
+        """A page of orders, with lines and payments."""
+        query = select(page.sort.column, o.c.id, literal_column(ORDER_JSON))
+        return fetch_page(self.session, self._filtered(query, filters), o.c.id, page)
+
+    def count(self, filters: dict[str, Any]) -> int:
+        """How many orders the filters leave."""
+        query = self._filtered(select(func.count()).select_from(o), filters)
+        return self.session.execute(query).scalar_one()
+
+    def _filtered(self, query: Select[Any], filters: dict[str, Any]) -> Select[Any]:
+        query = query.where(o.c.tenant_id == self.tenant_id)
+        for name in ("customer_id", "session_id", "channel", "number", "external_id"):
+            if name in filters:
+                query = query.where(o.c[name] == filters[name])
+        for name in ("status", "payment_status", "fulfillment_status"):
+            if name in filters:
+                query = query.where(o.c[name].in_(filters[name]))
+        if "placed_after" in filters:
+            query = query.where(o.c.placed_at > filters["placed_after"])
+        if "placed_before" in filters:
+            query = query.where(o.c.placed_at < filters["placed_before"])
+        return query
+
+    def find(self, order_id: UUID) -> Row[Any] | None:
+        """An order's resource row."""
+        query = select(o.c.id, o.c.version, literal_column(ORDER_JSON).label("body"))
+        return self.session.execute(
+            query.where(o.c.tenant_id == self.tenant_id, o.c.id == order_id)
+        ).first()
+
+    def exists(self, order_id: UUID) -> bool:
+        """Whether there is such an order."""
+        query = select(o.c.id).where(o.c.tenant_id == self.tenant_id, o.c.id == order_id)
+        return self.session.execute(query).first() is not None
+
+    def lock(self, order_id: UUID) -> Row[Any] | None:
+        """The row itself, locked: whoever changes anything of an order's life holds it."""
+        query = select(*(o.c[name] for name in LOCKED)).where(
+            o.c.tenant_id == self.tenant_id, o.c.id == order_id
+        )
+        return self.session.execute(query.with_for_update()).first()
+
+    def list_lines(self, order_id: UUID) -> list[Row[Any]]:
+        """The lines of an order, by position."""
+        query = select(order_lines).where(
+            order_lines.c.tenant_id == self.tenant_id, order_lines.c.order_id == order_id
+        )
+        return list(self.session.execute(query.order_by(order_lines.c.position)))
+
+    def list_events(self, order_id: UUID, page: PageRequest) -> KeysetPage:
+        """A page of what happened to an order."""
+        query = select(page.sort.column, e.c.subject_id, literal_column(EVENT_JSON)).where(
+            e.c.tenant_id == self.tenant_id, e.c.subject_id == order_id
+        )
+        return fetch_page(self.session, query, e.c.subject_id, page)
+
+    def count_events(self, order_id: UUID) -> int:
+        """How many events an order has."""
+        query = select(func.count()).where(
+            e.c.tenant_id == self.tenant_id, e.c.subject_id == order_id
+        )
+        return self.session.execute(query).scalar_one()
+
+    def find_offers(self, arguments: dict[str, Any]) -> list[Row[Any]]:
+        """What each variant sells at, in the order asked; variant_id None if unknown.
+
+        The first row has the order's terms: its discounts, taxes and shipping rate.
+        """
+        query = find_offers_sql(
+            has_codes=bool(arguments["codes"]),
+            has_country=arguments["country"] is not None,
+            has_shipping=arguments["shipping_rate_id"] is not None,
+        )
+        return list(
+            self.session.connection.exec_driver_sql(
+                query, {"tenant_id": self.tenant_id, **arguments}
+            )
+        )
+
+    def reserve(self, arguments: dict[str, Any]) -> list[Row[Any]]:
+        """Hold stock; (variant_id, location_id, available before) of those that had enough."""
+        return list(
+            self.session.connection.exec_driver_sql(
+                RESERVE, {"tenant_id": self.tenant_id, **arguments}
+            )
+        )
+
+    def find_available(self, variant_ids: set[UUID]) -> dict[UUID, int]:
+        """The most that one location has of each variant, and not held; nothing is 0."""
+        available = stock_levels.c.quantity - stock_levels.c.reserved
+        rows = self.session.execute(
+            select(stock_levels.c.variant_id, func.greatest(func.max(available), 0))
+            .where(
+                stock_levels.c.tenant_id == self.tenant_id,
+                stock_levels.c.variant_id.in_(variant_ids),
+            )
+            .group_by(stock_levels.c.variant_id)
+        )
+        return dict(tuple(row) for row in rows)
+
+    def add(self, arguments: dict[str, Any]) -> Row[Any]:
+        """Insert an order with its lines; its resource row.
+
+        Raises `variant_not_found` when a product was deleted since its offer was found.
+        """
+        try:
+            return self.session.connection.exec_driver_sql(
+                INSERT_ORDER, {"tenant_id": self.tenant_id, **arguments}
+            ).one()
+        except IntegrityError as error:
+            if violated_constraint(error) in VARIANT_CONSTRAINTS:
+                raise errors.VARIANT_GONE from error
+            raise
+
+    def change(self, order_id: UUID, values: dict[str, Any]) -> None:
+        """Update some columns; the version grows."""
+        self.session.execute(
+            update(orders)
+            .where(orders.c.tenant_id == self.tenant_id, orders.c.id == order_id)
+            .values(version=orders.c.version + 1, **values)
+        )
+
+    def move_stock(self, arguments: dict[str, Any]) -> list[Row[Any]]:
+        """Move stock for an order; the levels after, with what was available before."""
+        return list(
+            self.session.connection.exec_driver_sql(
+                MOVE_STOCK, {"tenant_id": self.tenant_id, **arguments}
+            )
+        )

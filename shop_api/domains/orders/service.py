@@ -1,0 +1,393 @@
+"""Placing orders and moving them on; knows no HTTP."""
+
+from collections import defaultdict
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row
+
+from shop_api.db.json import encode_json
+from shop_api.domains.inventory.service import announce
+from shop_api.domains.orders import errors
+from shop_api.domains.orders.repository import OrderRepository
+from shop_api.domains.pricing.repository import parse_terms
+from shop_api.domains.pricing.service import (
+    Amounts,
+    Goods,
+    PlacedOrder,
+    price_placed_order,
+    release_discounts,
+)
+from shop_api.domains.sessions.service import channel_at
+from shop_api.kernel.errors import not_found
+from shop_api.kernel.ids import new_id
+from shop_api.kernel.money import ZERO, round_money
+from shop_api.spine.unit_of_work import UnitOfWork
+
+# numeric(18,4) holds fourteen digits before the point
+TOTAL_LIMIT = Decimal(10) ** 14
+
+
+def place_order(
+    work: UnitOfWork,
+    body: dict[str, Any],
+    hold: timedelta | None = None,
+    *,
+    shows_stock: bool,
+) -> Row[Any]:
+    """An order of some lines at the catalogue's prices, its stock held; the resource row.
+
+    `shows_stock`: whether `out_of_stock` may tell how much there is.
+
+    Three statements, one more at a session, one or two for each discount. Raises
+    `variant_not_found`, `product_not_for_sale`, `wrong_currency`, `customer_not_found`,
+    `out_of_stock`, and what pricing and sessions refuse.
+    """
+    orders = work.repository(OrderRepository)
+    channel = body.get("channel")
+    if body.get("session_id"):
+        channel = channel_at(work, body["session_id"], channel)
+        # what is ordered at a table is settled when the session is closed
+        hold = None
+    lines = body["lines"]
+    address = body.get("shipping_address") or {}
+    codes = body.get("discount_codes", [])
+    offers = orders.find_offers(
+        {
+            "variant_ids": [line["variant_id"] for line in lines],
+            "codes": codes,
+            "country": address.get("country"),
+            "region": address.get("region"),
+            "shipping_rate_id": body.get("shipping_rate_id"),
+            "now": work.now,
+        }
+    )
+    currency = _check_offers(offers, body)
+    goods = [_goods(offer, line["quantity"]) for offer, line in zip(offers, lines, strict=True)]
+    if sum((line.subtotal for line in goods), ZERO) >= TOTAL_LIMIT:
+        raise errors.amount_too_large()
+    order_id = new_id(work.now)
+    places, missing = _reserve(work, orders, order_id, lines, offers)
+    if missing:
+        available = orders.find_available(set(missing.values())) if shows_stock else None
+        raise errors.out_of_stock(missing, available)
+    placed = PlacedOrder(
+        goods=goods,
+        currency=currency,
+        customer_id=body.get("customer_id"),
+        codes=codes,
+        shipping_rate_id=body.get("shipping_rate_id"),
+        country=address.get("country"),
+    )
+    terms = parse_terms(offers[0].terms)
+    amounts = price_placed_order(work, placed, terms)
+    if amounts.total >= TOTAL_LIMIT:
+        raise errors.amount_too_large()
+    row = orders.add(
+        {
+            "id": order_id,
+            "channel": channel or "web",
+            "currency": currency,
+            "shipping_method": terms.shipping_rate.name if terms.shipping_rate else None,
+            "hold_expires_at": work.now + hold if hold else None,
+            "lines": encode_json(_lines(work, offers, lines, places, goods, amounts)),
+            "now": work.now,
+            **_stored(body),
+            **_totals(work, amounts),
+        }
+    )
+    _announce_placed(work, row, body, amounts.total, currency)
+    return row
+
+
+def _announce_placed(
+    work: UnitOfWork, row: Row[Any], body: dict[str, Any], total: Decimal, currency: str
+) -> None:
+    work.append(
+        "order_created",
+        "order",
+        row.id,
+        {
+            "order_id": str(row.id),
+            "number": row.number,
+            # the address is looked up when the event is read (spine/event_data.py)
+            "customer_id": body.get("customer_id"),
+            "total_amount": total,
+            "currency": currency,
+            "status": "pending",
+        },
+    )
+    told = {"number": row.number, "status": "pending", "total": total, "currency": currency}
+    work.audit("order_placed", "order", row.id, None, told)
+
+
+def _goods(offer: Row[Any], quantity: int) -> Goods:
+    return Goods(
+        subtotal=round_money(offer.price * quantity, offer.currency),
+        tax_class=offer.tax_class,
+        weight_grams=offer.weight_grams * quantity,
+    )
+
+
+def _stored(body: dict[str, Any]) -> dict[str, Any]:
+    """What is kept of an order as it was sent."""
+    values = {name: body.get(name) for name in ("customer_id", "session_id", "note", "external_id")}
+    for name in ("shipping_address", "billing_address"):
+        values[name] = encode_json(body[name]) if body.get(name) else None
+    return values
+
+
+def _totals(work: UnitOfWork, amounts: Amounts) -> dict[str, Any]:
+    names = ("subtotal", "discount_total", "shipping_total", "shipping_tax_total", "tax_total")
+    discounts = [
+        {
+            "id": new_id(work.now),
+            "discount_id": applied.discount.id,
+            "position": position,
+            "code": applied.discount.code,
+            "title": applied.discount.title,
+            "kind": applied.discount.kind,
+            "amount": applied.amount,
+            "shipping_amount": applied.shipping_amount,
+        }
+        for position, applied in enumerate(amounts.discounts)
+    ]
+    return {
+        **{name: getattr(amounts, name) for name in names},
+        "total": amounts.total,
+        "tax_included": amounts.tax_included,
+        "discounts": encode_json(discounts),
+    }
+
+
+def _lines(
+    work: UnitOfWork,
+    offers: list[Row[Any]],
+    lines: list[dict[str, Any]],
+    places: dict[UUID, UUID],
+    goods: list[Goods],
+    amounts: Amounts,
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": new_id(work.now),
+            "position": position,
+            "product_id": offer.product_id,
+            "variant_id": offer.variant_id,
+            "location_id": places.get(offer.variant_id),
+            "title": offer.title,
+            "sku": offer.sku,
+            "quantity": line["quantity"],
+            "unit_price": offer.price,
+            "unit_cost": offer.cost,
+            "subtotal": of_goods.subtotal,
+            "discount_total": priced.discount_total,
+            "tax_rate_ratio": priced.tax_rate_ratio,
+            "tax_total": priced.tax_total,
+            "total": priced.total,
+        }
+        for position, (offer, line, of_goods, priced) in enumerate(
+            zip(offers, lines, goods, amounts.lines, strict=True)
+        )
+    ]
+
+
+def _check_offers(offers: list[Row[Any]], body: dict[str, Any]) -> str:
+    """The currency the order is in, once every line can be sold."""
+    unknown = [index for index, offer in enumerate(offers) if offer.variant_id is None]
+    if unknown:
+        raise errors.variants_not_found(unknown)
+    closed = [index for index, offer in enumerate(offers) if offer.status != "active"]
+    if closed:
+        raise errors.not_for_sale(closed)
+    currency: str = offers[0].currency
+    if body.get("currency", currency) != currency:
+        raise errors.wrong_currency(currency)
+    return currency
+
+
+def _reserve(
+    work: UnitOfWork,
+    orders: OrderRepository,
+    order_id: UUID,
+    lines: list[dict[str, Any]],
+    offers: list[Row[Any]],
+) -> tuple[dict[UUID, UUID], dict[int, UUID]]:
+    """Hold the stock of tracked variants: variant → location, and line → variant of the missing."""
+    wanted: dict[UUID, int] = defaultdict(int)
+    tracked: dict[UUID, Row[Any]] = {}
+    for line, offer in zip(lines, offers, strict=True):
+        if offer.track_quantity:
+            wanted[offer.variant_id] += line["quantity"]
+            tracked[offer.variant_id] = offer
+    if not wanted:
+        return {}, {}
+    held = orders.reserve(
+        {
+            "variant_ids": list(wanted),
+            "wanted": encode_json(
+                [
+                    {
+                        "variant_id": variant_id,
+                        "wanted": quantity,
+                        "movement_id": new_id(work.now),
+                    }
+                    for variant_id, quantity in wanted.items()
+                ]
+            ),
+            "order_id": order_id,
+            "actor": work.origin.actor,
+            "now": work.now,
+        }
+    )
+    places: dict[UUID, UUID] = {level.variant_id: level.location_id for level in held}
+    missing = {
+        index: line["variant_id"]
+        for index, line in enumerate(lines)
+        if line["variant_id"] in wanted and line["variant_id"] not in places
+    }
+    for level in sorted(held, key=lambda level: level.variant_id.int):
+        available = level.available - wanted[level.variant_id]
+        announce(work, tracked[level.variant_id], level.available, available)
+    return places, missing
+
+
+def lock_order(work: UnitOfWork, order_id: UUID) -> Row[Any]:
+    """The order, locked until the end: whatever changes it, its payments or its goods waits."""
+    row = work.repository(OrderRepository).lock(order_id)
+    if row is None:
+        raise not_found("order")
+    return row
+
+
+def show_order(work: UnitOfWork, order_id: UUID) -> Row[Any]:
+    """The order's resource row."""
+    row = work.repository(OrderRepository).find(order_id)
+    if row is None:
+        raise not_found("order")
+    return row
+
+
+def change_order(work: UnitOfWork, before: Row[Any], changes: dict[str, Any]) -> Row[Any]:
+    """New note, addresses or external_id; the resource row.
+
+    Raises `address_is_final` when the goods have left.
+    """
+    has_left = before.fulfillment_status not in ("unfulfilled", "partial")
+    if "shipping_address" in changes and (has_left or before.status == "cancelled"):
+        raise errors.ADDRESS_IS_FINAL
+    if changes:
+        values = {**changes, "updated_at": work.now}
+        work.repository(OrderRepository).change(before.id, values)
+        # what they say may be personal, so only which they are is told
+        work.append(
+            "order_updated",
+            "order",
+            before.id,
+            {"order_id": str(before.id), "changes": sorted(changes)},
+        )
+        old = {name: getattr(before, name) for name in changes}
+        work.audit("order_updated", "order", before.id, old, changes)
+    return show_order(work, before.id)
+
+
+def cancel_order(work: UnitOfWork, before: Row[Any], reason: str | None, *, restock: bool) -> None:
+    """Call a locked order off, its money being settled: what it holds is free again.
+
+    Without `restock` the goods are written off instead: they are not to be sold again.
+    """
+    orders = work.repository(OrderRepository)
+    orders.change(
+        before.id,
+        {
+            "status": "cancelled",
+            "cancel_reason": reason,
+            "hold_expires_at": None,
+            "cancelled_at": work.now,
+            "updated_at": work.now,
+        },
+    )
+    held = [
+        (line, line.quantity - line.fulfilled_quantity) for line in orders.list_lines(before.id)
+    ]
+    move_stock(
+        work,
+        before.id,
+        held,
+        quantity_sign=0 if restock else -1,
+        reserved_sign=-1,
+        reason="released" if restock else "adjusted",
+    )
+    release_discounts(work, before.id)
+    announce_move(work, before.id, before.status, "cancelled")
+    work.audit(
+        "order_cancelled",
+        "order",
+        before.id,
+        {"status": before.status, "cancel_reason": None},
+        {"status": "cancelled", "cancel_reason": reason},
+    )
+
+
+def move_stock(
+    work: UnitOfWork,
+    order_id: UUID,
+    lines: list[tuple[Row[Any], int]],
+    *,
+    quantity_sign: int,
+    reserved_sign: int,
+    reason: str,
+) -> None:
+    """Move so many units of each order line, where its stock was reserved, with ledger rows."""
+    units: dict[tuple[UUID, UUID], int] = defaultdict(int)
+    for line, quantity in lines:
+        if line.location_id is not None and quantity:
+            units[line.variant_id, line.location_id] += quantity
+    if not units:
+        return
+    levels = work.repository(OrderRepository).move_stock(
+        {
+            "moves": encode_json(
+                [
+                    {
+                        "variant_id": variant_id,
+                        "location_id": location_id,
+                        "quantity_delta": quantity_sign * quantity,
+                        "reserved_delta": reserved_sign * quantity,
+                    }
+                    for (variant_id, location_id), quantity in units.items()
+                ]
+            ),
+            "order_id": order_id,
+            "reason": reason,
+            "actor": work.origin.actor,
+            "now": work.now,
+        }
+    )
+    for level in levels:
+        if level.available != level.old_available:
+            announce(work, level, level.old_available, level.available)
+
+
+def check_move(before: Row[Any], wanted: str) -> None:
+    """Raise `illegal_state_change` unless the order's status may become `wanted`."""
+    if wanted not in errors.MOVES[before.status]:
+        raise errors.illegal_move(before.status, wanted)
+
+
+def announce_move(work: UnitOfWork, order_id: UUID, old: str, new: str) -> None:
+    """`order_status_changed`, if it has."""
+    if old != new:
+        work.append(
+            "order_status_changed",
+            "order",
+            order_id,
+            {
+                "order_id": str(order_id),
+                "old_status": old,
+                "new_status": new,
+                "timestamp": work.now,
+            },
+        )

@@ -1,0 +1,1 @@
+"""Payments of orders: taking, holding, capturing and voiding them."""

@@ -1,0 +1,1 @@
+"""Discounts, taxes and shipping: what changes an order's total besides its goods."""

@@ -1,0 +1,1 @@
+"""Refunds of orders: money given back, by line, quantity or amount."""

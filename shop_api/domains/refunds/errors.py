@@ -1,0 +1,18 @@
+"""What refunds refuse."""
+
+from decimal import Decimal
+
+from shop_api.kernel.errors import DomainError, conflict
+from shop_api.kernel.money import round_money
+
+
+def amount_exceeds_refundable(left: Decimal, currency: str) -> DomainError:
+    """More than was paid and not refunded yet."""
+    told = f"{round_money(max(left, Decimal(0)), currency)} {currency}"
+    return conflict("amount_exceeds_refundable", f"Only {told} is left to refund.")
+
+
+def shipping_exceeds_refundable(left: Decimal, currency: str) -> DomainError:
+    """More shipping than was charged and not refunded yet."""
+    told = f"{round_money(left, currency)} {currency}"
+    return conflict("shipping_exceeds_refundable", f"Only {told} of shipping is left to refund.")

@@ -1,0 +1,266 @@
+"""Giving money back; knows no HTTP. The order is locked by whoever calls."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row
+
+from shop_api.db.json import encode_json
+from shop_api.domains.orders.errors import inexact_amount, lines_not_found, too_many_units
+from shop_api.domains.orders.repository import OrderRepository
+from shop_api.domains.payments.service import find_payment, settle_order
+from shop_api.domains.refunds import errors
+from shop_api.domains.refunds.repository import RefundRepository
+from shop_api.kernel.ids import new_id
+from shop_api.kernel.money import ZERO, allocate, currency_digits, is_exact, round_money
+from shop_api.providers import PROVIDERS
+from shop_api.spine.unit_of_work import UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """An amount of money by what it is for; goods and shipping before tax."""
+
+    goods: Decimal = ZERO
+    tax: Decimal = ZERO
+    shipping: Decimal = ZERO
+    shipping_tax: Decimal = ZERO
+
+    @property
+    def amount(self) -> Decimal:
+        return self.goods + self.tax + self.shipping + self.shipping_tax
+
+    def __add__(self, other: "Parts") -> "Parts":
+        return Parts(
+            self.goods + other.goods,
+            self.tax + other.tax,
+            self.shipping + other.shipping,
+            self.shipping_tax + other.shipping_tax,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LineRefund:
+    """What is given back for some units of an order line."""
+
+    line: Row[Any]
+    quantity: int
+    parts: Parts
+
+
+def share(whole: Decimal, part: Decimal | int, of: Decimal | int, currency: str) -> Decimal:
+    """`whole` × part ÷ of, rounded down to the currency's digits; all of it when part = of.
+
+    Differences of it add up: whoever takes units one by one gets in all what they cost together.
+    """
+    if part >= of:
+        return whole
+    unit = Decimal(1).scaleb(-currency_digits(currency))
+    return (whole * part / of).quantize(unit, rounding=ROUND_FLOOR)
+
+
+def units_parts(line: Any, quantity: int, currency: str) -> Parts:
+    """What `quantity` further units of a line are worth, after those refunded already."""
+    start, end = line.refunded_quantity, line.refunded_quantity + quantity
+
+    def between(whole: Decimal) -> Decimal:
+        up_to_end = share(whole, end, line.quantity, currency)
+        return up_to_end - share(whole, start, line.quantity, currency)
+
+    return Parts(goods=between(line.total - line.tax_total), tax=between(line.tax_total))
+
+
+def shipping_parts(order: Any, so_far: Parts, amount: Decimal) -> Parts:
+    """`amount` of an order's shipping_total with its share of tax, added or held by it."""
+    taken = so_far.shipping + (so_far.shipping_tax if order.tax_included else ZERO)
+    left = order.shipping_total - taken
+    if amount > left:
+        raise errors.shipping_exceeds_refundable(left, order.currency)
+    due = share(order.shipping_tax_total, taken + amount, order.shipping_total, order.currency)
+    tax = max(due - so_far.shipping_tax, ZERO)
+    return Parts(shipping=amount - tax if order.tax_included else amount, shipping_tax=tax)
+
+
+def amount_parts(order: Any, so_far: Parts, amount: Decimal) -> Parts:
+    """What an amount that names no lines is for: goods with their tax, then shipping with its."""
+    shipping = order.shipping_total - (order.shipping_tax_total if order.tax_included else ZERO)
+    tax = order.tax_total - order.shipping_tax_total
+    goods = order.total - order.tax_total - shipping
+    left = [
+        max(whole - taken, ZERO)
+        for whole, taken in (
+            (goods, so_far.goods),
+            (tax, so_far.tax),
+            (shipping, so_far.shipping),
+            (order.shipping_tax_total, so_far.shipping_tax),
+        )
+    ]
+    of_goods = min(amount, left[0] + left[1])
+    of_shipping = min(amount - of_goods, left[2] + left[3])
+    rest = amount - of_goods - of_shipping
+    return Parts(
+        *allocate(of_goods, left[:2], order.currency),
+        *allocate(of_shipping, left[2:], order.currency),
+    ) + Parts(goods=rest)
+
+
+def refund_order(work: UnitOfWork, order: Row[Any], body: dict[str, Any]) -> Row[Any]:
+    """Give back what lines and shipping cost, or an amount; the refund's row.
+
+    Raises `line_not_found`, `quantity_exceeds_remaining`, `shipping_exceeds_refundable`,
+    `amount_exceeds_refundable` or `inexact_amount`.
+    """
+    for name in ("amount", "shipping_amount"):
+        if name in body and not is_exact(body[name], order.currency):
+            raise inexact_amount(order.currency, f"/{name}")
+    so_far = _refunded(work, order)
+    of_lines: list[LineRefund] = []
+    if "amount" in body:
+        parts = amount_parts(order, so_far, body["amount"])
+    else:
+        of_lines = _line_refunds(work, order, body.get("lines", []))
+        parts = sum((item.parts for item in of_lines), Parts())
+        if "shipping_amount" in body:
+            parts += shipping_parts(order, so_far, body["shipping_amount"])
+    sources = work.repository(RefundRepository).list_captured(order.id)
+    if "payment_id" in body:
+        payment = find_payment(work, order, body["payment_id"])
+        sources = [source for source in sources if source.id == payment.id]
+    _check_refundable(order, sources, parts.amount)
+    taken = _take(sources, parts.amount)
+    for source, amount in taken:
+        PROVIDERS[source.provider].refund(source.reference, amount)
+    return _record(work, order, parts, of_lines, taken, body.get("reason"))
+
+
+def refund_rest(work: UnitOfWork, order: Row[Any], reason: str | None) -> None:
+    """Give back all that is left of an order's payments."""
+    sources = work.repository(RefundRepository).list_captured(order.id)
+    left = min(
+        order.paid_total - order.refunded_total,
+        sum((source.amount - source.refunded_amount for source in sources), ZERO),
+    )
+    if left > 0:
+        refund_order(work, order, {"amount": left, "reason": reason})
+
+
+def record_told_refund(work: UnitOfWork, order: Row[Any], payment_id: UUID, told: Decimal) -> bool:
+    """Record what a provider says it has refunded of a payment in all; False when that is no news.
+
+    The provider is not called: it has given the money back already.
+    """
+    payment = find_payment(work, order, payment_id)
+    amount = told - payment.refunded_amount
+    if payment.status != "captured" or amount <= 0:
+        return False
+    _check_refundable(order, [payment], amount)
+    parts = amount_parts(order, _refunded(work, order), amount)
+    _record(work, order, parts, [], [(payment, amount)], "told by the provider")
+    return True
+
+
+def _refunded(work: UnitOfWork, order: Row[Any]) -> Parts:
+    sums = work.repository(RefundRepository).sums(order.id)
+    tax = sums.tax - sums.shipping_tax
+    goods = sums.amount - sums.shipping - sums.tax
+    return Parts(goods, tax, sums.shipping, sums.shipping_tax)
+
+
+def _line_refunds(
+    work: UnitOfWork, order: Row[Any], wanted: list[dict[str, Any]]
+) -> list[LineRefund]:
+    by_id = {line.id: line for line in work.repository(OrderRepository).list_lines(order.id)}
+    unknown = [index for index, item in enumerate(wanted) if item["line_id"] not in by_id]
+    if unknown:
+        raise lines_not_found(unknown)
+    left = {line.id: line.quantity - line.refunded_quantity for line in by_id.values()}
+    over = {
+        index: left[item["line_id"]]
+        for index, item in enumerate(wanted)
+        if item["quantity"] > left[item["line_id"]]
+    }
+    if over:
+        raise too_many_units(over, "refunded")
+    return [
+        LineRefund(
+            by_id[item["line_id"]],
+            item["quantity"],
+            units_parts(by_id[item["line_id"]], item["quantity"], order.currency),
+        )
+        for item in wanted
+    ]
+
+
+def _check_refundable(order: Row[Any], sources: Sequence[Row[Any]], amount: Decimal) -> None:
+    """Never more than was paid and not refunded, of the order and of the payments together."""
+    left = min(
+        order.paid_total - order.refunded_total,
+        sum((source.amount - source.refunded_amount for source in sources), ZERO),
+    )
+    if amount > left:
+        raise errors.amount_exceeds_refundable(left, order.currency)
+
+
+def _take(sources: list[Row[Any]], amount: Decimal) -> list[tuple[Row[Any], Decimal]]:
+    """From which payments the money comes, the first of them first."""
+    taken = []
+    for source in sources:
+        part = min(amount, source.amount - source.refunded_amount)
+        if part > 0:
+            taken.append((source, part))
+            amount -= part
+    return taken
+
+
+def _record(
+    work: UnitOfWork,
+    order: Row[Any],
+    parts: Parts,
+    of_lines: list[LineRefund],
+    taken: list[tuple[Row[Any], Decimal]],
+    reason: str | None,
+) -> Row[Any]:
+    refund_id = new_id(work.now)
+    repository = work.repository(RefundRepository)
+    repository.add(
+        {
+            "id": refund_id,
+            "order_id": order.id,
+            "amount": parts.amount,
+            "shipping_amount": parts.shipping,
+            "tax_amount": parts.tax + parts.shipping_tax,
+            "shipping_tax_amount": parts.shipping_tax,
+            "currency": order.currency,
+            "reason": reason,
+            "lines": encode_json(
+                [
+                    {
+                        "id": new_id(work.now),
+                        "line_id": item.line.id,
+                        "quantity": item.quantity,
+                        "amount": item.parts.goods,
+                        "tax_amount": item.parts.tax,
+                    }
+                    for item in of_lines
+                ]
+            ),
+            "payments": encode_json(
+                [{"payment_id": source.id, "amount": amount} for source, amount in taken]
+            ),
+            "now": work.now,
+        }
+    )
+    settle_order(
+        work,
+        order,
+        "order_refunded",
+        {
+            "refund_id": str(refund_id),
+            "amount": round_money(parts.amount, order.currency),
+            "currency": order.currency,
+        },
+    )
+    return repository.get(refund_id)

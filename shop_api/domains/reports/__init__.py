@@ -1,0 +1,1 @@
+"""Scheduled reports: listing and downloading what the worker made."""

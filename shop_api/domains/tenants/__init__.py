@@ -1,0 +1,1 @@
+"""Tenants: making one, reading and changing one's own."""

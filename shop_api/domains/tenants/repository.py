@@ -1,0 +1,70 @@
+"""SQL of tenants."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, exists, insert, literal_column, select, text, update
+
+from shop_api.db.tenancy import Repository
+from shop_api.kernel.ids import new_id
+from shop_api.models import locations, tenant_counters, tenants
+
+TENANT_JSON = """
+(SELECT row_to_json(r)::text FROM (SELECT t.id, t.name, t.slug, t.plan, t.currency, t.timezone,
+    t.prices_include_tax, t.cors_origins, t.settings, json_instant(t.created_at) AS created_at,
+    json_instant(t.updated_at) AS updated_at) r)
+"""
+
+
+def is_origin_listed(connection: Connection, origin: str) -> bool:
+    """Whether any tenant lists the browser origin; shows the transaction nothing else of them."""
+    connection.execute(text("SELECT set_config('app.origin', :origin, true)"), {"origin": origin})
+    found = exists().where(tenants.c.cors_origins.contains([origin]))
+    return connection.execute(select(found)).scalar_one()
+
+
+class TenantRepository(Repository):
+    """The tenant's own record."""
+
+    def find(self, *, for_update: bool = False) -> Row[Any] | None:
+        """The tenant's resource row, with currency and timezone."""
+        t = tenants.alias("t")
+        query = select(
+            t.c.id,
+            t.c.version,
+            t.c.currency,
+            t.c.timezone,
+            t.c.plan,
+            t.c.name,
+            t.c.prices_include_tax,
+            literal_column(TENANT_JSON).label("body"),
+        ).where(t.c.id == self.tenant_id)
+        return self.session.execute(query.with_for_update() if for_update else query).first()
+
+    def add(self, values: dict[str, Any]) -> None:
+        """Insert the tenant with its counters and its default location."""
+        now: datetime = values["created_at"]
+        self.session.execute(insert(tenants).values(id=self.tenant_id, **values))
+        self.session.execute(
+            insert(tenant_counters),
+            [{"tenant_id": self.tenant_id, "name": name} for name in ("event", "order")],
+        )
+        self.session.execute(
+            insert(locations).values(
+                tenant_id=self.tenant_id,
+                id=new_id(now),
+                name="Main",
+                code="main",
+                is_default=True,
+                created_at=now,
+                updated_at=now,
+            )
+        )
+
+    def change(self, values: dict[str, Any]) -> None:
+        """Update some columns; the version grows."""
+        self.session.execute(
+            update(tenants)
+            .where(tenants.c.id == self.tenant_id)
+            .values(version=tenants.c.version + 1, **values)
+        )

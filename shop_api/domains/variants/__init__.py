@@ -1,0 +1,1 @@
+"""Variants of a product: what is stocked and sold."""

@@ -1,0 +1,69 @@
+"""CORS: explicit lists of browser origins, never `*`.
+
+Belongs here: preflights and the headers that let a page read an answer. Does not: the lists, which
+are the installation's (a setting) and the tenant's own. A preflight has no credential, so it is
+answered for an origin that any tenant lists; the answer itself can be read only by a page of an
+origin that its own tenant lists.
+"""
+
+from collections.abc import Callable
+
+from shop_api.kernel.exchange import Answer, Exchange, Stage
+
+EXPOSED = "X-Request-ID, ETag, RateLimit, RateLimit-Policy, Idempotency-Replayed, Link, Location"
+METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-ID"
+PREFLIGHT_SECONDS = "600"
+MAX_ORIGIN_LENGTH = 255
+
+# Whether some tenant lists the origin.
+KnownOrigin = Callable[[str], bool]
+
+
+class Cors:
+    """Answers preflights and marks answers to allowed origins."""
+
+    def __init__(
+        self, forward: Stage, origins: frozenset[str], is_known_origin: KnownOrigin
+    ) -> None:
+        self.forward = forward
+        self.origins = origins
+        self.is_known_origin = is_known_origin
+
+    def __call__(self, exchange: Exchange) -> Answer:
+        origin = exchange.environ.get("HTTP_ORIGIN")
+        if (
+            origin is not None
+            and exchange.method == "OPTIONS"
+            and exchange.header("ACCESS_CONTROL_REQUEST_METHOD")
+        ):
+            answer = Answer(204, [("Vary", "Origin")], b"")
+            if self._is_allowed(origin, exchange):
+                answer.headers += [
+                    ("Access-Control-Allow-Methods", METHODS),
+                    ("Access-Control-Allow-Headers", HEADERS),
+                    ("Access-Control-Max-Age", PREFLIGHT_SECONDS),
+                    *_readable_by(origin),
+                ]
+        else:
+            # made anew by request_identity, whatever is kept further in
+            answer = self.forward(exchange)
+            if origin is not None and self._is_allowed(origin, exchange):
+                answer.headers += _readable_by(origin)
+        return answer
+
+    def _is_allowed(self, origin: str, exchange: Exchange) -> bool:
+        if origin in self.origins:
+            return True
+        if not origin.isascii() or len(origin) > MAX_ORIGIN_LENGTH:
+            return False
+        principal = exchange.principal
+        return self.is_known_origin(origin) if principal is None else origin in principal.origins
+
+
+def _readable_by(origin: str) -> list[tuple[str, str]]:
+    return [
+        ("Access-Control-Allow-Origin", origin),
+        ("Access-Control-Allow-Credentials", "true"),
+        ("Access-Control-Expose-Headers", EXPOSED),
+    ]

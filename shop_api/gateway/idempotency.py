@@ -1,0 +1,145 @@
+"""Idempotency keys: reading the body once, and naming key and request by digests.
+
+Belongs here: the key's form and the digests. Does not: replaying, which happens inside the
+mutation's own transaction (web/mutation.py).
+"""
+
+import hmac
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from io import BytesIO
+from threading import BoundedSemaphore
+
+from shop_api.gateway.body_size import body_too_large
+from shop_api.kernel.errors import DomainError, ErrorKind
+from shop_api.kernel.exchange import Answer, Exchange, IdempotencyKey, Stage
+
+# Nobody without a credential has reason to send more: a login is a few hundred bytes.
+ANONYMOUS_LIMIT_BYTES = 65_536
+
+# A whole body is read in microseconds: who waits longer than this waits for slow clients.
+PLACE_WAIT_SECONDS = 0.25
+
+MUTATIONS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+# printable ASCII; bare (Stripe) or quoted (the IETF draft)
+_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+
+
+class BodyReaders:
+    """How many threads may wait for bodies at once.
+
+    A client that sends half a body holds a thread for as long as it likes. So some threads are
+    always free for requests without one, and those without a credential can never take the places
+    of those with one.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._known = BoundedSemaphore(max(1, threads - 2))
+        self._anonymous = BoundedSemaphore(max(1, threads // 4))
+
+    @contextmanager
+    def place(self, exchange: Exchange) -> Iterator[None]:
+        """A place for reading a body; 503 when none comes free soon."""
+        places = self._anonymous if exchange.principal is None else self._known
+        if not places.acquire(timeout=PLACE_WAIT_SECONDS):
+            raise DomainError(
+                ErrorKind.UNAVAILABLE,
+                "server_busy",
+                "Too many requests are still being received. Try again shortly.",
+                retry_after_seconds=1,
+            )
+        try:
+            yield
+        finally:
+            places.release()
+
+
+class Idempotency:
+    """Reads a mutation's body, up to its limit, and sets the exchange's key if one was sent.
+
+    Without a credential only the mutations whose path matches `public_paths` are read; all others
+    are refused whatever their body says.
+    """
+
+    def __init__(
+        self, forward: Stage, key: bytes, public_paths: re.Pattern[str], threads: int
+    ) -> None:
+        self.forward = forward
+        self.key = key
+        self.public_paths = public_paths
+        self.readers = BodyReaders(threads)
+
+    def __call__(self, exchange: Exchange) -> Answer:
+        if exchange.method in MUTATIONS:
+            if exchange.principal is None and not self.public_paths.fullmatch(exchange.path):
+                put_body(exchange, b"")
+                return self.forward(exchange)
+            body = read_body(exchange, self.readers)
+            header = exchange.header("IDEMPOTENCY_KEY")
+            if header is not None:
+                exchange.idempotency = make_key(header, exchange, body, self.key)
+        return self.forward(exchange)
+
+
+def digest_key(secret_key: str) -> bytes:
+    """The key of the request digests: a login's body holds a password, which a plain hash of it
+    would let anyone who reads the table guess.
+    """
+    return sha256(b"request-digest" + secret_key.encode()).digest()
+
+
+def read_body(exchange: Exchange, readers: BodyReaders) -> bytes:
+    """The whole body, put back for Flask; 413 past the limit, 400 when it ends early."""
+    environ = exchange.environ
+    limit = environ["shop_api.body_limit_bytes"]
+    if exchange.principal is None:
+        limit = min(limit, ANONYMOUS_LIMIT_BYTES)
+    declared = environ.get("CONTENT_LENGTH")
+    stream = environ["wsgi.input"]
+    if declared and int(declared) > limit:
+        raise body_too_large(limit)
+    with readers.place(exchange):
+        body: bytes = stream.read(int(declared)) if declared else stream.read(limit + 1)
+    if len(body) > limit:
+        raise body_too_large(limit)
+    if declared and len(body) < int(declared):
+        raise DomainError(
+            ErrorKind.MALFORMED,
+            "incomplete_body",
+            "The body ended before its Content-Length. Send it again.",
+        )
+    put_body(exchange, body)
+    return body
+
+
+def put_body(exchange: Exchange, body: bytes) -> None:
+    """Let Flask read `body` as the request's."""
+    exchange.environ["wsgi.input"] = BytesIO(body)
+    exchange.environ["CONTENT_LENGTH"] = str(len(body))
+
+
+def make_key(header: str, exchange: Exchange, body: bytes, key_of_digest: bytes) -> IdempotencyKey:
+    """The digests of a key in its place (actor, method, path) and of the request (query, body)."""
+    key = header.strip()
+    if len(key) >= 2 and key[0] == key[-1] == '"':
+        key = key[1:-1]
+    if not _KEY.fullmatch(key):
+        raise DomainError(
+            ErrorKind.MALFORMED,
+            "invalid_idempotency_key",
+            "Idempotency-Key must be 1 to 255 printable ASCII characters.",
+        )
+    actor = exchange.principal.actor if exchange.principal else ""
+    tenant = exchange.principal.tenant_id.bytes if exchange.principal else b""
+    place = f"{actor}\n{exchange.method}\n{exchange.path}\n{key}".encode()
+    query = exchange.environ.get("QUERY_STRING", "").encode("latin-1")
+    content_type = (exchange.environ.get("CONTENT_TYPE") or "").encode("latin-1")
+    return IdempotencyKey(
+        key_digest=sha256(tenant + place).digest(),
+        request_digest=hmac.digest(
+            key_of_digest, b"\n".join((query, content_type, body)), "sha256"
+        ),
+    )

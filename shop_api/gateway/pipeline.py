@@ -1,0 +1,131 @@
+"""The order of the stages, in one list, and the WSGI door to it.
+
+Belongs here: order and wiring. A test holds this list equal to docs/architecture.md.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from shop_api.gateway.access_log import AccessLog, write_line
+from shop_api.gateway.application import Application
+from shop_api.gateway.body_size import BodySize
+from shop_api.gateway.bounds import Bounds
+from shop_api.gateway.compression import Compression
+from shop_api.gateway.conditional import Conditional
+from shop_api.gateway.cors import Cors, KnownOrigin
+from shop_api.gateway.credentials import Authenticate, Credentials
+from shop_api.gateway.idempotency import Idempotency, digest_key
+from shop_api.gateway.problems import Problems
+from shop_api.gateway.refusal import INTERNAL_ERROR, refuse
+from shop_api.gateway.request_identity import RequestIdentity
+from shop_api.gateway.response_cache import CurrentVersion, ResponseCache
+from shop_api.kernel.clock import utc_now
+from shop_api.kernel.exchange import Exchange, Stage
+from shop_api.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+
+# Outermost first: a request passes them downwards, its answer upwards.
+ORDER = (
+    "cors",
+    "request_identity",
+    "access_log",
+    "compression",
+    "conditional",
+    "problems",
+    "body_size",
+    "credentials",
+    "bounds",
+    "response_cache",
+    "idempotency",
+    "application",
+)
+
+_STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """What the stages need from the application."""
+
+    settings: Settings
+    authenticate: Authenticate
+    current_version: CurrentVersion
+    is_known_origin: KnownOrigin
+    # mutations that take no credential
+    public_paths: re.Pattern[str]
+
+
+def build_stages(wsgi_app: Any, wiring: Wiring) -> list[tuple[str, Stage]]:
+    """Every stage by its name in ORDER, each holding the next."""
+    settings = wiring.settings
+    logs_requests = settings.log_level in ("DEBUG", "INFO")
+    makers: dict[str, Callable[[Stage], Stage]] = {
+        "cors": lambda forward: Cors(
+            forward, frozenset(settings.cors_origins), wiring.is_known_origin
+        ),
+        "request_identity": RequestIdentity,
+        "access_log": lambda forward: AccessLog(
+            forward, settings.slow_request_seconds, write_line if logs_requests else _no_line
+        ),
+        "compression": lambda forward: Compression(forward, settings.compression_min_bytes),
+        "conditional": Conditional,
+        "problems": Problems,
+        "body_size": lambda forward: BodySize(
+            forward, settings.body_limit_bytes, settings.import_body_limit_bytes
+        ),
+        "credentials": lambda forward: Credentials(
+            forward, wiring.authenticate, settings.credential_cache_seconds
+        ),
+        "bounds": lambda forward: Bounds(forward, settings.query_parameter_limit),
+        "response_cache": lambda forward: ResponseCache(
+            forward, wiring.current_version, settings.cache_bytes
+        ),
+        "idempotency": lambda forward: Idempotency(
+            forward,
+            digest_key(settings.secret_key or ""),
+            wiring.public_paths,
+            settings.api_threads,
+        ),
+        "application": lambda _: Application(wsgi_app),
+    }
+    stages: list[tuple[str, Stage]] = []
+    stage: Stage = Application(wsgi_app)
+    for name in reversed(ORDER):
+        stage = makers[name](stage)
+        stages.insert(0, (name, stage))
+    return stages
+
+
+def _no_line(_: bytes) -> None:
+    """Requests are not logged above level INFO."""
+
+
+class Gateway:
+    """The WSGI application the server runs."""
+
+    def __init__(self, wsgi_app: Any, wiring: Wiring) -> None:
+        self.stages = build_stages(wsgi_app, wiring)
+        self.first = self.stages[0][1]
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        exchange = Exchange(
+            environ, environ["REQUEST_METHOD"], environ.get("PATH_INFO", "/"), utc_now()
+        )
+        try:
+            answer = self.first(exchange)
+        except Exception:
+            # a stage outside `problems` failed: still a problem, and never a bare 500
+            logger.exception("a gateway stage failed (request %s)", exchange.request_id)
+            answer = refuse(INTERNAL_ERROR, exchange)
+        start_response(_STATUS_LINES[answer.status], answer.headers)
+        body = answer.body
+        if not isinstance(body, bytes):
+            return body
+        return () if exchange.method == "HEAD" else (body,)

@@ -1,0 +1,25 @@
+"""A refusal as an answer: the problem body every stage and Flask answer with.
+
+Belongs here: DomainError → Answer. Does not: raising them.
+"""
+
+from urllib.parse import quote
+
+from shop_api.kernel.errors import DomainError, ErrorKind
+from shop_api.kernel.exchange import Answer, Exchange
+from shop_api.kernel.problem import STATUS, problem_body, problem_headers
+
+INTERNAL_ERROR = DomainError(
+    ErrorKind.INTERNAL,
+    "internal_error",
+    "Something went wrong on our side. Quote the request_id when you report it.",
+)
+
+
+def refuse(error: DomainError, exchange: Exchange) -> Answer:
+    """The problem answer of an error."""
+    # WSGI gives the path as latin-1: `instance` is the URI reference it came as
+    instance = quote(exchange.path.encode("latin-1"), safe="/:@!$&'()*+,;=~-._")
+    body = problem_body(error, exchange.request_id, instance)
+    headers = [*problem_headers(error), ("Content-Length", str(len(body)))]
+    return Answer(STATUS[error.kind].value, headers, body)

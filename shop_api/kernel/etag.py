@@ -1,0 +1,54 @@
+"""Entity tags: `"<version>-<hash>"`.
+
+The version counts the row's own changes and is what If-Match compares, so that a sale does not
+spoil the edit of a product; the hash is of the bytes, so that the tag is strong and If-None-Match
+exact. A compressed answer carries the coding as a suffix.
+"""
+
+from hashlib import blake2b
+
+CODINGS = ("zstd", "br", "gzip")
+
+
+def make_etag(body: bytes, version: int = 0) -> str:
+    """The tag of these bytes; `version` 0 for what has no row of its own (a list)."""
+    return f'"{version}-{blake2b(body, digest_size=9).hexdigest()}"'
+
+
+def with_coding(etag: str, coding: str) -> str:
+    """The tag of the same answer compressed."""
+    return f'{etag[:-1]}-{coding}"'
+
+
+def _opaque_tags(header: str) -> list[str]:
+    """The quoted tags of If-Match or If-None-Match; a weak one keeps its W/."""
+    return [part.strip() for part in header.split(",") if part.strip()]
+
+
+def matching_tag(header: str, etag: str) -> str | None:
+    """The tag in If-None-Match that names the current `etag` (weak comparison, any coding).
+
+    It is the one a 304 must carry: the client updates the answer it kept under that tag.
+    """
+    if header.strip() == "*":
+        return etag
+    base = _base(etag)
+    tags = (tag.removeprefix("W/") for tag in _opaque_tags(header))
+    return next((tag for tag in tags if _base(tag) == base), None)
+
+
+def matches_version(header: str, version: int) -> bool:
+    """Whether If-Match names the row's current version (strong comparison: W/ never matches)."""
+    if header.strip() == "*":
+        return True
+    return any(
+        tag.startswith('"') and tag[1:].split("-")[0].rstrip('"') == str(version)
+        for tag in _opaque_tags(header)
+    )
+
+
+def _base(etag: str) -> str:
+    for coding in CODINGS:
+        if etag.endswith(f'-{coding}"'):
+            return etag[: -len(coding) - 2] + '"'
+    return etag

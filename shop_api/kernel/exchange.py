@@ -1,0 +1,99 @@
+"""One request and its answer, as the gateway hands them from stage to stage and on to Flask.
+
+Belongs here: what is known of a request, what an answer is made of. Does not: deciding anything.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from shop_api.kernel.principal import Principal
+
+ENVIRON_KEY = "shop_api.exchange"
+
+Header = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """A client's key, as digests: of the key in its place, and of what was asked."""
+
+    key_digest: bytes
+    request_digest: bytes
+
+    def of(self, tenant_id: UUID, actor: str) -> "IdempotencyKey":
+        """The key in the place of an actor who is known only by what was sent."""
+        place = self.key_digest + tenant_id.bytes + actor.encode()
+        return IdempotencyKey(sha256(place).digest(), self.request_digest)
+
+
+@dataclass(frozen=True, slots=True)
+class CacheGrant:
+    """An endpoint's leave to keep its answer: for whom, while what holds, and until when.
+
+    `version` names the state the answer was made from; a reader with another current version of
+    `dependency` does not use it.
+    """
+
+    dependency: str
+    version: str
+    until: datetime
+
+
+@dataclass(slots=True, eq=False)
+class Exchange:
+    """A request on its way in."""
+
+    environ: dict[str, Any]
+    method: str
+    path: str
+    started_at: datetime
+    request_id: str = ""
+    trace_id: str = ""
+    principal: Principal | None = None
+    idempotency: IdempotencyKey | None = None
+    cache_grant: CacheGrant | None = None
+    # the route's template, for logs and metrics; set when Flask has matched it
+    route: str | None = None
+    cache_status: str | None = None
+
+    def header(self, name: str) -> str | None:
+        """A request header by its WSGI name without HTTP_: `IF_MATCH`."""
+        value: str | None = self.environ.get("HTTP_" + name)
+        return value
+
+    def client_address(self, trusted_proxies: int) -> str:
+        """The network address the request comes from, "" when it is not known.
+
+        Each of `trusted_proxies` adds at the end of X-Forwarded-For whom it was asked by; what
+        stands before their entries anybody may have written.
+        """
+        address: str = self.environ.get("REMOTE_ADDR", "")
+        forwarded = (self.header("X_FORWARDED_FOR") or "").split(",")
+        if 0 < trusted_proxies <= len(forwarded):
+            return forwarded[-trusted_proxies].strip() or address
+        return address
+
+
+@dataclass(slots=True, eq=False)
+class Answer:
+    """A response on its way out. `body` is bytes, or an iterable for a stream."""
+
+    status: int
+    headers: list[Header]
+    body: bytes | Iterable[bytes]
+    # this answer as it leaves, by content coding (None: as it is); kept with a cached answer
+    forms: "dict[str | None, Answer]" = field(default_factory=dict)
+    # its headers with those that every answer has, made once however often it is given
+    common_headers: list[Header] | None = None
+
+    def header(self, name: str) -> str | None:
+        """The first header of that name, in any case."""
+        lower = name.lower()
+        return next((value for key, value in self.headers if key.lower() == lower), None)
+
+
+Stage = Callable[[Exchange], Answer]

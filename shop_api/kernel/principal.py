@@ -1,0 +1,90 @@
+"""Who asks: the tenant, the actor and what they may do.
+
+Belongs here: the value every layer passes on, and the list of scopes. Does not: how a credential is
+checked (domains/accounts).
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+# What may be asked for, and what it opens. Every endpoint names one; a test holds that.
+SCOPES: dict[str, str] = {
+    "tenant:read": "Read the tenant's own record",
+    "tenant:write": "Change the tenant's own record",
+    "users:read": "Read the people of the tenant",
+    "users:write": "Add and change the people of the tenant",
+    "keys:read": "Read API keys (never their secret)",
+    "keys:write": "Create and revoke API keys",
+    "audit:read": "Read the audit log",
+    "catalog:read": "Read products, variants and categories",
+    "catalog:write": "Change products, variants and categories",
+    "inventory:read": "Read locations and stock",
+    "inventory:write": "Change locations and stock",
+    "customers:read": "Read customers, and see their e-mail addresses in events",
+    "customers:write": "Change customers",
+    "orders:read": "Read orders",
+    "orders:write": "Place, pay, fulfil, refund and cancel orders",
+    "pricing:read": "Read discounts, tax rates and shipping rates",
+    "pricing:write": "Change discounts, tax rates and shipping rates",
+    "analytics:read": "Read dashboards and metrics",
+    "reports:read": "Read and download reports",
+    "imports:write": "Import files",
+    "jobs:read": "Read jobs and their errors",
+    "events:read": "Listen to the tenant's events",
+}
+
+# Open to anyone, with or without a credential.
+PUBLIC = "public"
+# Any valid credential of a tenant: what it opens is asked of each part.
+ANY = "any"
+# Only the platform's own key.
+PLATFORM = "platform"
+
+_READ = frozenset(scope for scope in SCOPES if scope.endswith(":read"))
+_STAFF = frozenset(
+    {
+        "tenant:read",
+        "catalog:read",
+        "catalog:write",
+        "inventory:read",
+        "inventory:write",
+        "customers:read",
+        "customers:write",
+        "orders:read",
+        "orders:write",
+        "pricing:read",
+        "imports:write",
+        "jobs:read",
+        "events:read",
+    }
+)
+
+ROLE_SCOPES: dict[str, frozenset[str]] = {
+    "owner": frozenset(SCOPES),
+    "admin": frozenset(SCOPES) - {"tenant:write"},
+    "staff": _STAFF,
+    "analyst": frozenset(
+        {"tenant:read", "catalog:read", "analytics:read", "reports:read", "events:read"}
+    ),
+    "viewer": _READ - {"users:read", "keys:read", "audit:read", "customers:read"},
+}
+
+# What a publishable key may do at most: public catalogue reads.
+PUBLISHABLE_SCOPES = frozenset({"catalog:read"})
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A checked credential: its tenant, its actor and its scopes."""
+
+    tenant_id: UUID
+    # "user:<id>" or "api_key:<id>"
+    actor: str
+    scopes: frozenset[str]
+    plan: str
+    # the platform's own key: no tenant of its own
+    is_platform: bool = False
+    # a key that may stand in a page's script: it sees what is public of the catalogue
+    is_publishable: bool = False
+    # browser origins the tenant allows
+    origins: frozenset[str] = frozenset()

@@ -1,0 +1,47 @@
+"""The category tree."""
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+
+from shop_api.models.base import (
+    created_and_updated,
+    external_id,
+    metadata,
+    row_id,
+    tenant_foreign_key,
+    tenant_id,
+    tenant_primary_key,
+    version,
+)
+
+categories = Table(
+    "categories",
+    metadata,
+    tenant_id(),
+    row_id(),
+    Column("parent_id", Uuid, nullable=True),
+    Column("name", Text, nullable=False),
+    Column("slug", Text, nullable=False),
+    Column("position", Integer, nullable=False, server_default=text("0")),
+    Column("is_active", Boolean, nullable=False, server_default=text("true")),
+    external_id(),
+    version(),
+    *created_and_updated(),
+    tenant_primary_key(),
+    tenant_foreign_key("parent_id", "categories"),
+    UniqueConstraint("tenant_id", "slug"),
+    UniqueConstraint("tenant_id", "external_id"),
+    CheckConstraint("parent_id <> id", name="not_own_parent"),
+    Index("ix_categories_created_at", "tenant_id", "created_at", "id"),
+    Index("ix_categories_parent_id", "tenant_id", "parent_id"),
+)

@@ -1,0 +1,1 @@
+"""Push: events from Redis to open WebSockets, ordered and without gaps (gunicorn with gevent)."""

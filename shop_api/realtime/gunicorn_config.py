@@ -1,0 +1,42 @@
+"""Gunicorn's configuration of the realtime process: `-c python:shop_api.realtime.gunicorn_config`.
+
+Belongs here: names gunicorn reads. Does not: settings of the application (settings.py).
+"""
+
+import resource
+from typing import Any
+
+from shop_api.kernel.logs import JsonFormatter
+from shop_api.settings import Settings
+from shop_api.stack.children import authority
+from shop_api.stack.interrupts import end_forked_at_sigterm
+
+_settings = Settings()
+
+bind = authority(_settings.host, _settings.realtime_port)
+workers = _settings.realtime_workers
+worker_class = "shop_api.realtime.gunicorn_worker.RealtimeWorker"
+worker_connections = _settings.realtime_connections
+graceful_timeout = int(_settings.shutdown_grace_seconds)
+keepalive = 5
+# a control socket in the home directory would be shared by two copies
+control_socket_disable = True
+accesslog = None
+logconfig_dict: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": JsonFormatter, "process": "realtime"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"level": _settings.log_level, "handlers": ["stderr"]},
+    "loggers": {
+        "gunicorn.error": {"level": _settings.log_level, "handlers": [], "propagate": True},
+        "gunicorn.access": {"level": "ERROR", "handlers": [], "propagate": True},
+    },
+}
+
+
+def on_starting(_server: Any) -> None:
+    """Allow as many open sockets as the system lets this process have; workers that end early."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    end_forked_at_sigterm()

@@ -1,0 +1,168 @@
+"""Every setting: name, type, default, unit and meaning. Read once at start, from the environment.
+
+Belongs here: values an operator may change. Does not: constants of the wire contract.
+Environment variables are `SHOP_` + the upper-case name (besides `DATABASE_URL`, `DATABASE_READ_URL`
+and `REDIS_URL`), or a line in `.env`. `docs/guides/settings.md` is made from this file.
+"""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The settings of one process."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SHOP_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+    )
+
+    # stores
+    database_url: str | None = Field(
+        None,
+        validation_alias=AliasChoices("DATABASE_URL", "database_url"),
+        description="PostgreSQL ≥ 15, as the application role. Unset: an embedded server.",
+    )
+    database_read_url: str | None = Field(
+        None,
+        validation_alias=AliasChoices("DATABASE_READ_URL", "database_read_url"),
+        description="A read replica for GETs. Unset: reads use DATABASE_URL.",
+    )
+    redis_url: str | None = Field(
+        None,
+        validation_alias=AliasChoices("REDIS_URL", "redis_url"),
+        description="Redis ≥ 6.2. Unset: an embedded server.",
+    )
+    migrator_database_url: str | None = Field(
+        None, description="The same database as the migrator role, which owns the tables."
+    )
+    exporter_database_url: str | None = Field(
+        None, description="The same database as the exporter role, which reads all tenants."
+    )
+    data_dir: Path = Field(
+        Path("var"), description="Folder for the embedded stores, the lake and generated secrets."
+    )
+    lake_url: str | None = Field(
+        None,
+        description="Folder of the lake. Unset: `lake` in the data folder.",
+    )
+    pool_preset: Literal["low", "default", "high"] = Field(
+        "default", description="Database pool per process: low 10/2, default 25/5, high 100/20."
+    )
+    pool_timeout_seconds: float = Field(
+        5.0, description="Longest wait for a pooled connection before 503."
+    )
+
+    # processes
+    host: str = Field("127.0.0.1", description="Address the api and realtime processes listen on.")
+    api_port: int = Field(8000, ge=1, le=65535, description="Port of the REST API.")
+    realtime_port: int = Field(8001, ge=1, le=65535, description="Port of WebSocket and SSE.")
+    api_workers: int = Field(2, ge=1, le=256, description="API worker processes.")
+    api_threads: int = Field(8, ge=1, le=256, description="Threads per API worker.")
+    realtime_workers: int = Field(1, ge=1, le=64, description="Realtime processes.")
+    worker_processes: int = Field(1, ge=1, le=64, description="Worker processes.")
+    realtime_connections: int = Field(
+        12_000, ge=1, description="Most open connections of one realtime process."
+    )
+    shutdown_grace_seconds: float = Field(
+        8.0, ge=0, description="How long running requests may finish after SIGTERM."
+    )
+
+    # security
+    secret_key: str | None = Field(
+        None,
+        min_length=32,
+        description="Signs access tokens and cursors. Unset: made once in the data folder.",
+    )
+    platform_key: str | None = Field(
+        None,
+        min_length=32,
+        description="Bearer for POST /tenants. Unset: made once in the data folder.",
+    )
+    access_token_seconds: int = Field(900, ge=1, description="Life of an access token.")
+    refresh_token_seconds: int = Field(2_592_000, ge=1, description="Life of a refresh token.")
+    ticket_seconds: int = Field(60, ge=1, description="Life of a realtime ticket.")
+    sign_in_account_limit: int = Field(
+        20, ge=1, description="Failed sign-ins of one e-mail address within the window before 429."
+    )
+    sign_in_address_limit: int = Field(
+        200, ge=1, description="Failed sign-ins from one network address within the window."
+    )
+    sign_in_window_seconds: int = Field(
+        900, ge=1, description="How long failed sign-ins are counted."
+    )
+    trusted_proxies: int = Field(
+        0,
+        ge=0,
+        description="Proxies before this server that add to X-Forwarded-For; 0: none is believed.",
+    )
+    cors_origins: list[str] = Field(
+        [], description="Browser origins allowed on every tenant, as a JSON list."
+    )
+    credential_cache_seconds: float = Field(
+        1.0, ge=0, description="How long a process trusts a checked credential."
+    )
+
+    # bounds
+    body_limit_bytes: int = Field(10_000_000, ge=1, description="Largest request body.")
+    import_body_limit_bytes: int = Field(
+        100_000_000, ge=1, description="Largest request body of an import."
+    )
+    query_parameter_limit: int = Field(50, ge=1, description="Most query parameters.")
+    deadline_seconds: float = Field(30.0, gt=0, description="Longest a request may run.")
+    idempotency_seconds: int = Field(86_400, ge=1, description="How long a key is kept.")
+    compression_min_bytes: int = Field(1024, ge=0, description="Smallest body compressed.")
+    cache_bytes: int = Field(67_108_864, ge=0, description="Response cache of one API worker.")
+
+    # orders
+    order_hold_seconds: int = Field(
+        1800,
+        ge=1,
+        description="How long an order that nobody pays holds its stock before it is cancelled.",
+    )
+
+    # lake
+    lake_interval_seconds: float = Field(
+        2.0, gt=0, description="How often the export looks for changed rows."
+    )
+    lake_month_rows: int = Field(
+        200_000, ge=1, description="Orders a year from which a tenant is partitioned by month."
+    )
+    duckdb_memory: str = Field(
+        "128MB",
+        description="Memory limit of DuckDB per API worker; larger queries spill to disk.",
+    )
+    duckdb_threads: int = Field(2, ge=1, description="Threads of DuckDB per API worker.")
+    report_hour: int = Field(
+        6, ge=0, le=23, description="Hour, in the tenant's timezone, of the daily sales report."
+    )
+
+    # realtime
+    websocket_queue_length: int = Field(256, ge=1, description="Messages queued per WebSocket.")
+    websocket_ping_seconds: float = Field(54.0, gt=0, description="Interval of server pings.")
+    websocket_idle_seconds: float = Field(60.0, gt=0, description="Silence that closes a socket.")
+    slow_client_seconds: float = Field(
+        1.0, gt=0, description="How long a full queue is borne before close 1013."
+    )
+    event_retention_seconds: int = Field(
+        86_400, ge=1, description="How far back a client may resume."
+    )
+
+    # logs
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Least level logged."
+    )
+    slow_request_seconds: float = Field(0.1, gt=0, description="Requests slower are marked slow.")
+
+    @cached_property
+    def lake_location(self) -> str:
+        """The lake's root: `lake_url`, or the `lake` folder of the data folder."""
+        return self.lake_url or str((self.data_dir / "lake").resolve())
+
+    @cached_property
+    def pool_size(self) -> tuple[int, int]:
+        """Connections kept and connections beyond them, per process."""
+        return {"low": (10, 2), "default": (25, 5), "high": (100, 20)}[self.pool_preset]

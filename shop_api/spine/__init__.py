@@ -1,0 +1,1 @@
+"""The event spine: appending with the change, waking and feeding the readers."""

@@ -1,0 +1,70 @@
+"""Waking the readers of the spine after a commit.
+
+Belongs here: NOTIFY. Does not: reading (relay.py). A NOTIFY inside the mutation would hold
+Postgres's database-wide notification lock over its commit, so that all writers commit one after the
+other; here one thread per process notifies after the commit, many commits at once. A wake lost in a
+crash costs the readers one polling interval, never an event.
+"""
+
+import logging
+import threading
+
+import psycopg
+
+CHANNEL = "spine"
+# Commits within this time share one NOTIFY; it bounds what waking adds to commit → socket.
+COALESCE_SECONDS = 0.005
+RETRY_SECONDS = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+class Waker:
+    """Notifies `spine` after commits, from a thread that starts with the first wake."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._due = threading.Event()
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def wake(self) -> None:
+        """Ask for a NOTIFY soon; returns at once."""
+        self._due.set()
+        if self._thread is None:
+            with self._lock:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, name="waker", daemon=True)
+                    self._thread.start()
+
+    def stop(self) -> None:
+        """Send what is due and end the thread."""
+        self._stopped.set()
+        self._due.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                with psycopg.connect(self._url, autocommit=True) as connection:
+                    self._notify(connection)
+            except psycopg.Error as error:
+                # what was due when the connection broke is still due
+                self._due.set()
+                # not psycopg's sentence: it can quote the URL, with its password
+                logger.warning(
+                    "cannot notify, readers fall back to polling: %s %s",
+                    type(error).__name__,
+                    error.sqlstate,
+                )
+                self._stopped.wait(RETRY_SECONDS)
+
+    def _notify(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
+        while self._due.wait():
+            self._due.clear()
+            connection.execute(f"NOTIFY {CHANNEL}")
+            if self._stopped.is_set():
+                return
+            self._stopped.wait(COALESCE_SECONDS)

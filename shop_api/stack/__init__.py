@@ -1,0 +1,1 @@
+"""What runs beside the application: embedded stores and the process supervisor."""

@@ -1,0 +1,67 @@
+"""The api process: `python -m shop_api.stack.api_server`. Granian with this product's options.
+
+Belongs here: how the server is configured. Does not: the application (wsgi.py).
+"""
+
+import logging
+from typing import Any
+
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces
+from granian.log import LogLevels
+
+from shop_api.kernel.logs import JsonFormatter
+from shop_api.settings import Settings
+from shop_api.stack.interrupts import end_forked_at_sigterm
+
+TARGET = "shop_api.wsgi:app"
+
+
+class NotOfThreads(logging.Filter):
+    """Leaves out Granian's warning of more threads than cores: ours wait for Postgres."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "which seems quite high" not in record.getMessage()
+
+
+def log_configuration(level: str) -> dict[str, Any]:
+    """Granian's own lines as JSON, like all others."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": {"()": JsonFormatter, "process": "api"}},
+        "filters": {"not_of_threads": {"()": NotOfThreads}},
+        "handlers": {
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "formatter": "json",
+                "filters": ["not_of_threads"],
+            }
+        },
+        "loggers": {"_granian": {"handlers": ["stderr"], "level": level, "propagate": False}},
+    }
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT; then no new requests, and the running ones finish."""
+    settings = Settings()
+    end_forked_at_sigterm()
+    Granian(
+        TARGET,
+        address=settings.host,
+        port=settings.api_port,
+        interface=Interfaces.WSGI,
+        http=HTTPModes.http1,
+        websockets=False,
+        workers=settings.api_workers,
+        blocking_threads=settings.api_threads,
+        respawn_failed_workers=True,
+        respawn_interval=0.5,
+        workers_kill_timeout=max(1, int(settings.shutdown_grace_seconds)),
+        log_level=LogLevels(settings.log_level.lower()),
+        log_dictconfig=log_configuration(settings.log_level),
+    ).serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The HTTP kit every endpoint is made with: routes, parsing, paging, answers, problems."""

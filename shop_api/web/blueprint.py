@@ -1,0 +1,231 @@
+"""Routes: every endpoint declares its scope, its input and its output, and gets one `Call`.
+
+Belongs here: the decorators `read` and `mutation` and what they check first. Does not: endpoints.
+The view's docstring becomes its documentation: the first line is the summary.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+from uuid import UUID
+
+import flask_smorest
+from flask import request
+from marshmallow import Schema
+
+from shop_api.db.tenancy import PLATFORM_TENANT, read_session
+from shop_api.kernel.errors import DomainError, ErrorKind
+from shop_api.kernel.exchange import ENVIRON_KEY, Exchange
+from shop_api.kernel.principal import ANY, PLATFORM, PUBLIC
+from shop_api.spine.unit_of_work import UnitOfWork
+from shop_api.web.call import Call
+from shop_api.web.documentation import (
+    NEEDS,
+    changes_existing,
+    operation_documentation,
+    request_headers,
+)
+from shop_api.web.mutation import run_mutation
+from shop_api.web.parser import OptionalBody, StrictParser, body_error, decode_json, parameter_error
+from shop_api.web.reply import Reply, to_response
+from shop_api.web.services import services
+
+__all__ = ["Blueprint", "Call"]
+
+View = Callable[..., Reply]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """What an endpoint declares."""
+
+    method: str
+    rule: str
+    scope: str
+    # marshmallow schema of a successful answer; None: no body
+    returns: Any = None
+    status: int = 200
+    query: type[Schema] | None = None
+    body: type[Schema] | None = None
+    # "json", or "files" for a multipart form, whose parts the view reads itself
+    body_location: str = "json"
+    body_example: Any = None
+    # of a successful answer that is no JSON
+    content_type: str | None = None
+    # open a tenant's transaction for a read
+    has_session: bool = True
+    # a change of something that has one ETag, so that If-Match is honoured
+    is_conditional: bool = True
+    # the answer holds a secret: kept encrypted under an idempotency key
+    is_secret: bool = False
+
+
+class Blueprint(flask_smorest.Blueprint):
+    """A noun's endpoints."""
+
+    ARGUMENTS_PARSER = StrictParser()
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._prepare_doc_cbks.append(self._prepare_header_doc)
+
+    @staticmethod
+    def _prepare_header_doc(doc: dict[str, Any], info: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Append the request headers, which smorest's own documentation would replace."""
+        headers = info.get("request_headers", [])
+        if headers:
+            doc["parameters"] = [*doc.get("parameters", []), *headers]
+        return doc
+
+    def read(self, rule: str, *, scope: str, **options: Any) -> Callable[[View], View]:
+        """GET, with the options of `Operation`. The view gets `(call, **path)`."""
+        operation = Operation(method="GET", rule=rule, scope=scope, **options)
+
+        def decorate(view: View) -> View:
+            def run(call: Call, path: dict[str, Any]) -> Any:
+                if scope in (PUBLIC, PLATFORM) or not operation.has_session:
+                    reply = view(call, **path)
+                else:
+                    with read_session(
+                        call.services.engine, call.services.read_engine, call.tenant_id
+                    ) as session:
+                        call.tenant_session = session
+                        reply = view(call, **path)
+                return to_response(reply.status, reply.all_headers(), reply.body)
+
+            return self._register(operation, view, run)
+
+        return decorate
+
+    def mutation(
+        self, method: str, rule: str, *, scope: str, **options: Any
+    ) -> Callable[[View], View]:
+        """POST, PUT, PATCH, DELETE: the view runs in one unit of work, `call.work`.
+
+        A public endpoint knows its tenant only after checking what it was sent: its view gets a
+        second argument, `commit(tenant_id, actor, handler)`, and returns what that returns.
+        """
+        operation = Operation(method=method, rule=rule, scope=scope, **options)
+
+        def decorate(view: View) -> View:
+            def run(call: Call, path: dict[str, Any]) -> Any:
+                def commit(tenant_id: UUID, actor: str, handler: Callable[..., Reply]) -> Any:
+                    def handle(work: UnitOfWork) -> Reply:
+                        call.unit_of_work, call.tenant_session = work, work.session
+                        return handler(work)
+
+                    origin = call.origin(tenant_id, actor)
+                    return run_mutation(
+                        call.services,
+                        call.exchange,
+                        origin,
+                        handle,
+                        is_secret=operation.is_secret,
+                    )
+
+                if scope == PUBLIC:
+                    return view(call, commit, **path)
+                tenant_id = PLATFORM_TENANT if scope == PLATFORM else call.tenant_id
+                return commit(tenant_id, call.principal.actor, lambda _: view(call, **path))
+
+            return self._register(operation, view, run)
+
+        return decorate
+
+    def _register(
+        self, operation: Operation, view: View, run: Callable[[Call, dict[str, Any]], Any]
+    ) -> View:
+        """Wrap a view with its checks, its parsing and its documentation, and route to it."""
+        names = [name for name in ("query", "body") if getattr(operation, name) is not None]
+        template = (self.url_prefix or "") + operation.rule
+
+        @wraps(view)
+        def endpoint(*parsed: Any, **path: Any) -> Any:
+            exchange: Exchange = request.environ[ENVIRON_KEY]
+            values = dict(zip(names, parsed, strict=True))
+            call = Call(services(), exchange, values.get("query", {}), values.get("body", {}))
+            if operation.query is None and request.args:
+                raise parameter_error({name: ["Unknown field."] for name in request.args})
+            if operation.method != "GET" and operation.body is None:
+                refuse_body()
+            return run(call, path)
+
+        documented = self._document(operation, view, endpoint)
+
+        @wraps(documented)
+        def guarded(**path: Any) -> Any:
+            exchange: Exchange = request.environ[ENVIRON_KEY]
+            exchange.route = template
+            require_scope(exchange, operation.scope)
+            return documented(**path)
+
+        guarded.scope = operation.scope  # type: ignore[attr-defined]
+        self.route(operation.rule, methods=[operation.method], endpoint=view.__name__)(guarded)
+        return view
+
+    def _document(self, operation: Operation, view: View, endpoint: Any) -> Any:
+        """The endpoint with smorest's parsing and documentation around it."""
+        template = (self.url_prefix or "") + operation.rule
+        takes_condition = operation.is_conditional and changes_existing(operation.method, template)
+        documented = endpoint
+        # schemas as instances: webargs would make one anew for every request, 0.1 ms each
+        if operation.body is not None:
+            documented = self.arguments(
+                operation.body(),
+                location=operation.body_location,
+                example=operation.body_example,
+                required=not issubclass(operation.body, OptionalBody),
+            )(documented)
+        if operation.query is not None:
+            documented = self.arguments(operation.query(), location="query")(documented)
+        status = operation.status
+        if operation.returns is None and operation.content_type is None and status == 200:
+            status = 204
+        documented = self.response(status, operation.returns, content_type=operation.content_type)(
+            documented
+        )
+        documented = self.doc(
+            **operation_documentation(
+                view, operation.method, template, operation.scope, takes_condition
+            )
+        )(documented)
+        # where smorest looks for what its decorators noted
+        notes: dict[str, Any] = documented._apidoc  # noqa: SLF001
+        notes["request_headers"] = request_headers(operation.method, takes_condition)
+        # smorest's own 422; ours is a problem, documented with the others
+        notes.get("arguments", {}).pop("responses", None)
+        return documented
+
+
+def refuse_body() -> None:
+    """422 for any field in the body of an endpoint that takes none."""
+    if not request.get_data(cache=True).strip():
+        return
+    sent = decode_json(request)
+    if not isinstance(sent, dict):
+        raise body_error(["Must be an object."])
+    if sent:
+        raise body_error({name: ["Unknown field."] for name in sent})
+
+
+def require_scope(exchange: Exchange, scope: str) -> None:
+    """401 without a credential, 403 without the scope."""
+    if scope == PUBLIC:
+        return
+    principal = exchange.principal
+    if principal is None:
+        raise DomainError(
+            ErrorKind.UNAUTHENTICATED,
+            "unauthenticated",
+            "Send an API key or an access token: Authorization: Bearer …",
+        )
+    if scope == PLATFORM:
+        allowed = principal.is_platform
+    elif scope == ANY:
+        allowed = not principal.is_platform
+    else:
+        allowed = scope in principal.scopes and not principal.is_platform
+    if not allowed:
+        needs = NEEDS.get(scope, f"the scope {scope}, which this credential lacks")
+        raise DomainError(ErrorKind.FORBIDDEN, "insufficient_scope", f"This needs {needs}.")

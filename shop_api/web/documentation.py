@@ -1,0 +1,292 @@
+"""The OpenAPI document's common parts: problems, headers, security, ids.
+
+Belongs here: what every operation shares. Does not: resources' schemas (domains), and what their
+fields look like (examples.py).
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import flask_smorest
+from flask import Flask
+from marshmallow import Schema, fields
+
+from shop_api.kernel.errors import DomainError, ErrorKind, FieldError, conflict, not_found
+from shop_api.kernel.principal import ANY, PLATFORM, PUBLIC
+from shop_api.kernel.problem import CONTENT_TYPE, problem_body
+from shop_api.web.fields import Id, Instant, Money, MoneyParameter, Number
+
+# scopes that are no names a key can have
+NEEDS = {PLATFORM: "the platform key", ANY: "any credential of a tenant"}
+
+# status → what it says of a request, and one refusal of it
+PROBLEMS: dict[int, tuple[str, DomainError]] = {
+    400: (
+        "The request is malformed: `invalid_id`, `invalid_json`, `invalid_cursor`, …",
+        DomainError(
+            ErrorKind.MALFORMED,
+            "invalid_parameter",
+            "A query parameter is not acceptable; `errors` says which and why.",
+            [FieldError("limit", "Must be between 1 and 100.")],
+        ),
+    ),
+    401: (
+        "No credential, or one that is not valid.",
+        DomainError(
+            ErrorKind.UNAUTHENTICATED,
+            "invalid_credential",
+            "The API key or access token is unknown, expired or revoked.",
+        ),
+    ),
+    403: (
+        "The credential lacks the scope.",
+        DomainError(
+            ErrorKind.FORBIDDEN,
+            "insufficient_scope",
+            "This needs the scope orders:write, which this credential lacks.",
+        ),
+    ),
+    404: ("No such resource for this tenant.", not_found("order")),
+    406: (
+        "No representation of the kind asked for.",
+        DomainError(
+            ErrorKind.NOT_ACCEPTABLE,
+            "unknown_version",
+            "This API speaks version 1: Accept: application/vnd.shop.v1+json.",
+        ),
+    ),
+    409: (
+        "The present state refuses it: a duplicate, an illegal move, out of stock, …",
+        conflict("illegal_state_change", "A completed order cannot be cancelled. It is final."),
+    ),
+    412: (
+        "`If-Match` names a version that is no longer current.",
+        DomainError(
+            ErrorKind.PRECONDITION_FAILED,
+            "precondition_failed",
+            "The resource has changed since the version in If-Match. Read it again.",
+        ),
+    ),
+    413: (
+        "The body is too large.",
+        DomainError(
+            ErrorKind.TOO_LARGE, "body_too_large", "The body is larger than 10000000 bytes."
+        ),
+    ),
+    414: (
+        "The URL is longer than 8 KB.",
+        DomainError(ErrorKind.URL_TOO_LONG, "url_too_long", "The URL is longer than 8192 bytes."),
+    ),
+    415: (
+        "The body is not of a type this takes.",
+        DomainError(
+            ErrorKind.UNSUPPORTED_MEDIA,
+            "unsupported_media_type",
+            "Send the body as JSON, with Content-Type: application/json.",
+        ),
+    ),
+    422: (
+        "The request is well-formed but not acceptable; `errors` says where.",
+        DomainError(
+            ErrorKind.INVALID,
+            "validation_failed",
+            "The body is not acceptable; `errors` says where and why.",
+            [FieldError("/lines/0/quantity", "Must be a whole number.")],
+        ),
+    ),
+    429: (
+        "Too many requests; see `Retry-After`.",
+        DomainError(
+            ErrorKind.RATE_LIMITED, "rate_limited", "Too many requests. Try again in 12 seconds."
+        ),
+    ),
+    503: (
+        "A dependency is away or the deadline passed; see `Retry-After`.",
+        DomainError(
+            ErrorKind.UNAVAILABLE,
+            "database_unavailable",
+            "The database is away. Try again shortly.",
+        ),
+    ),
+}
+
+
+class FieldErrorSchema(Schema):
+    """One refused value."""
+
+    pointer = fields.String(
+        required=True,
+        metadata={"description": "JSON pointer into the body, or the parameter's name."},
+    )
+    detail = fields.String(required=True)
+
+
+class ProblemSchema(Schema):
+    """Problem details (RFC 9457)."""
+
+    type = fields.String(required=True, metadata={"example": "urn:shop-api:problem:not_found"})
+    title = fields.String(required=True, metadata={"example": "Not Found"})
+    status = fields.Integer(required=True, metadata={"example": 404})
+    detail = fields.String(required=True, metadata={"example": "No such order."})
+    instance = fields.String(required=True, metadata={"example": "/api/v1/orders/…"})
+    code = fields.String(
+        required=True,
+        metadata={"description": "Stable; decide on this.", "example": "not_found"},
+    )
+    request_id = fields.String(required=True)
+    errors = fields.List(fields.Nested(FieldErrorSchema))
+
+
+IDEMPOTENCY_KEY = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "required": False,
+    "description": "1 to 255 printable ASCII characters. The same key and request again answers the"
+    " stored response, byte for byte, with `Idempotency-Replayed: true`.",
+    "schema": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 255,
+        "pattern": r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$",
+    },
+}
+
+IF_NONE_MATCH = {
+    "in": "header",
+    "name": "If-None-Match",
+    "required": False,
+    "description": "The ETag last seen: 304 without a body when nothing has changed.",
+    "schema": {"type": "string"},
+}
+
+IF_MATCH = {
+    "in": "header",
+    "name": "If-Match",
+    "required": False,
+    "description": "The ETag last seen: 412 and no change when the resource has moved on.",
+    "schema": {"type": "string"},
+}
+
+
+def problem_components(spec: Any) -> None:
+    """Register one response component per problem status, and the security schemes."""
+    spec.components.schema("Problem", schema=ProblemSchema)
+    for status, (description, error) in PROBLEMS.items():
+        body = json.loads(problem_body(error, "8f14e45fceea167a", "/api/v1/orders"))
+        spec.components.response(
+            f"Problem{status}",
+            {
+                "description": description,
+                "content": {
+                    CONTENT_TYPE: {
+                        "schema": {"$ref": "#/components/schemas/Problem"},
+                        "example": body,
+                    }
+                },
+            },
+        )
+    spec.components.security_scheme(
+        "bearer",
+        {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A secret key `sk_…`, a publishable key `pk_…`, or an access token.",
+        },
+    )
+
+
+def operation_documentation(
+    view: Callable[..., Any], method: str, rule: str, scope: str, takes_condition: bool
+) -> dict[str, Any]:
+    """What smorest cannot infer: problems, security, scope."""
+    statuses = {400, 401, 406, 414, 422, 429, 503}
+    if scope != PUBLIC:
+        statuses.add(403)
+    if "<" in rule:
+        statuses.add(404)
+    if method != "GET":
+        statuses |= {409, 413, 415}
+    if takes_condition:
+        statuses.add(412)
+    document: dict[str, Any] = {
+        "operationId": view.__name__,
+        "responses": {
+            str(code): {"$ref": f"#/components/responses/Problem{code}"}
+            for code in sorted(statuses)
+        },
+    }
+    if method == "GET":
+        document["responses"]["304"] = {
+            "description": "`If-None-Match` names the version there is."
+        }
+    if scope == PUBLIC:
+        document["security"] = []
+    else:
+        what = NEEDS.get(scope, f"scope `{scope}`")
+        document["x-scope"] = scope
+        document["security"] = [{"bearer": []}]
+        document["description"] = f"{_rest_of_docstring(view)}\n\nNeeds {what}.".strip()
+    return document
+
+
+def request_headers(method: str, takes_condition: bool) -> list[dict[str, Any]]:
+    """The headers an operation takes."""
+    if method == "GET":
+        return [IF_NONE_MATCH]
+    return [IDEMPOTENCY_KEY, IF_MATCH] if takes_condition else [IDEMPOTENCY_KEY]
+
+
+def changes_existing(method: str, rule: str) -> bool:
+    """Whether an operation changes something that exists: it honours If-Match."""
+    return method in ("PUT", "PATCH", "DELETE") or (method == "POST" and "<" in rule)
+
+
+def _rest_of_docstring(view: Callable[..., Any]) -> str:
+    """The docstring after its first line."""
+    lines = (view.__doc__ or "").strip().splitlines()[1:]
+    return "\n".join(line.strip() for line in lines).strip()
+
+
+DESCRIPTION = """
+A multi-tenant commerce API with its own analytics lake.
+
+Send `Authorization: Bearer <API key or access token>`. Amounts are JSON numbers with exactly the
+currency's digits; times are RFC 3339 in UTC; ids are UUIDs. Every refusal is a problem (RFC 9457):
+decide on its `code`. Every POST, PUT, PATCH and DELETE takes an `Idempotency-Key`.
+"""
+
+
+def make_api(flask: Flask, id_converter: type) -> flask_smorest.Api:
+    """flask-smorest's registry, with this API's common components. It serves nothing itself."""
+    flask.config.update(
+        API_TITLE="shop-api",
+        API_VERSION="1",
+        OPENAPI_VERSION="3.1.0",
+        API_SPEC_OPTIONS={"info": {"description": DESCRIPTION.strip()}},
+    )
+    api = ProblemApi(flask)
+    api.register_converter(id_converter, lambda _: {"type": "string", "format": "uuid"})
+    for field, kind, form in (
+        (Money, "number", None),
+        (MoneyParameter, "number", None),
+        (Number, "number", None),
+        (Instant, "string", "date-time"),
+        (Id, "string", "uuid"),
+    ):
+        api.register_field(field, kind, form)
+    problem_components(api.spec)
+    return api
+
+
+class ProblemApi(flask_smorest.Api):
+    """Without smorest's own error bodies and default error response."""
+
+    ERROR_SCHEMA = ProblemSchema
+    DEFAULT_ERROR_RESPONSE_NAME = None
+
+    def _register_error_handlers(self) -> None:
+        """The application maps errors to problems itself."""
+
+    def _register_responses(self) -> None:
+        """Problems are registered per status instead."""

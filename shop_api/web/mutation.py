@@ -1,0 +1,113 @@
+"""The edge of every mutation: lock the key, replay or run, store the answer, commit once.
+
+Belongs here: idempotency inside the transaction and the mapping of database refusals. Does not: the
+key's form (gateway/idempotency.py) and the changes (services).
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+from sqlalchemy.exc import DBAPIError
+
+from shop_api.db.tenancy import LockTaken
+from shop_api.kernel.errors import DomainError, ErrorKind
+from shop_api.kernel.exchange import Exchange, IdempotencyKey
+from shop_api.spine.unit_of_work import Origin, StoredAnswer, UnitOfWork, unit_of_work
+from shop_api.web.reply import Reply, to_response
+from shop_api.web.services import Services
+
+# A deadlock or serialization failure rolls everything back, so running it again is safe.
+MAX_ATTEMPTS = 3
+
+FIND_ANSWER = """
+SELECT request_digest, status, headers, body, is_encrypted FROM idempotency_records
+WHERE tenant_id = %(tenant_id)s AND key_digest = %(key_digest)s AND expires_at > %(now)s
+"""
+
+Handler = Callable[[UnitOfWork], Reply]
+
+
+def run_mutation(
+    services: Services, exchange: Exchange, origin: Origin, handler: Handler, *, is_secret: bool
+) -> Any:
+    """Run `handler` in one transaction with its idempotency record; the Flask response.
+
+    Raises 409 `idempotency_key_in_flight` when the same key runs now, 422 `idempotency_key_reused`
+    when it was used for something else. `is_secret` encrypts the stored answer.
+    """
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        try:
+            return _run_once(services, exchange, origin, handler, is_secret=is_secret)
+        except DBAPIError as error:
+            if attempt == MAX_ATTEMPTS or not _is_transient(error):
+                raise
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _is_transient(error: DBAPIError) -> bool:
+    return isinstance(
+        error.orig, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure
+    )
+
+
+def _run_once(
+    services: Services, exchange: Exchange, origin: Origin, handler: Handler, *, is_secret: bool
+) -> Any:
+    key = exchange.idempotency
+    if key is not None and exchange.principal is None:
+        key = key.of(origin.tenant_id, origin.actor)
+    lock_key = int.from_bytes(key.key_digest[:8], "big", signed=True) if key else None
+    try:
+        with unit_of_work(services.engine, services.waker, origin, lock_key) as work:
+            if key is not None:
+                replayed = _find_answer(services, work, key)
+                if replayed is not None:
+                    return replayed
+            reply = handler(work)
+            headers = reply.all_headers()
+            if key is not None and reply.is_stored:
+                work.answer = _answer_to_store(services, origin, key, reply, is_secret)
+    except LockTaken as error:
+        raise DomainError(
+            ErrorKind.CONFLICT,
+            "idempotency_key_in_flight",
+            "A request with this Idempotency-Key is still running. Try again shortly.",
+            retry_after_seconds=1,
+        ) from error
+    return to_response(reply.status, headers, reply.body)
+
+
+def _find_answer(services: Services, work: UnitOfWork, key: IdempotencyKey) -> Any:
+    row = work.connection.exec_driver_sql(
+        FIND_ANSWER,
+        {"tenant_id": work.tenant_id, "key_digest": key.key_digest, "now": work.now},
+    ).first()
+    if row is None:
+        return None
+    if bytes(row.request_digest) != key.request_digest:
+        raise DomainError(
+            ErrorKind.INVALID,
+            "idempotency_key_reused",
+            "This Idempotency-Key was used for another request. Use a new key.",
+        )
+    body = bytes(row.body)
+    if row.is_encrypted:
+        body = services.cipher.decrypt(body)
+    headers = [(name, value) for name, value in row.headers]
+    return to_response(row.status, [*headers, ("Idempotency-Replayed", "true")], body)
+
+
+def _answer_to_store(
+    services: Services, origin: Origin, key: IdempotencyKey, reply: Reply, is_secret: bool
+) -> StoredAnswer:
+    return StoredAnswer(
+        key_digest=key.key_digest,
+        request_digest=key.request_digest,
+        status=reply.status,
+        headers=reply.all_headers(),
+        body=services.cipher.encrypt(reply.body) if is_secret else reply.body,
+        is_encrypted=is_secret,
+        expires_at=origin.now + timedelta(seconds=services.settings.idempotency_seconds),
+    )

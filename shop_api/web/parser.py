@@ -1,0 +1,191 @@
+"""Reading a request's input: strict JSON with exact decimals, and errors that name the field.
+
+Belongs here: bytes and parameters → values, or a clear refusal. Does not: the schemas.
+"""
+
+import re
+from array import array
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from itertools import accumulate
+from typing import Any, NoReturn
+
+import marshmallow
+import msgspec
+from flask import Request, request
+from marshmallow import RAISE, Schema, ValidationError
+from webargs.flaskparser import FlaskParser
+
+from shop_api.kernel.errors import DomainError, ErrorKind, FieldError
+
+MAX_NESTING = 32
+
+# Errors named in one answer; the first are as telling as all.
+MAX_ERRORS = 100
+
+# marshmallow's own sentences that do not say what to send
+SENTENCES = {
+    "Invalid input type.": "Must be an object.",
+    "Not a valid list.": "Must be a list.",
+    "Not a valid string.": "Must be text.",
+    "Field may not be null.": "Must not be null.",
+    "Missing data for required field.": "Missing: it is required.",
+}
+
+# One that never ends is taken to the end of the body: to look for its end again from each quote in
+# it takes 12 s for 64 KB.
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*(?:"|\\?\Z)', re.DOTALL)
+_NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+# one level down or up, as a signed byte
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+
+
+class OptionalBody(Schema):
+    """A body that may be left out: then it is an empty object."""
+
+
+class StrictParser(FlaskParser):
+    """webargs' parser for this API: unknown names refused, problems instead of aborts."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION: dict[str, str | None] = {
+        "json": RAISE,
+        "query": RAISE,
+        "form": RAISE,
+        "files": RAISE,
+    }
+
+    def __init__(self) -> None:
+        super().__init__()
+        # by schema: what it makes of no parameters at all
+        self._of_no_query: dict[Any, dict[str, Any]] = {}
+
+    def parse(
+        self,
+        argmap: Any,
+        req: Request | None = None,
+        *,
+        location: str | None = None,
+        **options: Any,
+    ) -> Any:
+        """As webargs does; a request without a query is parsed once per schema: 0.1 ms each."""
+        if location != "query" or request.query_string:
+            return super().parse(argmap, req, location=location, **options)
+        kept = self._of_no_query.get(argmap)
+        if kept is None:
+            kept = super().parse(argmap, req, location=location, **options)
+            self._of_no_query[argmap] = kept
+        return dict(kept)
+
+    def load_json(self, req: Request, schema: Any) -> Any:
+        # clients that always send a Content-Type send it with nothing, too
+        if isinstance(schema, OptionalBody) and not req.get_data(cache=True):
+            return {}
+        return decode_json(req)
+
+    def load_querystring(self, req: Request, schema: Any) -> Any:
+        repeated = [
+            name
+            for name, values in req.args.lists()
+            if len(values) > 1 and not isinstance(schema.fields.get(name), marshmallow.fields.List)
+        ]
+        if repeated:
+            raise parameter_error({name: ["Given more than once."] for name in repeated})
+        return super().load_querystring(req, schema)
+
+    def handle_error(self, error: ValidationError, req: Request, schema: Any, **_: Any) -> NoReturn:
+        by_location = (
+            error.messages if isinstance(error.messages, dict) else {"json": error.messages}
+        )
+        location, messages = next(iter(by_location.items()))
+        if location == "query":
+            raise parameter_error(messages) from error
+        raise body_error(messages) from error
+
+
+def decode_json(req: Request) -> Any:
+    """The JSON body, numbers with a fraction as exact `Decimal`."""
+    if req.mimetype != "application/json" and not req.mimetype.endswith("+json"):
+        raise DomainError(
+            ErrorKind.UNSUPPORTED_MEDIA,
+            "unsupported_media_type",
+            "Send the body as JSON, with Content-Type: application/json.",
+        )
+    data = req.get_data(cache=True)
+    if not data:
+        detail = "The body is empty: send a JSON object."
+        raise DomainError(ErrorKind.MALFORMED, "invalid_json", detail)
+    _check_nesting(data)
+    try:
+        return _decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        reason = str(error).removeprefix("JSON is malformed: ")
+        detail = f"The body is not valid JSON: {reason.rstrip('.')}."
+        raise DomainError(ErrorKind.MALFORMED, "invalid_json", detail) from error
+    except InvalidOperation as error:
+        detail = "The body holds a number with an exponent that no number has."
+        raise DomainError(ErrorKind.MALFORMED, "invalid_json", detail) from error
+
+
+def _check_nesting(data: bytes) -> None:
+    """Refuse deep bodies. All of it runs in C: 10 MB of brackets take 0.3 s, not 3."""
+    if data.count(b"[") + data.count(b"{") <= MAX_NESTING:
+        return
+    brackets = _STRINGS.sub(b"", data).translate(_STEPS, _NOT_BRACKETS)
+    if max(accumulate(array("b", brackets)), default=0) > MAX_NESTING:
+        raise DomainError(
+            ErrorKind.MALFORMED,
+            "nesting_too_deep",
+            f"The body is nested deeper than {MAX_NESTING} levels.",
+        )
+
+
+def body_error(messages: Any) -> DomainError:
+    """422 for a body the schema refuses, one entry per field."""
+    return DomainError(
+        ErrorKind.INVALID,
+        "validation_failed",
+        "The body is not acceptable; `errors` says where and why.",
+        _flatten(messages, "")[:MAX_ERRORS],
+    )
+
+
+def parameter_error(messages: Any) -> DomainError:
+    """422 for parameters nobody knows, 400 for a known one with a bad value."""
+    unknown = marshmallow.exceptions.SCHEMA
+    errors = [
+        FieldError(
+            error.pointer.removeprefix("/"),
+            "Unknown parameter." if error.detail == "Unknown field." else error.detail,
+        )
+        for error in _flatten(messages, "")
+        if error.pointer != f"/{unknown}"
+    ][:MAX_ERRORS]
+    if errors and all(error.detail == "Unknown parameter." for error in errors):
+        return DomainError(
+            ErrorKind.INVALID,
+            "unknown_parameter",
+            f"Unknown query parameter: {', '.join(error.pointer for error in errors)}.",
+            errors,
+        )
+    return DomainError(
+        ErrorKind.MALFORMED,
+        "invalid_parameter",
+        "A query parameter is not acceptable; `errors` says which and why.",
+        errors,
+    )
+
+
+def _flatten(messages: Any, pointer: str) -> list[FieldError]:
+    """marshmallow's nested messages as (JSON pointer, sentence) pairs."""
+    if isinstance(messages, Mapping):
+        found: list[FieldError] = []
+        for key, value in messages.items():
+            name = str(key).replace("~", "~0").replace("/", "~1")
+            inner = pointer if key == marshmallow.exceptions.SCHEMA else f"{pointer}/{name}"
+            found += _flatten(value, inner)
+        return found
+    if isinstance(messages, list):
+        return [error for message in messages for error in _flatten(message, pointer)]
+    return [FieldError(pointer, SENTENCES.get(messages, str(messages)))]

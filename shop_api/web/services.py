@@ -1,0 +1,38 @@
+"""What endpoints work with: engines, waker, signing keys. Built once by `create_app`.
+
+Belongs here: the container and how an endpoint reaches it. Does not: building it (app.py).
+"""
+
+from dataclasses import dataclass
+
+import redis
+from cryptography.fernet import Fernet
+from flask import current_app
+from sqlalchemy import Engine
+
+from shop_api.settings import Settings
+from shop_api.spine.waker import Waker
+
+EXTENSION = "shop_api"
+
+
+@dataclass(frozen=True)
+class Services:
+    """The means of one api process."""
+
+    settings: Settings
+    engine: Engine
+    read_engine: Engine
+    waker: Waker
+    redis: redis.Redis
+    # signs cursors and access tokens
+    secret_key: bytes
+    platform_key: str
+    # encrypts stored answers that hold a secret
+    cipher: Fernet
+
+
+def services() -> Services:
+    """The services of the application that handles the present request."""
+    found: Services = current_app.extensions[EXTENSION]
+    return found

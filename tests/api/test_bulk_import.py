@@ -1,0 +1,185 @@
+"""Products from files over HTTP: which mapping, which files, what comes of them."""
+
+import json
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from werkzeug.datastructures import FileStorage, MultiDict
+from werkzeug.test import encode_multipart
+
+from shop_api.app import App
+from shop_api.domains.imports.tasks import ImportRunner
+from shop_api.gateway.body_size import BodySize
+from shop_api.kernel.clock import utc_now
+from tests.factories.exports import mapping_text, write_table
+from tests.fixtures.api import Answered, ApiClient, Shop
+from tests.fixtures.imports import new_runner
+from tests.fixtures.stores import Database
+
+PATH = "/api/v1/products/bulk-import"
+COLUMNS = {"external_id": "code", "name": "title", "price": "price", "sku": "code"}
+ROWS = [
+    {"code": "P1", "title": "Mug", "price": "9.50"},
+    {"code": "P2", "title": "", "price": "49.00"},
+    {"code": "P3", "title": "Rug", "price": "12,0"},
+    {"code": "P4", "title": "Lämp", "price": "49"},
+]
+
+
+@pytest.fixture
+def runner(database: Database, app: App) -> ImportRunner:
+    """The worker's part."""
+    return new_runner(database, app)
+
+
+def send(
+    api: ApiClient,
+    files: list[Path] | dict[str, bytes],
+    mapping: str | None = None,
+    preset: str | None = None,
+) -> Answered:
+    """POST files of products."""
+    if not isinstance(files, dict):
+        files = {path.name: path.read_bytes() for path in files}
+    parts: MultiDict[str, object] = MultiDict()
+    for name, content in files.items():
+        parts.add("files", FileStorage(BytesIO(content), name))
+    if mapping is not None:
+        parts.add("mapping", FileStorage(BytesIO(mapping.encode()), "mapping"))
+    boundary, body = encode_multipart(parts)
+    return api.post(
+        PATH,
+        data=body,
+        content_type=f"multipart/form-data; boundary={boundary}",
+        query={"preset": preset} if preset else None,
+    )
+
+
+@pytest.mark.parametrize("ending", ["csv", "ndjson", "parquet"])
+def test_fields_and_their_columns_are_a_mapping(
+    shop: Shop, runner: ImportRunner, tmp_path: Path, ending: str
+) -> None:
+    path = write_table(tmp_path, "new [goods]", ROWS, ending)
+    queued = send(shop.api, [path], json.dumps(COLUMNS))
+    assert (queued.status, queued.json["state"]) == (202, "queued"), queued.body
+    job_path = f"/api/v1/jobs/{queued.json['id']}"
+    assert queued.headers["Location"] == job_path
+    runner.run(utc_now())
+    done = shop.api.get(job_path).json
+    assert (done["state"], done["error"], done["rejected_count"]) == ("succeeded", None, 2)
+    assert done["counts"]["products"]["created"] == 2
+    assert shop.api.get(f"{job_path}/errors").body.decode().splitlines()[1:] == [
+        f"new [goods].{ending},2,title,name is required",
+        f"new [goods].{ending},3,price,\"'12,0' is not an amount of 0 or more with at most 12"
+        " digits and 4 decimals (decimal mark '.')\"",
+    ]
+    found = shop.api.get("/api/v1/products", query={"sort": "name", "order": "asc"}).json["data"]
+    assert [(p["name"], p["sku"], str(p["price"])) for p in found] == [
+        ("Lämp", "P4", "49.00"),
+        ("Mug", "P1", "9.50"),
+    ]
+    again = send(shop.api, [path], json.dumps(COLUMNS)).json["id"]
+    runner.run(utc_now())
+    counts = shop.api.get(f"/api/v1/jobs/{again}").json["counts"]["products"]
+    assert (counts["created"], counts["updated"], counts["unchanged"]) == (0, 0, 2)
+    same = shop.api.get("/api/v1/products", query={"sort": "name", "order": "asc"}).json["data"]
+    assert same == found
+
+
+def test_columns_may_be_told_as_yaml_with_expressions(
+    shop: Shop, runner: ImportRunner, tmp_path: Path
+) -> None:
+    """All files of a request have the same columns."""
+    files = [write_table(tmp_path, name, ROWS[:1] if name == "a" else ROWS[3:]) for name in "ab"]
+    mapping = (
+        "external_id: code\nname: {concat: [title, code], separator: ' '}\n"
+        "price: {column: price, decimal_mark: '.'}\nstatus: {constant: draft}\n"
+    )
+    job = send(shop.api, files, mapping)
+    assert job.status == 202, job.body
+    runner.run(utc_now())
+    found = shop.api.get("/api/v1/products").json["data"]
+    assert sorted((p["name"], p["status"]) for p in found) == [
+        ("Lämp P4", "draft"),
+        ("Mug P1", "draft"),
+    ]
+
+
+def test_a_whole_mapping_of_products_does_too(
+    shop: Shop, runner: ImportRunner, tmp_path: Path
+) -> None:
+    path = write_table(tmp_path, "goods", [{**ROWS[0], "shelf": "Kitchen"}])
+    mapping = """
+name: goods
+files: {goods: {name: goods.csv}}
+entities:
+  categories: {from: goods, fields: {external_id: shelf, name: shelf}}
+  products:
+    from: goods
+    fields: {external_id: code, name: title, price: price, category: shelf}
+"""
+    job = send(shop.api, [path], mapping)
+    assert (job.status, job.json["mapping"]) == (202, "goods"), job.body
+    runner.run(utc_now())
+    assert [p["categories"][0]["name"] for p in shop.api.get("/api/v1/products").json["data"]] == [
+        "Kitchen"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mapping", "preset", "code", "detail"),
+    [
+        (None, None, "preset_or_mapping", "Give the query parameter"),
+        ("{}", "olist", "preset_or_mapping", "Give the query parameter"),
+        ("{}", None, "invalid_mapping", "external_id is required"),
+        ("[1]", None, "invalid_mapping", "Expected `object`, got `array`"),
+        ('{"code": "x"}', None, "invalid_mapping", "code: no such field; there are external_id"),
+        ('{"external_id": 7}', None, "invalid_mapping", "got `int`"),
+        (
+            '{"external_id": "code", "name": {}, "price": "price"}',
+            None,
+            "invalid_mapping",
+            "name: give one of column, constant",
+        ),
+        (None, "olist", "not_only_products", "fills customers, orders, order_lines, payments too"),
+        (mapping_text(), None, "not_only_products", "send it to POST /api/v1/imports"),
+    ],
+)
+def test_a_mapping_that_cannot_be_used_is_refused_at_once(
+    shop: Shop, mapping: str | None, preset: str | None, code: str, detail: str
+) -> None:
+    refused = send(shop.api, {"goods.csv": b"code\n"}, mapping, preset)
+    assert (refused.status, refused.code) == (422, code)
+    assert detail in refused.json["detail"]
+    assert shop.api.get("/api/v1/jobs").json["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "detail"),
+    [
+        ("goods.xlsx", "say csv, ndjson or parquet; the name does not tell"),
+        ("a/goods.csv", "without a folder"),
+        ("g" * 300 + ".csv", "at most 255 characters"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_at_once(shop: Shop, name: str, detail: str) -> None:
+    refused = send(shop.api, {name: b"code\n"}, json.dumps(COLUMNS))
+    assert refused.status == 422
+    assert detail in refused.json["detail"]
+
+
+def test_the_body_may_be_as_large_as_that_of_an_import() -> None:
+    stage = BodySize(lambda _: None, 10, 1000)  # type: ignore[arg-type,return-value]
+    assert [stage.limit(path) for path in (PATH, "/api/v1/imports", "/api/v1/products")] == [
+        1000,
+        1000,
+        10,
+    ]
+
+
+def test_who_may_only_import_other_things_may_not_import_products(shop: Shop) -> None:
+    body = {"name": "importer", "scopes": ["imports:write"]}
+    key = shop.api.post("/api/v1/api_keys", body).json["key"]
+    refused = send(shop.api.with_token(key), {"a.csv": b"code\n"}, json.dumps(COLUMNS))
+    assert (refused.status, refused.code) == (403, "insufficient_scope")

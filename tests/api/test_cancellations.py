@@ -1,0 +1,142 @@
+"""Orders called off, by somebody or by the clock: their money and their stock."""
+
+from datetime import timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from shop_api.app import App
+from shop_api.db.tenancy import tenant_session
+from shop_api.domains.cancellations.tasks import expire_orders, jobs
+from shop_api.kernel.clock import utc_now
+from shop_api.providers import simulated
+from shop_api.spine.jobs import WorkerContext
+from tests.api import test_payments as payments
+from tests.api.test_fulfillments import act, ledger, read, some
+from tests.api.test_order_concurrency import together
+from tests.api.test_orders import move, pay, stock, variant_id
+from tests.fixtures.api import Answered, Shop
+from tests.fixtures.stores import Database
+
+ORDERS = "/api/v1/orders"
+HOLD = timedelta(seconds=1800)
+
+
+@pytest.fixture
+def worker(app: App, database: Database) -> WorkerContext:
+    """The worker on the application's stores."""
+    services = app.services
+    return WorkerContext(
+        services.settings,
+        services.engine,
+        database.exporter_engine,
+        services.waker,
+        services.redis,
+    )
+
+
+def test_cancelling_says_why_and_settles_every_payment(app: App, shop: Shop) -> None:
+    product = shop.product("10.00", 9)
+    order = shop.order((variant_id(product), 3)).json
+    payments.pay(shop, order, simulated.APPROVED, amount=8)
+    payments.pay(shop, order, simulated.AUTHORIZED_ONLY, amount=9)
+    payments.pay(shop, order, simulated.TIMED_OUT, amount=10)
+    act(shop, order, "refunds", {"amount": 3})
+    done = act(shop, order, "cancel", {"reason": "Changed their mind"}).json
+    assert payments.statuses(done) == ("cancelled", "refunded", ["captured", "voided", "voided"])
+    assert (done["cancel_reason"], done["hold_expires_at"]) == ("Changed their mind", None)
+    refunds = shop.api.get(f"{ORDERS}/{order['id']}/refunds").json["data"]
+    assert [refund["amount"] for refund in refunds] == [Decimal("3.00"), Decimal("5.00")]
+    # what the provider tells of the voided payment comes too late
+    assert payments.tell(shop, done["payments"][2], "captured").json["is_applied"] is False
+    assert read(shop, order)["paid_total"] == Decimal("8.00")
+    assert ledger(app, shop) == [("released", 0, -3), ("reserved", 0, 3)]
+
+
+def test_what_is_not_restocked_is_written_off(app: App, shop: Shop) -> None:
+    product = shop.product(quantity=9)
+    order = shop.order((variant_id(product), 4)).json
+    assert act(shop, order, "cancel", {"restock": False}).status == 200
+    assert stock(shop, product) == (5, 0)
+    assert ledger(app, shop) == [("adjusted", -4, -4), ("reserved", 0, 4)]
+
+
+def test_an_order_that_left_in_part_is_not_called_off(shop: Shop) -> None:
+    order = shop.order((variant_id(shop.product()), 2)).json
+    pay(shop, order)
+    act(shop, order, "fulfillments", some(order, 1))
+    refused = act(shop, order, "cancel")
+    assert (refused.status, refused.code) == (409, "illegal_state_change")
+    assert refused.json["detail"].endswith("It may become: completed.")
+    assert move(shop, order, "complete").status == 200
+
+
+def test_unpaid_orders_give_their_stock_back(app: App, shop: Shop, worker: WorkerContext) -> None:
+    product = shop.product("10.00", 20)
+    orders = [shop.order((variant_id(product), 2)).json for _ in range(6)]
+    unpaid, waiting, declined, part, held, paid = orders
+    payments.pay(shop, waiting, simulated.TIMED_OUT)
+    payments.pay(shop, declined, simulated.DECLINED)
+    pay(shop, part, "1.00")
+    payments.pay(shop, held, simulated.AUTHORIZED_ONLY, amount=1)
+    pay(shop, paid)
+    assert expire_orders(worker, utc_now()) == 0
+    assert expire_orders(worker, utc_now() + HOLD) == 3
+    assert [read(shop, order)["status"] for order in orders] == [
+        *["cancelled"] * 3,
+        "pending",
+        "pending",
+        "processing",
+    ]
+    gone = read(shop, waiting)
+    assert (gone["cancel_reason"], gone["payments"][0]["status"]) == ("expired", "voided")
+    assert stock(shop, product) == (20, 6)
+    events = shop.api.get(f"{ORDERS}/{unpaid['id']}/events").json["data"]
+    assert [event["actor"] for event in events][1:] == ["system:order_holds"]
+    assert expire_orders(worker, utc_now() + HOLD) == 0
+
+
+def test_imported_orders_are_never_given_up(app: App, shop: Shop, worker: WorkerContext) -> None:
+    order = shop.order((variant_id(shop.product()), 1)).json
+    with tenant_session(app.services.engine, shop.tenant_id) as session:
+        session.execute(text("UPDATE orders SET hold_expires_at = NULL"))
+    assert expire_orders(worker, utc_now() + HOLD * 100) == 0
+    assert read(shop, order)["status"] == "pending"
+
+
+def test_a_payment_at_the_last_moment_pays_or_finds_it_cancelled(
+    app: App, shop: Shop, worker: WorkerContext
+) -> None:
+    product = shop.product("10.00", 100)
+    for _ in range(6):
+        order = shop.order((variant_id(product), 1)).json
+        with tenant_session(app.services.engine, shop.tenant_id) as session:
+            session.execute(
+                text("UPDATE orders SET hold_expires_at = now() WHERE id = :id"),
+                {"id": UUID(order["id"])},
+            )
+
+        def expire(order: dict[str, Any] = order) -> Answered:
+            expire_orders(worker, utc_now())
+            return shop.api.get(f"{ORDERS}/{order['id']}")
+
+        paid, _ = together(partial(pay, shop, order), expire)
+        after = read(shop, order)
+        if paid.status == 201:
+            assert payments.statuses(after) == ("processing", "paid", ["captured"])
+        else:
+            assert paid.code == "illegal_state_change"
+            assert payments.statuses(after) == ("cancelled", "unpaid", [])
+    quantity, reserved = stock(shop, product)
+    kept = shop.api.get(ORDERS, query={"status": "processing"}).json["data"]
+    assert (quantity, reserved) == (100, len(kept))
+
+
+def test_the_job_is_plugged_in(worker: WorkerContext) -> None:
+    [job] = jobs(worker)
+    assert (job.name, job.interval_seconds) == ("expire_orders", 30)
+    job.run(utc_now())

@@ -1,0 +1,347 @@
+"""Products, categories, stock and customers over HTTP: made, found, changed, deleted."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+
+from shop_api.app import App
+from shop_api.db.tenancy import tenant_session
+from tests.fixtures.api import Answered, Shop
+
+PRODUCTS = "/api/v1/products"
+CATEGORIES = "/api/v1/categories"
+CUSTOMERS = "/api/v1/customers"
+ADJUSTMENTS = "/api/v1/inventory/adjustments"
+
+
+def names(shop: Shop, **query: Any) -> set[str]:
+    answered = shop.api.get(PRODUCTS, query=query)
+    assert answered.status == 200, answered.body
+    return {product["name"] for product in answered.json["data"]}
+
+
+def category(shop: Shop, slug: str, parent_id: str | None = None) -> str:
+    body = {"name": slug.title(), "slug": slug, "parent_id": parent_id}
+    found: str = shop.api.post(CATEGORIES, body).json["id"]
+    return found
+
+
+def adjust(shop: Shop, *adjustments: dict[str, Any], **body: Any) -> Answered:
+    return shop.api.post(ADJUSTMENTS, {"adjustments": list(adjustments), **body})
+
+
+def test_a_product_is_what_was_sent(shop: Shop) -> None:
+    body = {
+        "name": "Linen shirt",
+        "description": "Cool",
+        "sku": "LIN",
+        "price": Decimal("49.90"),
+        "compare_price": Decimal("60.00"),
+        "cost_price": Decimal("20.05"),
+        "status": "active",
+        "tags": ["linen", "summer"],
+        "seo": {"title": "Shirt", "slug": "shirt"},
+        "external_id": "ext-1",
+        "category_ids": [category(shop, "shirts")],
+        "variants": [
+            {
+                "title": "M",
+                "sku": "LIN-M",
+                "options": [{"name": "Size", "value": "M"}],
+                "inventory": {"quantity": 3, "low_stock_alert": 2},
+            },
+            {"title": "L", "price": Decimal("55.00"), "inventory": {"quantity": 4}},
+        ],
+    }
+    made = shop.api.post(PRODUCTS, body)
+    product = made.json
+    for name in ("name", "description", "sku", "price", "compare_price", "cost_price"):
+        assert product[name] == body[name]
+    assert (product["tags"], product["seo"]) == (body["tags"], body["seo"])
+    assert [c["slug"] for c in product["categories"]] == ["shirts"]
+    assert [(v["title"], v["sku"], v["price"]) for v in product["variants"]] == [
+        ("M", "LIN-M", Decimal("49.90")),
+        ("L", "LIN", Decimal("55.00")),
+    ]
+    assert product["inventory"]["quantity"] == 7
+    assert product["is_in_stock"] is True
+    assert shop.api.get(made.headers["Location"]).body == made.body
+    # variants without a price of their own follow the product's
+    changed = shop.api.patch(made.headers["Location"], {"price": Decimal("10.00"), "tags": []})
+    assert [v["price"] for v in changed.json["variants"]] == [Decimal("10.00"), Decimal("55.00")]
+    assert changed.json["tags"] == []
+    assert changed.json["updated_at"] > product["updated_at"]
+    assert changed.json["description"] == "Cool"
+    for taken, code in [({"sku": "LIN"}, "sku_taken"), ({"external_id": "ext-1"}, None)]:
+        refused = shop.api.post(PRODUCTS, {"name": "Other", "price": 1, **taken})
+        assert (refused.status, refused.code) == (409, code or "external_id_taken")
+
+
+def test_products_are_found_by_what_they_are(shop: Shop) -> None:
+    clothes = category(shop, "clothes")
+    shirts = category(shop, "shirts", clothes)
+    shop.product("10.00", name="shirt", tags=["a", "b"], category_ids=[shirts])
+    shop.product("20.00", name="coat", tags=["b"], category_ids=[clothes], external_id="c-1")
+    shop.product("30.00", name="mug", status="draft")
+    mug = shop.api.get(PRODUCTS, query={"status": "draft"}).json["data"][0]
+    cases: list[tuple[dict[str, Any], set[str]]] = [
+        ({}, {"shirt", "coat", "mug"}),
+        ({"status": "active"}, {"shirt", "coat"}),
+        ({"status": ["active", "draft"]}, {"shirt", "coat", "mug"}),
+        ({"category": "clothes"}, {"shirt", "coat"}),
+        ({"category": shirts}, {"shirt"}),
+        ({"category": "nothing"}, set()),
+        ({"min_price": "20"}, {"coat", "mug"}),
+        ({"max_price": "20.00"}, {"shirt", "coat"}),
+        ({"min_price": "10.01", "max_price": "29.99"}, {"coat"}),
+        ({"tags": "b"}, {"shirt", "coat"}),
+        ({"tags": ["a", "b"]}, {"shirt"}),
+        ({"external_id": "c-1"}, {"coat"}),
+        ({"created_after": mug["created_at"]}, set()),
+        ({"created_before": mug["created_at"]}, {"shirt", "coat"}),
+    ]
+    for query, found in cases:
+        assert names(shop, **query) == found, query
+        total = shop.api.get(PRODUCTS, query={**query, "include_total": "true"}).json["total"]
+        assert total == len(found)
+
+
+def test_a_product_never_sold_can_be_deleted(app: App, shop: Shop) -> None:
+    path = f"{PRODUCTS}/{shop.product()['id']}"
+    assert shop.api.delete(path).status == 204
+    assert shop.api.get(path).status == 404
+    assert shop.api.delete(path).status == 404
+    with tenant_session(app.services.engine, shop.tenant_id) as session:
+        assert session.execute(text("SELECT count(*) FROM stock_levels")).scalar() == 0
+
+
+def test_categories_count_and_move(shop: Shop) -> None:
+    root, leaf = category(shop, "root"), category(shop, "leaf")
+    shop.product(category_ids=[root, leaf, root])
+    assert shop.api.get(f"{CATEGORIES}/{root}").json["product_count"] == 1
+    moved = shop.api.patch(f"{CATEGORIES}/{leaf}", {"parent_id": root, "position": 3})
+    assert (moved.json["parent_id"], moved.json["position"]) == (root, 3)
+    children = shop.api.get(CATEGORIES, query={"parent_id": root}).json["data"]
+    assert [child["id"] for child in children] == [leaf]
+    for body, status, code in [
+        ({"parent_id": leaf}, 422, "category_loop"),
+        ({"parent_id": root}, 422, "category_loop"),
+        ({"parent_id": str(uuid4())}, 422, "category_not_found"),
+        ({"slug": "leaf"}, 409, "slug_taken"),
+        ({"slug": "Not A Slug"}, 422, "validation_failed"),
+        ({"slug": "leaf\n"}, 422, "validation_failed"),
+    ]:
+        refused = shop.api.patch(f"{CATEGORIES}/{root}", body)
+        assert (refused.status, refused.code) == (status, code), body
+    # deleting a category leaves its products
+    assert shop.api.delete(f"{CATEGORIES}/{leaf}").status == 204
+    product = shop.api.get(PRODUCTS).json["data"][0]
+    assert [c["id"] for c in product["categories"]] == [root]
+
+
+def test_moves_of_categories_at_once_do_not_wait_for_each_other_in_a_circle(shop: Shop) -> None:
+    ids = [category(shop, f"n-{n}") for n in range(4)]
+    moves = [(ids[n], ids[(n + 1) % 4]) for n in range(4)] * 3
+    started = time.perf_counter()
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(
+            pool.map(
+                lambda move: shop.api.patch(f"{CATEGORIES}/{move[0]}", {"parent_id": move[1]}),
+                moves,
+            )
+        )
+    # Postgres takes a second to notice a circle of locks
+    assert time.perf_counter() - started < 1
+    assert {a.status for a in answers} == {200, 422}
+    assert {a.code for a in answers if a.status == 422} == {"category_loop"}
+
+
+def test_stock_of_a_product_with_variants_is_in_the_variants(shop: Shop) -> None:
+    variant = {"title": "M", "inventory": {"quantity": 2}}
+    body = {"name": "Shirt", "price": 1, "variants": [variant], "inventory": {"quantity": 7}}
+    refused = shop.api.post(PRODUCTS, body)
+    assert (refused.status, refused.code) == (422, "inventory_of_variants")
+    assert refused.json["errors"][0]["pointer"] == "/inventory"
+
+
+def test_a_category_is_named_by_id_or_slug(shop: Shop) -> None:
+    shirts = category(shop, "shirts")
+    shop.product(name="Shirt", category_ids=[shirts])
+    # a slug that looks like the id of another
+    shop.product(name="Odd", category_ids=[category(shop, str(uuid4()))])
+    assert names(shop, category=shirts) == names(shop, category="shirts") == {"Shirt"}
+    assert names(shop, category=str(uuid4())) == names(shop, category="none") == set()
+
+
+def test_stock_is_adjusted_all_or_nothing(app: App, shop: Shop) -> None:
+    first = shop.product(quantity=5)["variants"][0]["id"]
+    second = shop.product(quantity=5)["variants"][0]["id"]
+    shelf = shop.api.post("/api/v1/locations", {"name": "Shelf", "code": "shelf"}).json["id"]
+    answered = adjust(
+        shop,
+        {"variant_id": first, "delta": -2},
+        {"variant_id": second, "quantity": 9, "expected_quantity": 5},
+        {"variant_id": first, "location_id": shelf, "quantity": 4},
+        note="Stocktake",
+    )
+    assert [(a["old_quantity"], a["new_quantity"]) for a in answered.json["adjustments"]] == [
+        (5, 3),
+        (5, 9),
+        (0, 4),
+    ]
+    refusals: list[tuple[dict[str, Any], int, str]] = [
+        ({"variant_id": second, "delta": -10}, 409, "stock_below_zero"),
+        ({"variant_id": second, "delta": 1, "expected_quantity": 5}, 409, "unexpected_quantity"),
+        ({"variant_id": str(uuid4()), "delta": 1}, 422, "variant_not_found"),
+        (
+            {"variant_id": second, "delta": 1, "location_id": str(uuid4())},
+            422,
+            "location_not_found",
+        ),
+        ({"variant_id": second}, 422, "validation_failed"),
+        ({"variant_id": second, "delta": 1, "quantity": 1}, 422, "validation_failed"),
+        ({"variant_id": first, "delta": 2}, 422, "validation_failed"),
+        ({"variant_id": second, "delta": 0.5}, 422, "validation_failed"),
+        ({"variant_id": second, "quantity": -1}, 422, "validation_failed"),
+        ({"variant_id": second, "quantity": 2**31}, 422, "validation_failed"),
+    ]
+    for bad, status, code in refusals:
+        refused = adjust(shop, {"variant_id": first, "delta": 1}, bad)
+        assert (refused.status, refused.code) == (status, code), bad
+    with tenant_session(app.services.engine, shop.tenant_id) as session:
+        levels = session.execute(text("SELECT sum(quantity) FROM stock_levels")).scalar()
+        ledger = session.execute(text("SELECT sum(quantity_delta) FROM stock_movements")).scalar()
+        reasons = session.execute(text("SELECT DISTINCT reason FROM stock_movements")).scalars()
+        assert set(reasons) == {"adjusted"}
+    assert levels == ledger == 3 + 9 + 4
+
+
+def test_reserved_stock_cannot_be_adjusted_away(shop: Shop) -> None:
+    variant_id = shop.product(quantity=5)["variants"][0]["id"]
+    shop.order((variant_id, 3))
+    assert adjust(shop, {"variant_id": variant_id, "quantity": 2}).code == "stock_below_zero"
+    assert adjust(shop, {"variant_id": variant_id, "quantity": 3}).status == 200
+
+
+def test_stock_lies_at_locations_and_orders_take_it_where_it_is(shop: Shop) -> None:
+    variant_id = shop.product(quantity=1)["variants"][0]["id"]
+    shelf = shop.api.post("/api/v1/locations", {"name": "Shelf", "code": "shelf"}).json["id"]
+    adjust(shop, {"variant_id": variant_id, "location_id": shelf, "quantity": 5})
+    assert shop.order((variant_id, 3)).status == 201
+    levels = shop.api.get("/api/v1/inventory", query={"variant_id": variant_id}).json["data"]
+    by_place = {level["location_id"] == shelf: level["reserved_quantity"] for level in levels}
+    assert by_place == {True: 3, False: 0}
+    assert shop.order((variant_id, 1)).status == 201
+    # six lie there in all, but nowhere three that are free
+    assert shop.order((variant_id, 3)).code == "out_of_stock"
+
+
+def test_customers_are_made_found_changed_and_deleted(shop: Shop) -> None:
+    address = {"line1": "Via Roma 1", "city": "Torino", "postal_code": "10121", "country": "IT"}
+    body = {
+        "email": "Ada@Example.com",
+        "first_name": "Ada",
+        "last_name": "Lovelace",
+        "phone": "+39 011",
+        "address": address,
+        "tags": ["vip"],
+        "external_id": "c-1",
+    }
+    made = shop.api.post(CUSTOMERS, body)
+    path = made.headers["Location"]
+    assert made.json["email"] == "ada@example.com"
+    assert made.json["address"].items() >= address.items()
+    for query, count in [
+        ({"email": "ADA@example.com"}, 1),
+        ({"email": "b@example.com"}, 0),
+        ({"tags": "vip"}, 1),
+        ({"tags": ["vip", "x"]}, 0),
+    ]:
+        assert len(shop.api.get(CUSTOMERS, query=query).json["data"]) == count
+    refused = shop.api.post(CUSTOMERS, {"email": "ada@example.com"})
+    assert (refused.status, refused.code) == (409, "email_taken")
+    refused = shop.api.patch(path, {"address": {**address, "country": "Italy"}})
+    assert refused.json["errors"][0]["pointer"] == "/address/country"
+    changed = shop.api.patch(path, {"email": None, "address": None, "tags": []}).json
+    assert (changed["email"], changed["address"], changed["tags"]) == (None, None, [])
+    assert changed["first_name"] == "Ada"
+    assert shop.api.delete(path).status == 204
+    assert shop.api.get(path).status == 404
+
+
+@pytest.mark.parametrize("kind", ["products", "categories", "customers"])
+def test_changes_are_announced_and_audited(app: App, shop: Shop, kind: str) -> None:
+    bodies: dict[str, dict[str, Any]] = {
+        "products": {"name": "A", "price": 1},
+        "categories": {"name": "A", "slug": "a"},
+        "customers": {"first_name": "A", "email": "secret@example.com"},
+    }
+    noun = {"products": "product", "categories": "category", "customers": "customer"}[kind]
+    headers = {"X-Request-ID": "traced-1"}
+    made = shop.api.post(f"/api/v1/{kind}", bodies[kind], headers=headers).json
+    name = "first_name" if kind == "customers" else "name"
+    shop.api.patch(f"/api/v1/{kind}/{made['id']}", {name: "B"}, headers=headers)
+    shop.api.delete(f"/api/v1/{kind}/{made['id']}", headers=headers)
+    with tenant_session(app.services.engine, shop.tenant_id) as session:
+        events = session.execute(
+            text(
+                "SELECT type, subject_id FROM events WHERE request_id = 'traced-1'"
+                " ORDER BY sequence"
+            )
+        ).all()
+        audits = session.execute(
+            text(
+                "SELECT action, actor, changes::text FROM audit_entries"
+                " WHERE request_id = 'traced-1' ORDER BY id"
+            )
+        ).all()
+    expected = [f"{noun}_{verb}" for verb in ("created", "updated", "deleted")]
+    assert [event.type for event in events] == expected
+    assert {str(event.subject_id) for event in events} == {made["id"]}
+    assert [audit.action for audit in audits] == expected
+    assert all(audit.actor.startswith("api_key:") for audit in audits)
+    assert not any("secret@example.com" in audit.changes for audit in audits)
+
+
+def test_put_replaces_a_product_and_keeps_its_variants(shop: Shop) -> None:
+    made = shop.product(tags=["a"], description="x", category_ids=[category(shop, "put")])
+    path = f"{PRODUCTS}/{made['id']}"
+    replaced = shop.api.put(path, {"name": "New", "price": Decimal("5.00")}).json
+    assert (replaced["name"], replaced["description"], replaced["tags"]) == ("New", "", [])
+    assert (replaced["status"], replaced["categories"]) == ("draft", [])
+    assert [row["id"] for row in replaced["variants"]] == [row["id"] for row in made["variants"]]
+    assert shop.api.put(path, {"name": "New"}).json["errors"][0]["pointer"] == "/price"
+
+
+def test_products_are_found_by_stock_and_variants(shop: Shop) -> None:
+    def make(name: str, *inventories: dict[str, Any]) -> dict[str, Any]:
+        variants = [
+            {"title": str(index), "inventory": inventory}
+            for index, inventory in enumerate(inventories)
+        ]
+        body = {"name": name, "price": 1, "status": "active", "tags": ["of-stock"]}
+        found: dict[str, Any] = shop.api.post(PRODUCTS, {**body, "variants": variants}).json
+        return found
+
+    make("none", {"quantity": 0})
+    make("one of two", {"quantity": 0}, {"quantity": 1})
+    make("never counted", {"track_quantity": False})
+    make("on order", {"allow_backorder": True})
+    held = make("held", {"quantity": 2})
+    shop.order((held["variants"][0]["id"], 2))
+    here = {"tags": "of-stock", "limit": 100}
+    found = shop.api.get(PRODUCTS, query=here).json["data"]
+    assert names(shop, **here, in_stock="true") == {"one of two", "never counted", "on order"}
+    assert names(shop, **here, in_stock="false") == {"none", "held"}
+    # the filter and what a product says of itself are one
+    assert names(shop, **here, in_stock="true") == {p["name"] for p in found if p["is_in_stock"]}
+    assert names(shop, **here, has_variants="true") == {"one of two"}
+    assert names(shop, **here, has_variants="false", in_stock="true") == {
+        "never counted",
+        "on order",
+    }

@@ -1,0 +1,217 @@
+"""What holds for every operation of the OpenAPI document, asked of each."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from openapi_spec_validator import validate
+
+from shop_api.app import make_document
+from tests.factories.operations import Operation, Request, make_request, operations
+from tests.fixtures.api import PLATFORM_KEY, ApiClient, Shop, open_shop
+
+ALL = operations()
+# what answers to anyone
+PUBLIC = [operation for operation in ALL if operation.scope is None]
+WITH_IDS = [operation for operation in ALL if operation.path_names]
+# a payment callback names its tenant in its path and proves it by its signature
+OF_A_TENANT = [operation for operation in WITH_IDS if operation.scope is not None]
+WITH_JSON = [operation for operation in ALL if operation.takes_json]
+# change many things, of which each has an ETag of its own
+OF_MANY = {"bulk_update_products", "bulk_delete_products"}
+# no export has run here; test_insights.py asks them
+FROM_THE_LAKE = {"get_dashboard", "get_revenue", "get_order_figures"}
+
+
+@pytest.fixture(scope="module")
+def shop(api: ApiClient) -> Shop:
+    """One shop for all."""
+    return open_shop(api)
+
+
+@pytest.fixture(scope="module")
+def other_shop(api: ApiClient) -> Shop:
+    """Somebody else's shop."""
+    return open_shop(api)
+
+
+def each(found: list[Operation]) -> Any:
+    return pytest.mark.parametrize("operation", found, ids=str)
+
+
+@each(ALL)
+def test_it_answers(shop: Shop, operation: Operation) -> None:
+    answered = make_request(operation, shop).send()
+    declared = [int(code) for code in operation.document["responses"] if code.startswith("2")]
+    if operation.id in FROM_THE_LAKE:
+        assert (answered.status, answered.code) == (503, "lake_not_ready")
+        return
+    assert answered.status in declared, answered.body
+
+
+@each([operation for operation in ALL if operation.scope is not None])
+def test_it_needs_a_credential(shop: Shop, operation: Operation) -> None:
+    request = make_request(operation, shop)
+    anonymous = request.send(api=shop.api.with_token(None))
+    assert (anonymous.status, anonymous.code) == (401, "unauthenticated")
+    assert anonymous.headers["WWW-Authenticate"].startswith("Bearer")
+    wrong = request.send(api=shop.api.with_token("sk_" + "x" * 43))
+    assert (wrong.status, wrong.code) == (401, "invalid_credential")
+    assert wrong.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+@each(OF_A_TENANT)
+def test_another_tenants_id_does_not_exist(
+    shop: Shop, other_shop: Shop, operation: Operation
+) -> None:
+    request = make_request(operation, shop)
+    foreign = request.send(api=other_shop.api)
+    absent = request.send(path=absent_path(request))
+    assert (foreign.status, foreign.code) == (404, "not_found")
+    assert (absent.status, absent.code) == (404, "not_found")
+    assert foreign.json["detail"] == absent.json["detail"]
+    # and nothing happened to it
+    assert request.send().status < 300
+
+
+def absent_path(request: Request) -> str:
+    path = request.operation.path
+    for name in request.operation.path_names:
+        path = path.replace(f"{{{name}}}", str(uuid4()))
+    return path
+
+
+@each(WITH_IDS)
+@pytest.mark.parametrize(
+    "bad", ["1", "x" * 300, "%E9", "null", "00000000-0000-0000-0000-00000000000g"]
+)
+def test_an_id_of_another_form_is_malformed(shop: Shop, operation: Operation, bad: str) -> None:
+    path = operation.path
+    for name in operation.path_names:
+        path = path.replace(f"{{{name}}}", bad)
+    answered = shop.api.call(operation.method, path)
+    assert (answered.status, answered.code) == (400, "invalid_id")
+
+
+@each(ALL)
+def test_unknown_parameters_are_refused(shop: Shop, operation: Operation) -> None:
+    answered = make_request(operation, shop).send(query={"colour": "red"})
+    assert (answered.status, answered.code) == (422, "unknown_parameter")
+    assert answered.json["errors"] == [{"pointer": "colour", "detail": "Unknown parameter."}]
+
+
+@each(WITH_JSON)
+def test_unknown_fields_are_refused(shop: Shop, operation: Operation) -> None:
+    request = make_request(operation, shop)
+    answered = request.send(body={**(request.body or {}), "a/b": 1})
+    assert (answered.status, answered.code) == (422, "validation_failed")
+    assert answered.json["errors"] == [{"pointer": "/a~1b", "detail": "Unknown field."}]
+
+
+@each(WITH_JSON)
+def test_each_field_refuses_another_type(shop: Shop, operation: Operation) -> None:
+    request = make_request(operation, shop)
+    for name in request.body or {}:
+        values: tuple[Any, ...] = ({}, [[]], True, "\x00", 10**400)
+        for value in values:
+            answered = request.send(body={**(request.body or {}), name: value})
+            assert answered.status in (401, 422), (name, value, answered.body)
+            if answered.status == 422 and answered.code == "validation_failed":
+                assert answered.json["errors"][0]["pointer"].startswith(f"/{name}")
+
+
+@each(WITH_JSON)
+@pytest.mark.parametrize(
+    ("data", "content_type", "status", "code"),
+    [
+        (b"{", "application/json", 400, "invalid_json"),
+        (b'{"a": NaN}', "application/json", 400, "invalid_json"),
+        (b'{"a": "\xff"}', "application/json", 400, "invalid_json"),
+        (b'{"a": "\\ud800"}', "application/json", 400, "invalid_json"),
+        (b'{"\\udc00": 1}', "application/json", 400, "invalid_json"),
+        (b'{"a": 1e99999999999999999999}', "application/json", 400, "invalid_json"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "application/json", 400, "invalid_json"),
+        (b"[" * 40 + b"]" * 40, "application/json", 400, "nesting_too_deep"),
+        (b"[]", "application/json", 422, "validation_failed"),
+        (b'[{"a": 1}]', "application/json", 422, "validation_failed"),
+        (b"null", "application/json", 422, "validation_failed"),
+        (b'"text"', "application/json", 422, "validation_failed"),
+        (b"1", "application/json", 422, "validation_failed"),
+        (b"{}", "text/plain", 415, "unsupported_media_type"),
+        (b"a=1", "application/x-www-form-urlencoded", 415, "unsupported_media_type"),
+        (b"{}", None, 415, "unsupported_media_type"),
+    ],
+)
+def test_bodies_of_another_form_are_refused(
+    shop: Shop,
+    operation: Operation,
+    data: bytes,
+    content_type: str | None,
+    status: int,
+    code: str,
+) -> None:
+    request = Request(operation, shop.api, operation.path)
+    if operation.id == "create_tenant":
+        request.api = shop.api.with_token(PLATFORM_KEY)
+    for name in operation.path_names:
+        request.path = request.path.replace(f"{{{name}}}", str(uuid4()))
+    if not data and not operation.document["requestBody"]["required"]:
+        # nothing is a body that may be left out
+        status, code = 404, "not_found"
+    answered = request.send(data=data, content_type=content_type)
+    assert (answered.status, answered.code) == (status, code), answered.body
+
+
+@each([operation for operation in WITH_JSON if operation.document["requestBody"].get("required")])
+def test_a_body_that_is_needed_is_asked_for(shop: Shop, operation: Operation) -> None:
+    request = make_request(operation, shop)
+    answered = request.send(data=b"", content_type="application/json")
+    assert answered.code in ("invalid_json", "invalid_signature"), answered.body
+
+
+def test_the_document_is_valid() -> None:
+    document = make_document()
+    assert document["openapi"].startswith("3.1")
+    validate(document)
+
+
+def test_the_document_is_whole() -> None:
+    ids = [operation.id for operation in ALL]
+    assert len(set(ids)) == len(ids)
+    for operation in ALL:
+        document = operation.document
+        assert document["summary"].endswith("."), operation.id
+        assert len(document["tags"]) == 1, operation.id
+        for code in ("400", "406", "429", "503"):
+            assert code in document["responses"], operation.id
+        assert (operation.scope is None) == (document["security"] == []), operation.id
+        if operation.method != "GET":
+            assert "Idempotency-Key" in operation.parameters, operation.id
+        if operation.id in OF_MANY:
+            assert "If-Match" not in operation.parameters, operation.id
+        elif operation.method in ("PUT", "PATCH", "DELETE") or (
+            operation.method == "POST" and operation.path_names
+        ):
+            assert "If-Match" in operation.parameters, operation.id
+
+
+@each(WITH_JSON)
+def test_its_body_shows_an_example(operation: Operation) -> None:
+    content = operation.document["requestBody"]["content"]["application/json"]
+    schemas = make_document()["components"]["schemas"]
+    schema = schemas[content["schema"]["$ref"].split("/")[-1]]
+    properties = schema["properties"].values()
+    has_example = any("example" in p or "examples" in p or "$ref" in str(p) for p in properties)
+    assert "example" in content or has_example
+
+
+def test_public_operations_are_the_few_that_must_be() -> None:
+    assert {operation.id for operation in PUBLIC} == {
+        "login",
+        "refresh",
+        "logout",
+        "accept_invitation",
+        "receive_payment_callback",
+        "get_liveness",
+        "get_readiness",
+    }

@@ -1,0 +1,106 @@
+"""What a client reads when a value is refused: where it is, and what to send instead."""
+
+from typing import Any
+
+import pytest
+
+from tests.fixtures.api import Shop
+
+ORDERS, PRODUCTS, TENANT = "/api/v1/orders", "/api/v1/products", "/api/v1/tenant"
+LINE = {"variant_id": "0190a1b2-0000-7000-8000-000000000000", "quantity": 1}
+TOKEN = "Must be lower-case letters, digits, _ and -, and begin with a letter or digit."
+COUNTRY = "Must be a country code of ISO 3166, such as IT."
+ORIGIN = "Must be an origin: scheme, host and port without a path, such as https://shop.example."
+CURRENCY = "Must be an ISO 4217 currency code, such as USD."
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "detail"),
+    [
+        ([], "", "Must be an object."),
+        ({}, "/lines", "Missing: it is required."),
+        ({"lines": "x"}, "/lines", "Must be a list."),
+        ({"lines": []}, "/lines", "Must have 1 to 200 items."),
+        ({"lines": [5]}, "/lines/0", "Must be an object."),
+        (
+            {"lines": [{**LINE, "quantity": 0}]},
+            "/lines/0/quantity",
+            "Must be between 1 and 100000.",
+        ),
+        ({"lines": [{**LINE, "quantity": "1"}]}, "/lines/0/quantity", "Must be a whole number."),
+        (
+            {"lines": [{**LINE, "variant_id": "x"}]},
+            "/lines/0/variant_id",
+            "Must be an id: a UUID of 36 characters.",
+        ),
+        ({"lines": [LINE], "channel": "A b"}, "/channel", TOKEN),
+        ({"lines": [LINE], "currency": "EURO"}, "/currency", "Must be 3 characters long."),
+        ({"lines": [LINE], "currency": "ZZZ"}, "/currency", CURRENCY),
+        ({"lines": [LINE], "note": 5}, "/note", "Must be text."),
+        ({"lines": [LINE], "note": "x" * 2001}, "/note", "Must be at most 2000 characters long."),
+        ({"lines": [LINE], "colour": 1}, "/colour", "Unknown field."),
+        (
+            {"lines": [LINE], "billing_address": {"line1": "1", "city": "T", "country": "it"}},
+            "/billing_address/country",
+            COUNTRY,
+        ),
+    ],
+)
+def test_a_field_says_what_it_must_be(shop: Shop, body: Any, pointer: str, detail: str) -> None:
+    refused = shop.api.post(ORDERS, body)
+    assert (refused.status, refused.code) == (422, "validation_failed")
+    assert refused.json["errors"] == [{"pointer": pointer, "detail": detail}]
+
+
+@pytest.mark.parametrize(
+    ("price", "detail"),
+    [
+        ("1.00", "Must be a number, not text: 19.90."),
+        (-1, "Must be at least 0."),
+        (10**20, "Must be below 100000000000000."),
+    ],
+)
+def test_an_amount_says_what_it_must_be(shop: Shop, price: Any, detail: str) -> None:
+    refused = shop.api.post(PRODUCTS, {"name": "Mug", "price": price})
+    assert refused.json["errors"] == [{"pointer": "/price", "detail": detail}]
+
+
+def test_an_origin_is_told_in_words_not_as_a_pattern(shop: Shop) -> None:
+    refused = shop.api.call("PATCH", TENANT, {"cors_origins": ["shop.example/x"]})
+    assert refused.json["errors"] == [{"pointer": "/cors_origins/0", "detail": ORIGIN}]
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer", "detail"),
+    [
+        ({"limit": 101}, "limit", "Must be between 1 and 100."),
+        ({"limit": "x"}, "limit", "Must be a whole number."),
+        ({"include_total": "yes"}, "include_total", "Must be true or false."),
+        ({"customer_id": "7"}, "customer_id", "Must be an id: a UUID of 36 characters."),
+        (
+            {"placed_after": "yesterday"},
+            "placed_after",
+            "Must be an RFC 3339 time with its offset, such as 2026-01-31T12:00:00Z.",
+        ),
+    ],
+)
+def test_a_parameter_says_what_it_must_be(
+    shop: Shop, query: dict[str, Any], pointer: str, detail: str
+) -> None:
+    refused = shop.api.get(ORDERS, query=query)
+    assert (refused.status, refused.code) == (400, "invalid_parameter")
+    assert refused.json["errors"] == [{"pointer": pointer, "detail": detail}]
+
+
+def test_an_unknown_parameter_is_no_field(shop: Shop) -> None:
+    refused = shop.api.get(ORDERS, query={"limit": 0, "colour": 1})
+    assert refused.json["errors"] == [
+        {"pointer": "limit", "detail": "Must be between 1 and 100."},
+        {"pointer": "colour", "detail": "Unknown parameter."},
+    ]
+
+
+def test_what_needs_the_platform_key_says_so(shop: Shop) -> None:
+    refused = shop.api.post("/api/v1/tenants", {})
+    assert (refused.status, refused.code) == (403, "insufficient_scope")
+    assert refused.json["detail"] == "This needs the platform key."

@@ -1,0 +1,102 @@
+"""Tables and tills: orders join a session, and it closes when they are settled."""
+
+from functools import partial
+from typing import Any
+
+import pytest
+
+from tests.api.test_order_concurrency import outcomes, together
+from tests.api.test_orders import move, pay, variant_id
+from tests.fixtures.api import Answered, Shop
+
+SESSIONS = "/api/v1/sessions"
+ORDERS = "/api/v1/orders"
+
+
+@pytest.fixture
+def table(shop: Shop) -> dict[str, Any]:
+    """An open table of its own."""
+    count = shop.api.get(SESSIONS, query={"include_total": "true", "limit": 1}).json["total"]
+    body = {"kind": "table", "name": f"Table {count}", "channel": "dine_in"}
+    opened = shop.api.post(SESSIONS, body)
+    assert opened.status == 201
+    found: dict[str, Any] = opened.json
+    return found
+
+
+def order_at(shop: Shop, session: dict[str, Any], **more: Any) -> Answered:
+    line = {"variant_id": variant_id(shop.product(price="8.50", quantity=9)), "quantity": 2}
+    return shop.api.post(ORDERS, {"lines": [line], "session_id": session["id"], **more})
+
+
+def close(shop: Shop, session: dict[str, Any]) -> Answered:
+    return shop.api.delete(f"{SESSIONS}/{session['id']}")
+
+
+def test_a_session_is_of_its_orders_and_closes_when_they_are_settled(
+    shop: Shop, table: dict[str, Any]
+) -> None:
+    assert (table["is_open"], table["order_count"], str(table["total"])) == (True, 0, "0.00")
+    first, second, third = (order_at(shop, table).json for _ in range(3))
+    assert (first["session_id"], first["channel"]) == (table["id"], "dine_in")
+    # a guest who eats for an hour keeps what was ordered
+    assert first["hold_expires_at"] is None
+    move(shop, third, "cancel")
+    found = shop.api.get(f"{SESSIONS}/{table['id']}").json
+    assert (found["order_count"], str(found["total"])) == (2, "34.00")
+
+    pay(shop, first)
+    refused = close(shop, table)
+    assert (refused.status, refused.code) == (409, "session_not_settled")
+    assert [error["pointer"] for error in refused.json["errors"]] == [f"/orders/{second['id']}"]
+    pay(shop, second, "1.00")
+    assert close(shop, table).code == "session_not_settled"
+    pay(shop, second)
+    closed = close(shop, table)
+    assert (closed.status, closed.json["is_open"]) == (200, False)
+    assert (str(closed.json["total"]), str(closed.json["paid_total"])) == ("34.00", "34.00")
+    assert close(shop, table).code == "session_closed"
+    assert order_at(shop, table).code == "session_closed"
+    listed = shop.api.get(ORDERS, query={"session_id": table["id"]}).json["data"]
+    assert {order["id"] for order in listed} == {first["id"], second["id"], third["id"]}
+
+
+def test_one_of_a_kind_and_name_is_open_at_a_time(shop: Shop, table: dict[str, Any]) -> None:
+    again = {"kind": "table", "name": table["name"]}
+    refused = shop.api.post(SESSIONS, again)
+    assert (refused.status, refused.code) == (409, "session_open")
+    assert shop.api.post(SESSIONS, {**again, "kind": "till"}).json["channel"] == "pos"
+    close(shop, table)
+    assert shop.api.post(SESSIONS, again).status == 201
+
+
+def test_what_a_session_cannot_be_is_refused(shop: Shop, table: dict[str, Any]) -> None:
+    body = {"kind": "till", "name": "Till", "location_id": table["id"]}
+    assert shop.api.post(SESSIONS, body).code == "location_not_found"
+    assert shop.api.post(SESSIONS, {"kind": "sofa", "name": "x"}).status == 422
+    assert order_at(shop, {"id": str(shop.tenant_id)}).code == "session_not_found"
+    assert order_at(shop, table, channel="web").code == "channel_of_session"
+    assert order_at(shop, table, channel="dine_in").status == 201
+
+
+def test_sessions_are_listed_by_what_they_are(shop: Shop, table: dict[str, Any]) -> None:
+    query = {"is_open": "true", "kind": "table", "limit": 100}
+    assert table["id"] in [row["id"] for row in shop.api.get(SESSIONS, query=query).json["data"]]
+    close(shop, table)
+    assert table["id"] not in [
+        row["id"] for row in shop.api.get(SESSIONS, query=query).json["data"]
+    ]
+
+
+def test_no_order_slips_in_while_a_session_is_closed(shop: Shop) -> None:
+    for number in range(5):
+        body = {"kind": "till", "name": f"Race {number}"}
+        session = shop.api.post(SESSIONS, body).json
+        line = {"variant_id": variant_id(shop.product(quantity=99)), "quantity": 1}
+        order = {"lines": [line], "session_id": session["id"]}
+        calls = [partial(shop.api.post, ORDERS, order) for _ in range(4)]
+        answers = together(*calls, partial(close, shop, session))
+        placed = sum(answer.status == 201 for answer in answers)
+        is_closed = not shop.api.get(f"{SESSIONS}/{session['id']}").json["is_open"]
+        # closed with nothing placed, or open because something was
+        assert is_closed == (placed == 0), outcomes(answers)

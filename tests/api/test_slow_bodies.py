@@ -1,0 +1,93 @@
+"""Clients that send half a body hold a thread each: never all, and strangers only a few."""
+
+import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from shop_api.app import App
+from tests.fixtures.api import Answered, ApiClient, Shop, encode, raw
+
+LOGIN = "/api/v1/auth/login"
+CUSTOMERS = "/api/v1/customers"
+
+
+class HalfSent(io.RawIOBase):
+    """A body of which no more comes until it is let go."""
+
+    def __init__(self) -> None:
+        self.let_go = threading.Event()
+        self.is_waited_for = threading.Event()
+
+    def read(self, size: int = -1) -> bytes:
+        self.is_waited_for.set()
+        self.let_go.wait(30)
+        return b"{}"
+
+
+def send(app: App, path: str, body: Any, token: str | None, length: int = 1000) -> Answered:
+    headers = {"Content-Type": "application/json"}
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    return raw(
+        app,
+        "POST",
+        path,
+        headers=headers,
+        environ_overrides={"wsgi.input": body, "CONTENT_LENGTH": str(length)},
+    )
+
+
+@contextmanager
+def half_sent(app: App, path: str, token: str | None, count: int) -> Iterator[None]:
+    """`count` requests that are being received, all at once."""
+    bodies = [HalfSent() for _ in range(count)]
+    threads = [
+        threading.Thread(target=send, args=(app, path, body, token), daemon=True) for body in bodies
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        assert all(body.is_waited_for.wait(5) for body in bodies)
+        yield
+    finally:
+        for body in bodies:
+            body.let_go.set()
+        for thread in threads:
+            thread.join(5)
+
+
+@pytest.fixture(scope="module")
+def places(app: App) -> int:
+    """Threads of a process."""
+    return app.services.settings.api_threads
+
+
+def test_strangers_do_not_take_the_places_of_customers(
+    app: App, api: ApiClient, shop: Shop, places: int
+) -> None:
+    with half_sent(app, LOGIN, None, places // 4):
+        body = encode({"email": shop.email, "password": "x" * 12})
+        refused = send(app, LOGIN, io.BytesIO(body), None, len(body))
+        assert (refused.status, refused.code) == (503, "server_busy")
+        assert "Retry-After" in refused.headers
+        assert shop.api.post(CUSTOMERS, {"first_name": "Ada"}).status == 201
+    assert api.post(LOGIN, {"email": shop.email, "password": "x" * 12}).status == 401
+
+
+def test_half_sent_bodies_leave_threads_for_reads(app: App, shop: Shop, places: int) -> None:
+    with half_sent(app, CUSTOMERS, shop.api.token, places - 2):
+        assert shop.api.post(CUSTOMERS, {"first_name": "Ada"}).code == "server_busy"
+        assert shop.api.get(CUSTOMERS).status == 200
+        assert shop.api.get("/health/live").status == 200
+    assert shop.api.post(CUSTOMERS, {"first_name": "Ada"}).status == 201
+
+
+@pytest.mark.parametrize(("path", "status"), [(CUSTOMERS, 401), ("/api/v1/nowhere", 404)])
+def test_without_a_credential_a_body_is_not_read(app: App, path: str, status: int) -> None:
+    body = HalfSent()
+    assert send(app, path, body, None).status == status
+    assert not body.is_waited_for.is_set()

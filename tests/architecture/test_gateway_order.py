@@ -1,0 +1,52 @@
+"""The gateway's stages: one per file, in one order, the same in code and in the documentation."""
+
+import re
+
+from shop_api.gateway.pipeline import ORDER, Wiring, build_stages
+from shop_api.settings import Settings
+from tests.architecture.sources import ROOT
+
+PAGE = ROOT / "docs" / "architecture.md"
+# files of the gateway that are no stage
+SUPPORT = {"__init__", "pipeline", "refusal"}
+
+
+def test_the_stages_are_built_in_the_order_of_the_list() -> None:
+    wiring = Wiring(
+        Settings(_env_file=None),
+        lambda _: None,
+        lambda _dependency, _tenant: None,
+        lambda _: False,
+        re.compile(""),
+    )
+    names = [name for name, _ in build_stages(lambda *_: [], wiring)]
+    assert names == list(ORDER)
+
+
+def test_every_stage_has_its_file_and_every_file_is_a_stage() -> None:
+    files = {path.stem for path in (ROOT / "shop_api" / "gateway").glob("*.py")}
+    assert files - SUPPORT == set(ORDER)
+    assert len(ORDER) == len(set(ORDER))
+
+
+def test_the_documentation_gives_the_same_order() -> None:
+    section = PAGE.read_text(encoding="utf-8").split("## The gateway", 1)[1].split("\n## ", 1)[0]
+    assert re.findall(r"^\d+\. `(\w+)`", section, re.MULTILINE) == list(ORDER)
+
+
+def test_what_must_be_outside_of_what() -> None:
+    """Whoever moves a stage meets the reason here."""
+    place = {name: index for index, name in enumerate(ORDER)}
+    for outer, inner, reason in [
+        ("cors", "problems", "a browser must be able to read a refusal"),
+        ("request_identity", "access_log", "the log line names the request"),
+        ("access_log", "problems", "refusals are logged with their status"),
+        ("compression", "response_cache", "a cached answer is kept once, and compressed for each"),
+        ("problems", "credentials", "a refusal is written as a problem"),
+        ("body_size", "idempotency", "no digest of a body that is too large"),
+        ("credentials", "response_cache", "a cached answer belongs to a tenant"),
+        ("credentials", "idempotency", "a key belongs to a principal"),
+        ("response_cache", "application", "a hit never enters Flask"),
+        ("idempotency", "application", "a mutation finds its key named"),
+    ]:
+        assert place[outer] < place[inner], reason

@@ -1,0 +1,39 @@
+"""What is installed is pinned: every requirement of setup.cfg, and no place to fetch it from."""
+
+import re
+from configparser import ConfigParser
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.architecture.sources import ROOT
+
+LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+PINS = {
+    canonicalize_name(match[1]): match[2]
+    for match in re.finditer(r"^([\w.-]+)==(\S+)", LOCK, re.MULTILINE)
+}
+
+
+def requirements() -> list[Requirement]:
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    lines = setup["options"]["install_requires"] + setup["options.extras_require"]["test"]
+    return [Requirement(line) for line in lines.splitlines() if line.strip()]
+
+
+def test_every_requirement_is_pinned_to_a_version_it_allows() -> None:
+    for requirement in requirements():
+        version = PINS.get(canonicalize_name(requirement.name))
+        assert version is not None, f"{requirement}: run `make lock`"
+        assert requirement.specifier.contains(version), f"{requirement} is pinned to {version}"
+
+
+def test_the_condition_of_a_requirement_is_kept() -> None:
+    for requirement in requirements():
+        if requirement.marker is not None:
+            assert str(requirement.marker) in LOCK, requirement
+
+
+def test_the_lock_names_no_host_and_no_folder() -> None:
+    assert not re.search(r"://|--index|--find-links|--extra|/(?:home|root|tmp|opt|work)/", LOCK)

@@ -1,0 +1,104 @@
+"""What `shop-api` says when a command is given in the wrong place or the wrong way."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from shop_api.cli import main
+from tests.fixtures.processes import free_port
+from tests.fixtures.stores import Database
+
+ENVIRONMENT: dict[str, str | None] = {"DATABASE_URL": None, "REDIS_URL": None}
+
+
+def run(data_dir: Path, *arguments: str) -> Result:
+    environment = {**ENVIRONMENT, "SHOP_DATA_DIR": str(data_dir)}
+    return CliRunner().invoke(main, arguments, env=environment)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["key", "create", "acme"],
+        ["import", "--preset", "olist", "--tenant", "acme", "."],
+        ["lake", "run"],
+        ["lake", "verify"],
+        ["lake", "snapshot", "acme"],
+    ],
+)
+def test_a_folder_without_a_shop_is_named_and_left_as_it_is(
+    tmp_path: Path, arguments: list[str]
+) -> None:
+    folder = tmp_path / "var"
+    refused = run(folder, *arguments)
+    assert refused.exit_code == 1
+    assert f"there is no shop in {folder}" in refused.stderr
+    assert not folder.exists()
+
+
+def test_verifying_an_empty_shop_does_not_say_that_it_agrees(
+    database: Database, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ENVIRONMENT, "DATABASE_URL", database.application_url)
+    monkeypatch.setitem(ENVIRONMENT, "SHOP_EXPORTER_DATABASE_URL", database.exporter_url)
+    monkeypatch.setitem(ENVIRONMENT, "REDIS_URL", redis_url)
+    verified = run(tmp_path, "lake", "verify")
+    assert verified.exit_code == 0, verified.output
+    assert verified.stdout == (
+        "nothing to compare yet: no tenant has products, customers or orders\n"
+    )
+
+
+@pytest.mark.parametrize("path", ["file", "file/var", "/proc/var"])
+def test_a_data_folder_that_cannot_be_made_is_told(tmp_path: Path, path: str) -> None:
+    (tmp_path / "file").write_text("")
+    refused = run(tmp_path / path, "tenant", "create", "acme")
+    assert (refused.exit_code, isinstance(refused.exception, SystemExit)) == (1, True)
+    assert f"{tmp_path / path} cannot be the data folder: " in refused.stderr
+    assert "Set SHOP_DATA_DIR to another" in refused.stderr
+
+
+def test_the_package_is_the_command_too() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "shop_api", "--help"], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.startswith("Usage: shop-api [OPTIONS] COMMAND")
+
+
+def test_settings_that_are_not_acceptable_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_API_PORT", "many")
+    refused = run(tmp_path, "tenant", "create", "acme")
+    assert refused.exit_code == 1
+    assert "SHOP_API_PORT: " in refused.stderr
+
+
+def test_a_tenant_that_is_not_acceptable_is_refused_line_by_line(tmp_path: Path) -> None:
+    options = ["--owner-email", "me@shop.example", "--owner-password", "short"]
+    refused = run(tmp_path, "tenant", "create", "Bad Slug", *options)
+    assert refused.exit_code == 1
+    lines = refused.stderr.splitlines()
+    assert lines[0] == "Error: not acceptable:"
+    assert [line.split(":")[0] for line in lines[1:]] == ["  slug", "  owner password"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_listening_to_a_type_that_is_none_names_those_there_are(tmp_path: Path) -> None:
+    refused = run(tmp_path, "listen", "--key", "sk", "--type", "order_paid")
+    assert refused.exit_code == 2
+    assert "no type order_paid; there are dashboard_metrics_updated" in refused.stderr
+
+
+def test_listening_where_nobody_answers_names_the_address_and_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shop_api.commands.listen.PATIENCE_SECONDS", 1.0)
+    address = f"http://127.0.0.1:{free_port()}"
+    refused = run(tmp_path, "listen", "--key", "sk", "--api", address)
+    assert refused.exit_code == 1
+    assert f"no connection to {address}" in refused.stderr
+    assert "is it running?" in refused.stderr

@@ -1,0 +1,15 @@
+"""The guides, run line by line as a reader would type them."""
+
+from pathlib import Path
+
+from tests.fixtures.consoles import follow
+
+GUIDES = Path("docs/guides")
+
+
+def test_the_commonest_jobs_are_done_as_the_guide_says() -> None:
+    assert follow(GUIDES / "common_jobs.md", data="var/jobs", ports=("8200", "8201")) > 20
+
+
+def test_analysts_read_the_lake_as_the_guide_says() -> None:
+    assert follow(GUIDES / "analysts.md", data="var/") == 8

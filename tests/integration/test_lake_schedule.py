@@ -1,0 +1,138 @@
+"""The lake's jobs, as the worker runs them."""
+
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+import redis
+
+from pipelines.checks.failure import CheckFailedError
+from pipelines.schedule import jobs
+from pipelines.sinks.publication import writer_lock
+from shop_api.spine.jobs import ScheduledJob, WorkerContext
+from shop_api.worker import JobRunner
+from tests.factories.rows import insert_order
+from tests.factories.sales import change_order, day, place, selling
+from tests.fixtures.lake import new_lake, now, open_lake, published, rows
+from tests.fixtures.stores import Database
+
+
+@pytest.fixture
+def context(
+    database: Database, redis_client: redis.Redis, redis_url: str, tmp_path: Path
+) -> WorkerContext:
+    """A worker's context, and an empty lake."""
+    settings = database.settings(tmp_path, redis_url)
+    new_lake(database, Path(settings.lake_location))
+    return WorkerContext(
+        settings=settings,
+        engine=database.engine,
+        exporter_engine=database.exporter_engine,
+        waker=database.waker,
+        redis=redis_client,
+    )
+
+
+def by_name(context: WorkerContext) -> dict[str, ScheduledJob]:
+    return {job.name: job for job in jobs(context)}
+
+
+def test_each_job_has_an_owner_and_a_freshness_limit(context: WorkerContext) -> None:
+    found = by_name(context)
+    assert set(found) == {"lake_export", "lake_tidy", "lake_sweep"}
+    for job in found.values():
+        assert job.owner == "pipelines"
+        assert job.freshness_limit_seconds
+    assert found["lake_export"].wake_on_events
+    assert found["lake_export"].interval_seconds == context.settings.lake_interval_seconds
+
+
+def test_the_export_publishes_and_calls_hooks_added_later(
+    database: Database, tenant_id: UUID, context: WorkerContext
+) -> None:
+    export = by_name(context)["lake_export"]
+    heard: list[frozenset[UUID]] = []
+    context.after_publish.append(lambda tenant_ids, _: heard.append(tenant_ids))
+    with selling(database, tenant_id) as work:
+        place(work, 1, day(0))
+    export.run(now())
+    lake = open_lake(database, Path(context.lake_location))
+    assert str(tenant_id) in rows(lake, "orders")["tenant_id"].to_list()
+    assert tenant_id in heard[0]
+    export.run(now())
+    assert len(heard) == 1
+    for name in ("lake_tidy", "lake_sweep"):
+        by_name(context)[name].run(now())
+    assert str(tenant_id) in rows(lake, "orders")["tenant_id"].to_list()
+
+
+def test_a_busy_shop_is_exported_once_an_interval(
+    database: Database, tenant_id: UUID, context: WorkerContext
+) -> None:
+    export = by_name(context)["lake_export"]
+    first = now()
+    export.run(first)
+    lake = open_lake(database, Path(context.lake_location))
+    before = published(lake)
+    with selling(database, tenant_id) as work:
+        place(work, 1, day(0))
+    interval = timedelta(seconds=context.settings.lake_interval_seconds)
+    export.run(first + interval / 2)
+    assert published(lake) == before
+    export.run(first + interval)
+    assert published(lake).id > before.id
+
+
+def test_a_failed_export_is_tried_again_later_and_later(
+    database: Database, tenant_id: UUID, context: WorkerContext
+) -> None:
+    export = by_name(context)["lake_export"]
+    export.run(now())
+    lake = open_lake(database, Path(context.lake_location))
+    before = published(lake)
+    with selling(database, tenant_id) as work:
+        line = {"unit_price": Decimal(5), "quantity": 1}
+        order = insert_order(work, number=1, placed_at=day(0), lines=[line])
+        change_order(work, order, subtotal=Decimal(6), total=Decimal(6))
+    first = now() + timedelta(seconds=10)
+    with pytest.raises(CheckFailedError):
+        export.run(first)
+    export.run(first + timedelta(seconds=1))
+    with pytest.raises(CheckFailedError):
+        export.run(first + timedelta(seconds=2))
+    export.run(first + timedelta(seconds=5))
+    assert published(lake) == before
+    with selling(database, tenant_id) as work:
+        change_order(work, order, subtotal=Decimal(5), total=Decimal(5))
+    export.run(first + timedelta(seconds=6))
+    assert published(lake).id > before.id
+
+
+def test_an_export_that_waits_after_failures_is_reported_late(
+    database: Database, tenant_id: UUID, context: WorkerContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = by_name(context)["lake_export"]
+    job.run(now())
+    with selling(database, tenant_id) as work:
+        order = place(work, 1, day(0))
+        change_order(work, order, subtotal=Decimal(21), total=Decimal("25.75"))
+    clock = [now() + timedelta(seconds=10)]
+    runner = JobRunner(job, context, lambda: clock[0])
+    for _ in range(8):
+        runner.run()
+        runner.check_freshness()
+        clock[0] += timedelta(seconds=5)
+    assert [r.message for r in caplog.records if r.message == "job is late"] == ["job is late"]
+    with selling(database, tenant_id) as work:
+        change_order(work, order, subtotal=Decimal(20), total=Decimal("24.75"))
+
+
+def test_an_export_that_finds_the_lake_taken_is_no_success(
+    tenant_id: UUID, context: WorkerContext
+) -> None:
+    job = by_name(context)["lake_export"]
+    with writer_lock(context.exporter_engine):
+        assert job.run(now()) is False
+    assert job.run(now()) is True

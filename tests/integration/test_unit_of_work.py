@@ -1,0 +1,63 @@
+"""One mutation, one transaction: events number themselves in commit order, without gaps."""
+
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from shop_api.db.tenancy import tenant_session
+from shop_api.models import events
+from shop_api.spine.unit_of_work import Origin, unit_of_work
+from shop_api.spine.waker import Waker
+from tests.factories.rows import NOW
+from tests.fixtures.processes import wait_until
+from tests.fixtures.stores import Database
+
+
+def origin(tenant_id: UUID) -> Origin:
+    return Origin(tenant_id, "system:test", "request-1", NOW)
+
+
+def sequences(database: Database, tenant_id: UUID) -> list[int]:
+    with tenant_session(database.engine, tenant_id) as session:
+        return list(
+            session.execute(select(events.c.sequence).order_by(events.c.sequence)).scalars()
+        )
+
+
+def test_events_of_concurrent_writers_are_numbered_without_gaps(
+    database: Database, tenant_id: UUID
+) -> None:
+    def write(index: int) -> None:
+        with unit_of_work(database.engine, database.waker, origin(tenant_id)) as work:
+            work.append("thing_done", "thing", None, {"index": index})
+            if index % 5 == 0:
+                work.append("thing_done", "thing", None, {"index": index})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(40)))
+    assert sequences(database, tenant_id) == list(range(1, 1 + 1 + 40 + 8))
+
+
+def test_a_failed_mutation_leaves_no_event_and_no_gap(database: Database, tenant_id: UUID) -> None:
+    with (
+        pytest.raises(ValueError, match="boom"),
+        unit_of_work(database.engine, database.waker, origin(tenant_id)) as work,
+    ):
+        work.append("thing_done", "thing", None, {})
+        raise ValueError("boom")
+    with unit_of_work(database.engine, database.waker, origin(tenant_id)) as work:
+        work.append("thing_done", "thing", None, {})
+    assert sequences(database, tenant_id) == [1, 2]
+
+
+def test_a_waker_that_cannot_notify_does_not_log_the_password(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    waker = Waker("postgres:/shop_app:hunter2@localhost/shop")
+    waker.wake()
+    wait_until(lambda: "cannot notify" in caplog.text)
+    waker.stop()
+    assert "ProgrammingError" in caplog.text
+    assert "hunter2" not in caplog.text

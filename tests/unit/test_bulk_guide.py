@@ -1,0 +1,33 @@
+"""The guide's mapping can be used, and its table of fields is the one in the code."""
+
+import re
+from pathlib import Path
+
+from shop_api.bulk.fields import ENTITIES
+from shop_api.bulk.mapping import TIME_DIRECTIVES, parse_mapping
+
+GUIDE = Path("docs/guides/imports.md").read_text()
+
+
+def test_the_mapping_of_the_guide_is_good() -> None:
+    (text,) = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
+    assert set(parse_mapping(text).entities) == {"categories", "products", "orders", "order_lines"}
+    assert "%H" in TIME_DIRECTIVES
+
+
+def test_the_fields_of_the_guide_are_those_of_the_code() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", GUIDE, re.MULTILINE))
+    assert list(rows) == list(ENTITIES)
+    for name, entity in ENTITIES.items():
+        listed = re.findall(r"[a-z][a-z0-9_]+", re.sub(r"\(.*?\)", "", rows[name]))
+        known = [
+            field
+            for field in entity.fields
+            if not re.match(r"option[23]_", field)
+            and not (name == "orders" and field.startswith("address_"))
+        ]
+        assert sorted(listed) == sorted(known + (["address_"] if name == "orders" else []))
+        required = re.findall(r"\*\*(\w+)\*\*", rows[name])
+        assert sorted(required) == sorted(
+            field for field, rule in entity.fields.items() if rule.is_required and not rule.default
+        )
