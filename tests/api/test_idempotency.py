@@ -14,7 +14,9 @@ from tests.factories.operations import Operation, make_request, operations
 from tests.fixtures.api import Answered, ApiClient, Shop, open_shop
 
 MUTATIONS = [operation for operation in operations() if operation.method != "GET"]
-SECRETS = ("access_token", "refresh_token", "key", "ticket")
+SECRETS = ("access_token", "refresh_token", "key", "ticket", "token")
+# a batch may hold any other answer; signing out answers nothing, though its request is a secret
+KEPT_ENCRYPTED = {"run_batch"}
 # of the request, not of the answer
 OWN_HEADERS = {"X-Request-ID", "Idempotency-Replayed"}
 
@@ -109,7 +111,7 @@ def test_secrets_are_kept_encrypted(app: App, shop: Shop, operation: Operation) 
         ).first()
     assert row is not None
     secrets = [answered.json[name] for name in SECRETS if answered.body and name in answered.json]
-    assert row.is_encrypted == bool(secrets) or operation.id == "logout"
+    assert row.is_encrypted == (bool(secrets) or operation.id in KEPT_ENCRYPTED)
     for secret in secrets:
         assert secret.encode() not in bytes(row.body)
     if not row.is_encrypted:

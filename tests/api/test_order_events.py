@@ -117,6 +117,7 @@ def test_a_variant_deleted_while_it_is_ordered_is_not_found(app: App, shop: Shop
         "note": None,
         "hold_expires_at": None,
         "external_id": None,
+        "session_id": None,
         "now": datetime.now(UTC),
         "lines": encode_json([line]),
     }

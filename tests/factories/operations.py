@@ -54,6 +54,14 @@ class Operation:
         return [part[1:-1] for part in self.path.split("/") if part.startswith("{")]
 
     @property
+    def required_query(self) -> dict[str, dict[str, Any]]:
+        return {
+            name: parameter
+            for name, parameter in self.parameters.items()
+            if parameter["in"] == "query" and parameter.get("required")
+        }
+
+    @property
     def takes_json(self) -> bool:
         return "application/json" in self.content_types
 
@@ -96,9 +104,10 @@ class Request:
     content_type: str | None = None
     # headers that go with the bytes of the body
     sign: Callable[[bytes], dict[str, str]] | None = None
+    query: dict[str, Any] = field(default_factory=dict)
 
     def send(self, **changes: Any) -> Answered:
-        """Send it; `body`, `path`, `api` and the client's options may be changed."""
+        """Send it; `body`, `path`, `api` the client's options may change; `query` adds."""
         api: ApiClient = changes.pop("api", self.api)
         path = changes.pop("path", self.path)
         if "body" in changes or "data" in changes:
@@ -109,6 +118,8 @@ class Request:
         if self.sign is not None:
             sent = encode(body) if body is not None else data or b""
             changes["headers"] = self.sign(sent) | changes.get("headers", {})
+        if self.query:
+            changes["query"] = self.query | changes.get("query", {})
         return api.call(
             self.operation.method, path, body, data=data, content_type=content_type, **changes
         )
@@ -374,4 +385,5 @@ def make_request(operation: Operation, shop: Shop) -> Request:
         mapping = COLUMNS if operation.id == "bulk_import_products" else MAPPING
         data, content_type = import_form(mapping)
         return Request(operation, api, path, data=data, content_type=content_type)
-    return Request(operation, api, path)
+    needed = {name: given["schema"]["example"] for name, given in operation.required_query.items()}
+    return Request(operation, api, path, query=needed)

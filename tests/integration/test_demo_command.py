@@ -43,7 +43,7 @@ def demo(copy: Copy, *options: str) -> subprocess.CompletedProcess[str]:
     ("options", "says"),
     [
         (["--currency", "EURO"], "currency: "),
-        (["--timezone", "Rome"], "Rome is not an IANA timezone"),
+        (["--timezone", "Rome"], "`Rome` is not an IANA timezone"),
     ],
 )
 def test_what_no_shop_can_have_is_refused(options: list[str], says: str) -> None:

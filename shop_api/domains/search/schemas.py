@@ -16,7 +16,7 @@ class SearchQuery(Schema):
     """What to look for."""
 
     q = Text(
-        load_default="",
+        required=True,
         min_length=1,
         max_length=100,
         metadata={
