@@ -42,7 +42,7 @@ docs: install ## make the pages that are made from code
 	$(BIN)/shop-api settings > docs/guides/settings.md
 
 plans: install ## prove that lists are read along their indexes, at a million rows; takes minutes
-	SHOP_TEST_HOT_ROWS=1000000 $(BIN)/python -m pytest tests/integration/test_list_plans.py
+	SHOP_TEST_HOT_ROWS=1000000 $(BIN)/python -m pytest --timeout 1800 tests/integration/test_list_plans.py
 
 bench: install ## measure the budgets, each against its floor
 	$(BIN)/python -m benchmarks

@@ -183,7 +183,8 @@ CREATE TABLE refunds (
     CONSTRAINT pk_refunds PRIMARY KEY (tenant_id, id),
     CONSTRAINT fk_refunds_tenant_id_order_id FOREIGN KEY(tenant_id, order_id) REFERENCES orders (tenant_id, id) ON DELETE CASCADE,
     CONSTRAINT uq_refunds_tenant_id_external_id UNIQUE (tenant_id, external_id),
-    CONSTRAINT ck_refunds_amount CHECK (amount >= 0)
+    CONSTRAINT ck_refunds_amount CHECK (amount >= 0),
+    CONSTRAINT ck_refunds_parts CHECK (shipping_amount >= 0 AND shipping_tax_amount >= 0 AND tax_amount >= shipping_tax_amount)
 );
 CREATE INDEX ix_refunds_order_id ON refunds (tenant_id, order_id, created_at, id);
 CREATE TABLE refund_lines (

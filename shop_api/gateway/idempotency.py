@@ -12,6 +12,8 @@ from hashlib import sha256
 from io import BytesIO
 from threading import BoundedSemaphore
 
+from werkzeug.http import parse_options_header
+
 from shop_api.gateway.body_size import body_too_large
 from shop_api.kernel.errors import DomainError, ErrorKind
 from shop_api.kernel.exchange import Answer, Exchange, IdempotencyKey, Stage
@@ -136,10 +138,29 @@ def make_key(header: str, exchange: Exchange, body: bytes, key_of_digest: bytes)
     tenant = exchange.principal.tenant_id.bytes if exchange.principal else b""
     place = f"{actor}\n{exchange.method}\n{exchange.path}\n{key}".encode()
     query = exchange.environ.get("QUERY_STRING", "").encode("latin-1")
-    content_type = (exchange.environ.get("CONTENT_TYPE") or "").encode("latin-1")
+    media_type, boundary = media_type_of(exchange.environ.get("CONTENT_TYPE") or "")
+    digest = hmac.new(key_of_digest, b"\n".join((query, media_type, b"")), "sha256")
+    for piece in pieces_of(body, boundary):
+        digest.update(piece)
     return IdempotencyKey(
-        key_digest=sha256(tenant + place).digest(),
-        request_digest=hmac.digest(
-            key_of_digest, b"\n".join((query, content_type, body)), "sha256"
-        ),
+        key_digest=sha256(tenant + place).digest(), request_digest=digest.digest()
     )
+
+
+def media_type_of(content_type: str) -> tuple[bytes, bytes]:
+    """A content type without its parameters, and the boundary of its parts, empty without one."""
+    media_type, options = parse_options_header(content_type)
+    return media_type.lower().encode(), options.get("boundary", "").encode()
+
+
+def pieces_of(body: bytes, boundary: bytes) -> Iterator[bytes | memoryview]:
+    """A body as it is digested: a form sent again has the same parts between other boundaries."""
+    if not boundary:
+        yield body
+        return
+    mark, view, start = b"--" + boundary, memoryview(body), 0
+    while (found := body.find(mark, start)) >= 0:
+        yield view[start:found]
+        yield b"--\0"
+        start = found + len(mark)
+    yield view[start:]

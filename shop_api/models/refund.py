@@ -33,6 +33,10 @@ refunds = Table(
     tenant_foreign_key("order_id", "orders", ondelete="CASCADE"),
     UniqueConstraint("tenant_id", "external_id"),
     CheckConstraint("amount >= 0", name="amount"),
+    CheckConstraint(
+        "shipping_amount >= 0 AND shipping_tax_amount >= 0 AND tax_amount >= shipping_tax_amount",
+        name="parts",
+    ),
     Index("ix_refunds_order_id", "tenant_id", "order_id", "created_at", "id"),
 )
 

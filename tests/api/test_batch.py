@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from shop_api.app import App
+from shop_api.db.tenancy import tenant_session
 from shop_api.domains.batch import service
 from shop_api.domains.batch.service import BatchRunner
 from shop_api.kernel.clock import utc_now
@@ -195,7 +197,7 @@ def test_a_batch_sent_again_under_its_key_does_nothing_twice(
     # the answer was lost before it was kept: what was done is replayed, not done again
     run = BatchRunner.run
 
-    def cut_short(*arguments: Any) -> list[bytes]:
+    def cut_short(*arguments: Any) -> Any:
         run(*arguments)
         raise CUT_SHORT
 
@@ -207,6 +209,24 @@ def test_a_batch_sent_again_under_its_key_does_nothing_twice(
     answers = send(shop.api, *requests, key="batch-2")
     assert [answer["status"] for answer in answers] == [201, 201]
     assert slugs(shop) == ["a", "b", "c", "d"]
+
+
+def test_a_batch_that_was_not_done_is_done_when_it_is_sent_again(shop: Shop, app: App) -> None:
+    """A request with the key of one of its requests runs: the batch's answer is not kept."""
+    body = {"name": "C", "slug": "b"}
+    alone = shop.api.post(CATEGORIES, body, key="own-b").json
+    shop.api.delete(f"{CATEGORIES}/{alone['id']}")
+    with tenant_session(app.services.engine, shop.tenant_id) as session:
+        taken = session.execute(text("DELETE FROM idempotency_records RETURNING key_digest"))
+        lock_key = int.from_bytes(bytes(taken.scalar_one())[:8], "big", signed=True)
+    requests = [category("a"), category("b", headers={"Idempotency-Key": "own-b"})]
+    with tenant_session(app.services.engine, shop.tenant_id, lock_key):
+        answers = send(shop.api, *requests, key="batch-3")
+    assert [answer["status"] for answer in answers] == [201, 409]
+    again = send(shop.api, *requests, key="batch-3")
+    assert [answer["status"] for answer in again] == [201, 201]
+    assert again[0]["body"] == answers[0]["body"]
+    assert slugs(shop) == ["a", "b"]
 
 
 def test_each_request_is_traced_by_the_batchs_id(shop: Shop) -> None:
@@ -240,7 +260,8 @@ def test_requests_run_at_the_same_time() -> None:
 
 def test_what_is_not_done_in_time_is_told_so() -> None:
     runner = BatchRunner(slow(0.4))
-    answers = runner.run(outer(), [get(CATEGORIES)] * (service.THREADS + 1), None, 0.1)
+    answers, is_final = runner.run(outer(), [get(CATEGORIES)] * (service.THREADS + 1), None, 0.1)
+    assert not is_final
     assert all(b'"status":503' in answer for answer in answers)
     assert b"may still be done" in answers[0]
     assert b"Nothing was done" in answers[-1]
@@ -250,7 +271,8 @@ def test_what_is_not_done_in_time_is_told_so() -> None:
 def test_answers_too_large_together_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "ANSWER_LIMIT_BYTES", 10)
     runner = BatchRunner(slow(0))
-    answers = runner.run(outer(), [get(CATEGORIES)] * 3, None, 10)
+    answers, is_final = runner.run(outer(), [get(CATEGORIES)] * 3, None, 10)
+    assert is_final
     assert [b'"body":"done"' in answer for answer in answers] == [True, True, False]
     assert b'"status":200' in answers[2]
     assert b'"is_body_omitted":true' in answers[2]

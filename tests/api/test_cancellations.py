@@ -65,6 +65,17 @@ def test_what_is_not_restocked_is_written_off(app: App, shop: Shop) -> None:
     assert ledger(app, shop) == [("adjusted", -4, -4), ("reserved", 0, 4)]
 
 
+def test_goods_that_never_came_are_not_written_off(app: App, shop: Shop) -> None:
+    product = shop.product(quantity=1)
+    variant = variant_id(product)
+    path = f"/api/v1/products/{product['id']}/variants/{variant}"
+    assert shop.api.patch(path, {"inventory": {"allow_backorder": True}}).status == 200
+    order = shop.order((variant, 5)).json
+    assert act(shop, order, "cancel", {"restock": False}).status == 200
+    assert stock(shop, product) == (0, 0)
+    assert ledger(app, shop) == [("adjusted", -1, -5), ("reserved", 0, 5)]
+
+
 def test_an_order_that_left_in_part_is_not_called_off(shop: Shop) -> None:
     order = shop.order((variant_id(shop.product()), 2)).json
     pay(shop, order)

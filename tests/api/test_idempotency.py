@@ -3,6 +3,7 @@
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from uuid import uuid4
 
 import pytest
@@ -10,7 +11,13 @@ from sqlalchemy import Engine, text
 
 from shop_api.app import App
 from shop_api.db.tenancy import PLATFORM_TENANT, tenant_session
-from tests.factories.operations import Operation, make_request, operations
+from tests.factories.operations import (
+    BOUNDARY,
+    Operation,
+    import_form,
+    make_request,
+    operations,
+)
 from tests.fixtures.api import Answered, ApiClient, Shop, open_shop
 
 MUTATIONS = [operation for operation in operations() if operation.method != "GET"]
@@ -199,3 +206,30 @@ def test_a_key_is_forgotten_after_its_time(app: App, fresh: Shop) -> None:
     assert not is_replay(second)
     assert second.json["id"] != first["id"]
     assert is_replay(fresh.api.post("/api/v1/customers", body, key="key-1"))
+
+
+def test_a_form_sent_again_between_other_boundaries_is_the_same(fresh: Shop) -> None:
+    """What curl and browsers send on a second try."""
+    data, content_type = import_form()
+
+    def send(data: bytes, boundary: str) -> Answered:
+        return fresh.api.call(
+            "POST",
+            "/api/v1/imports",
+            data=data.replace(BOUNDARY.encode(), boundary.encode()),
+            content_type=content_type.replace(BOUNDARY, f'"{boundary}"'),
+            key="upload",
+        )
+
+    first = send(data, "one")
+    assert first.status == 202, first.body
+    again = send(data, "another")
+    assert (is_replay(again), again.body) == (True, first.body)
+    assert send(data.replace(b"Apple", b"Pear"), "another").code == "idempotency_key_reused"
+
+
+def test_parameters_of_the_content_type_do_not_make_another_request(fresh: Shop) -> None:
+    send = partial(fresh.api.call, "POST", "/api/v1/customers", data=b"{}", key="spelled")
+    first = send(content_type="application/json")
+    again = send(content_type="application/json; charset=utf-8")
+    assert (first.status, is_replay(again)) == (201, True)

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
@@ -148,12 +149,25 @@ def test_who_was_put_out_does_not_come_back_by_an_invitation(
     assert accept(api, token).code == "invalid_invitation"
 
 
-def test_an_invitation_of_a_revoked_key_opens_nothing(api: ApiClient, shop: Shop) -> None:
+@pytest.mark.parametrize("way", ["revoked", "rotated", "expired"])
+def test_an_invitation_of_a_key_that_is_over_opens_nothing(
+    app: App, api: ApiClient, shop: Shop, way: str
+) -> None:
     scopes = sorted(ROLE_SCOPES["staff"] | {"users:write"})
     key = shop.api.post("/api/v1/api_keys", {"name": "hr", "scopes": scopes}).json
     body = {"email": f"back@{shop.slug}.example", "role": "staff"}
     token = api.with_token(key["key"]).post(INVITATIONS, body).json["token"]
-    shop.api.delete(f"/api/v1/api_keys/{key['id']}")
+    path = f"/api/v1/api_keys/{key['id']}"
+    if way == "revoked":
+        assert shop.api.delete(path).status == 204
+    elif way == "rotated":
+        assert shop.api.post(f"{path}/rotate", {"overlap_seconds": 0}).status == 201
+    else:
+        with tenant_session(app.services.engine, shop.tenant_id) as session:
+            session.execute(
+                text("UPDATE api_keys SET expires_at = now() - interval '1 s' WHERE id = :id"),
+                {"id": UUID(key["id"])},
+            )
     assert accept(api, token).code == "invalid_invitation"
 
 

@@ -4,8 +4,9 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
+from tests.api.test_fulfillments import act, some
 from tests.api.test_order_concurrency import outcomes, together
-from tests.api.test_orders import variant_id
+from tests.api.test_orders import pay, stock, variant_id
 from tests.fixtures.api import Answered, Shop
 
 LOCATIONS = "/api/v1/locations"
@@ -84,6 +85,21 @@ def test_only_an_empty_location_is_deleted(shop: Shop) -> None:
     till = {"kind": "till", "name": "Till", "location_id": of_a_till["id"]}
     shop.api.post("/api/v1/sessions", till)
     assert shop.api.delete(f"{LOCATIONS}/{of_a_till['id']}").code == "location_in_use"
+
+
+def test_goods_of_a_shelf_that_is_gone_come_back_to_the_default(shop: Shop) -> None:
+    product, place = shop.product(quantity=0), location(shop)
+    variant = variant_id(product)
+    assert put(shop, variant, place, 1).status == 200
+    order = shop.order((variant, 1)).json
+    pay(shop, order)
+    act(shop, order, "complete")
+    assert shop.api.delete(f"{LOCATIONS}/{place['id']}").status == 204
+    back = act(shop, order, "returns", some(order, 1))
+    assert (back.status, back.json["lines"][0]["is_restocked"]) == (201, True)
+    assert stock(shop, product) == (1, 0)
+    moved = shop.api.get(MOVEMENTS, query={"reason": "returned"}).json["data"]
+    assert [(m["location_id"], m["quantity_delta"]) for m in moved] == [(default_of(shop)[0], 1)]
 
 
 def test_stock_put_while_its_location_is_deleted_is_there_or_refused(shop: Shop) -> None:

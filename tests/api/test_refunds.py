@@ -30,6 +30,13 @@ UPDATE orders SET discount_total = 1, shipping_total = 5, tax_total = 2.5,
     shipping_tax_total = 0.5, tax_included = true, total = 34 WHERE id = :id;
 """
 
+# shipping of 10.00, of which 4.00 is tax
+HEAVILY_TAXED = """
+UPDATE order_lines SET tax_included = true WHERE order_id = :id;
+UPDATE orders SET shipping_total = 10, tax_total = 4, shipping_tax_total = 4, tax_included = true,
+    total = 40 WHERE id = :id;
+"""
+
 
 def taxed_order(app: App, shop: Shop, amounts: str = TAXED) -> dict[str, Any]:
     """A placed order with discount, tax and shipping."""
@@ -86,6 +93,53 @@ def test_an_amount_is_goods_with_their_tax_and_then_shipping(app: App, shop: Sho
     assert (amounts_of(part), part["lines"]) == (["15.50", "0.00", "1.00"], [])
     rest = act(shop, order, "refunds", {"amount": 21}).json
     assert amounts_of(rest) == ["21.00", "5.00", "1.50"]
+
+
+def test_goods_are_given_back_once(app: App, shop: Shop) -> None:
+    """An amount was for goods first: lines cannot be given back on top of it."""
+    order = taxed_order(app, shop)
+    pay(shop, order)
+    assert act(shop, order, "refunds", {"amount": 31}).status == 201
+    over = act(shop, order, "refunds", some(order, 1))
+    assert (over.status, over.code) == (409, "amount_exceeds_refundable")
+    assert "Only 0.00 USD of the goods is left" in over.json["detail"]
+    assert amounts_of(act(shop, order, "refunds", {"shipping_amount": 5}).json)[1] == "5.00"
+
+
+def test_lines_after_an_amount_come_to_what_was_charged(app: App, shop: Shop) -> None:
+    order = taxed_order(app, shop)
+    pay(shop, order)
+    # 0.05 is 0.05 × 29 ÷ 31 of goods: the line's share of the tax is no longer all there
+    act(shop, order, "refunds", {"amount": Decimal("0.05")})
+    part = act(shop, order, "refunds", some(order, 2)).json
+    assert amounts_of(part) == ["20.66", "0.00", "1.33"]
+    assert act(shop, order, "refunds", some(order, 1)).code == "amount_exceeds_refundable"
+    rest = act(shop, order, "refunds", {"amount": Decimal("15.79")}).json
+    with tenant_session(app.services.engine, shop.tenant_id) as session:
+        told = session.execute(
+            text(
+                "SELECT sum(amount), sum(tax_amount), sum(shipping_amount) FROM refunds"
+                " WHERE order_id = :id"
+            ),
+            {"id": UUID(order["id"])},
+        ).one()
+    assert tuple(told) == (Decimal("36.5"), Decimal("2.5"), Decimal(5))
+    assert rest["amount"] == Decimal("15.79")
+
+
+def test_no_part_of_a_refund_is_negative(app: App, shop: Shop) -> None:
+    """Cents of shipping that hold their tax, of which amounts took other shares."""
+    order = taxed_order(app, shop, HEAVILY_TAXED)
+    pay(shop, order)
+    act(shop, order, "refunds", some(order, 3))
+    for _ in range(4):
+        assert act(shop, order, "refunds", {"amount": Decimal("0.01")}).status == 201
+    for amount in ("0.01", "0.02", "9.93"):
+        told = act(shop, order, "refunds", {"shipping_amount": Decimal(amount)})
+        assert told.status == 201, told.body
+        assert 0 <= told.json["tax_amount"] <= told.json["amount"]
+        assert told.json["shipping_amount"] >= 0
+    assert read(shop, order)["payment_status"] == "refunded"
 
 
 def test_money_comes_from_the_newest_payment_first(shop: Shop) -> None:

@@ -103,7 +103,7 @@ def a_move(victim: Any) -> tuple[dict[str, Any]]:
     level = {"variant_id": victim.variant_id, "location_id": victim.ids["location_id"]}
     moves = encode_json([{**level, "quantity_delta": -1, "reserved_delta": -1}])
     common = {"order_id": victim.ids["order_id"], "actor": "system:test", "now": NOW}
-    return ({**common, "moves": moves, "reason": "sold"},)
+    return ({**common, "moves": moves, "reason": "sold", "is_write_off": False},)
 
 
 def a_payment(victim: Any) -> tuple[dict[str, Any]]:
@@ -181,6 +181,7 @@ ORDER_CALLS: dict[type[Repository], dict[str, Arguments]] = {
         "add_return": goods_out_or_back,
         "count_fulfillments": one("order_id"),
         "count_returns": one("order_id"),
+        "find_shelves": lambda victim: ([(victim.variant_id, victim.ids["location_id"])], NOW),
         "get_fulfillment": one("fulfillment_id"),
         "get_return": one("return_id"),
         "list_fulfillments": of_order(fulfillments.FULFILLMENTS_BY_CREATED_AT),

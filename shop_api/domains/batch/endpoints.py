@@ -22,10 +22,11 @@ def run_batch(call: Call) -> Reply:
     a transaction of its own: one may fail while others succeed. The answers come in the order of
     the requests. A request that changes something takes an `Idempotency-Key` of its own; without
     one it gets one made from the batch's, so that a batch sent again under its key does nothing
-    twice.
+    twice. An answer with a 503 or another that asks to come again is not kept: the batch sent again
+    runs what was not done.
     """
     runner: BatchRunner = current_app.extensions[EXTENSION]
     key = call.exchange.header("IDEMPOTENCY_KEY")
     seconds = call.services.settings.deadline_seconds
-    answers = runner.run(call.exchange, call.body["requests"], key, seconds)
-    return Reply(b'{"responses":[' + b",".join(answers) + b"]}")
+    answers, is_final = runner.run(call.exchange, call.body["requests"], key, seconds)
+    return Reply(b'{"responses":[' + b",".join(answers) + b"]}", is_stored=is_final)

@@ -63,25 +63,27 @@ class BatchRunner:
 
     def run(
         self, outer: Exchange, requests: list[dict[str, Any]], key: str | None, seconds: float
-    ) -> list[bytes]:
-        """The answers as JSON, in the order of the requests.
+    ) -> "tuple[list[bytes], bool]":
+        """The answers as JSON, in the order of the requests, and whether all of them are final.
 
         A request without an Idempotency-Key gets one made from the batch's, so that a batch sent
-        again does nothing twice. What has not been answered after `seconds` is told as 503.
+        again does nothing twice. What has not been answered after `seconds` is told as 503: such an
+        answer, like any that asks to come again, is not final.
         """
         ends_at = time.monotonic() + seconds
         running = [
             self._pool.submit(self._call, inner_environ(outer, request, index, key))
             for index, request in enumerate(requests)
         ]
-        answers, room = [], ANSWER_LIMIT_BYTES
+        answers, room, is_final = [], ANSWER_LIMIT_BYTES, True
         for future in running:
             answer = _finished(future, max(0.0, ends_at - time.monotonic()))
             if answer.body is not None and len(answer.body) > room:
                 answer = InnerAnswer(answer.status, answer.headers, None)
             room -= len(answer.body or b"")
+            is_final = is_final and not _asks_to_come_again(answer)
             answers.append(_told(answer))
-        return answers
+        return answers, is_final
 
     def _call(self, environ: dict[str, Any]) -> InnerAnswer:
         started: list[Any] = []
@@ -163,6 +165,12 @@ def _finished(future: "Future[InnerAnswer]", seconds: float) -> InnerAnswer:
     }
     headers = [("Content-Type", "application/problem+json"), ("Retry-After", "1")]
     return InnerAnswer(503, headers, msgspec.json.encode(problem))
+
+
+def _asks_to_come_again(answer: InnerAnswer) -> bool:
+    """Whether the same request may be answered otherwise when it is sent again as it is."""
+    is_in_flight = answer.status == 409 and b'"idempotency_key_in_flight"' in (answer.body or b"")
+    return answer.status in (408, 429) or answer.status >= 500 or is_in_flight
 
 
 def _told(answer: InnerAnswer) -> bytes:

@@ -64,6 +64,28 @@ UPDATE order_lines l SET returned_quantity = l.returned_quantity + w.quantity
 FROM w WHERE l.tenant_id = %(tenant_id)s AND l.id = w.line_id
 """
 
+# a location is deleted before or after, not meanwhile
+LOCK_LOCATIONS = """
+SELECT 1 FROM locations WHERE tenant_id = %(tenant_id)s
+    AND (id = ANY(%(location_ids)s::uuid[]) OR is_default) ORDER BY id FOR KEY SHARE
+"""
+# Where units come back to: their shelf, or the default location's once theirs was deleted.
+SHELVES = """
+WITH shelf AS (
+    SELECT w.variant_id, w.location_id, coalesce(a.id, d.id) AS present_id
+    FROM unnest(%(variant_ids)s::uuid[], %(location_ids)s::uuid[]) AS w (variant_id, location_id)
+    JOIN variants v ON v.tenant_id = %(tenant_id)s AND v.id = w.variant_id
+    LEFT JOIN locations a ON a.tenant_id = %(tenant_id)s AND a.id = w.location_id
+    JOIN locations d ON d.tenant_id = %(tenant_id)s AND d.is_default
+), level AS (
+    INSERT INTO stock_levels (tenant_id, variant_id, location_id, quantity, reserved, updated_at)
+    SELECT DISTINCT %(tenant_id)s::uuid, variant_id, present_id, 0, 0, %(now)s::timestamptz
+    FROM shelf ORDER BY variant_id, present_id
+    ON CONFLICT DO NOTHING
+)
+SELECT variant_id, location_id, present_id FROM shelf
+"""
+
 
 class FulfillmentRepository(Repository):
     """Fulfilments and returns of one tenant."""
@@ -119,6 +141,19 @@ class FulfillmentRepository(Repository):
         self.session.connection.exec_driver_sql(
             ADD_FULFILLMENT, {"tenant_id": self.tenant_id, **arguments}
         )
+
+    def find_shelves(self, places: list[tuple[UUID, UUID]], now: datetime) -> dict[Any, UUID]:
+        """Where units of (variant, location) come back to: the same location, or the default."""
+        arguments = {
+            "tenant_id": self.tenant_id,
+            "variant_ids": [variant_id for variant_id, _ in places],
+            "location_ids": [location_id for _, location_id in places],
+            "now": now,
+        }
+        connection = self.session.connection
+        connection.exec_driver_sql(LOCK_LOCATIONS, arguments)
+        rows = connection.exec_driver_sql(SHELVES, arguments)
+        return {(row.variant_id, row.location_id): row.present_id for row in rows}
 
     def add_return(self, arguments: dict[str, Any]) -> None:
         """Insert a return with its lines, and count it on the order's lines."""

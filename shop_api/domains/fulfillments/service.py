@@ -1,6 +1,7 @@
 """Handing goods over and taking them back; knows no HTTP. The order is locked by whoever calls."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -98,10 +99,11 @@ def return_goods(work: UnitOfWork, order: Row[Any], body: dict[str, Any]) -> Row
             "now": work.now,
         }
     )
+    back = [(line, quantity) for line, quantity in coming if is_restocked[line.id]]
     move_stock(
         work,
         order.id,
-        [(line, quantity) for line, quantity in coming if is_restocked[line.id]],
+        _on_their_shelves(work, back),
         quantity_sign=1,
         reserved_sign=0,
         reason="returned",
@@ -109,6 +111,29 @@ def return_goods(work: UnitOfWork, order: Row[Any], body: dict[str, Any]) -> Row
     what = {"return_id": str(return_id), "units": sum(quantity for _, quantity in coming)}
     _settle_goods(work, order, "order_returned", what)
     return repository.get_return(return_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Where units of a variant are put."""
+
+    variant_id: UUID
+    location_id: UUID
+
+
+def _on_their_shelves(
+    work: UnitOfWork, coming: list[tuple[Row[Any], int]]
+) -> list[tuple[Shelf, int]]:
+    """Units of lines that were held, by the shelf they go to: theirs, or the default location's."""
+    held = [(line, quantity) for line, quantity in coming if line.location_id is not None]
+    if not held:
+        return []
+    places = sorted({(line.variant_id, line.location_id) for line, _ in held})
+    shelves = work.repository(FulfillmentRepository).find_shelves(places, work.now)
+    return [
+        (Shelf(line.variant_id, shelves[line.variant_id, line.location_id]), quantity)
+        for line, quantity in held
+    ]
 
 
 def _leaving(

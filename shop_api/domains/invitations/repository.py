@@ -96,8 +96,8 @@ class InvitationRepository(Repository):
         return self.session.execute(query.with_for_update(read=True)).first()
 
     def find_inviting_key(self, key_id: UUID) -> AnyRow | None:
-        """Scopes of an API key, and when it was revoked."""
-        query = select(api_keys.c.scopes, api_keys.c.revoked_at).where(
+        """Scopes of an API key, and when it was revoked or ends."""
+        query = select(api_keys.c.scopes, api_keys.c.revoked_at, api_keys.c.expires_at).where(
             api_keys.c.tenant_id == self.tenant_id, api_keys.c.id == key_id
         )
         return self.session.execute(query).first()

@@ -1,6 +1,6 @@
 """Inviting people, and their joining; knows no HTTP."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import Engine
@@ -79,7 +79,7 @@ def accept(work: UnitOfWork, invitation_id: UUID, name: str, password: str) -> A
         or before.accepted_at is not None
         or before.revoked_at is not None
         or before.expires_at <= work.now
-        or not _may_still_invite(invitations, before)
+        or not _may_still_invite(invitations, before, work.now)
     ):
         raise errors.INVALID_INVITATION
     row = create_user(work, before.email, name, before.role, password)
@@ -90,7 +90,7 @@ def accept(work: UnitOfWork, invitation_id: UUID, name: str, password: str) -> A
     return row
 
 
-def _may_still_invite(invitations: InvitationRepository, invitation: AnyRow) -> bool:
+def _may_still_invite(invitations: InvitationRepository, invitation: AnyRow, now: datetime) -> bool:
     """Whether whoever invited could do so now.
 
     Somebody who was put out must not come back by an invitation they kept.
@@ -101,7 +101,11 @@ def _may_still_invite(invitations: InvitationRepository, invitation: AnyRow) -> 
         user = invitations.find_inviting_user(UUID(actor_id))
         return user is not None and not user.disabled_at and wanted <= ROLE_SCOPES[user.role]
     key = invitations.find_inviting_key(UUID(actor_id))
-    return key is not None and key.revoked_at is None and wanted <= frozenset(key.scopes)
+    if key is None or key.revoked_at is not None:
+        return False
+    # a rotated key has an end, too
+    is_over = key.expires_at is not None and key.expires_at <= now
+    return not is_over and wanted <= frozenset(key.scopes)
 
 
 def _found(invitations: InvitationRepository, invitation_id: UUID) -> AnyRow:

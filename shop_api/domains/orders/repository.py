@@ -191,7 +191,9 @@ WITH moved AS (
     SELECT * FROM json_to_recordset(%(moves)s::json)
         AS m (variant_id uuid, location_id uuid, quantity_delta int, reserved_delta int)
 ), locked AS (
-    SELECT s.variant_id, s.location_id
+    SELECT s.variant_id, s.location_id, m.reserved_delta,
+        CASE WHEN %(is_write_off)s THEN -least(-m.quantity_delta, greatest(s.quantity, 0))
+            ELSE m.quantity_delta END AS quantity_delta
     FROM stock_levels s JOIN moved m USING (variant_id, location_id)
     WHERE s.tenant_id = %(tenant_id)s ORDER BY s.variant_id, s.location_id FOR UPDATE OF s
 ), changed AS (
@@ -200,8 +202,7 @@ WITH moved AS (
         is_backordered = s.quantity + m.quantity_delta < 0
             AND CASE WHEN m.quantity_delta < 0 THEN v.allow_backorder ELSE s.is_backordered END,
         updated_at = %(now)s
-    FROM moved m JOIN locked k USING (variant_id, location_id)
-    JOIN variants v ON v.tenant_id = %(tenant_id)s AND v.id = m.variant_id
+    FROM locked m JOIN variants v ON v.tenant_id = %(tenant_id)s AND v.id = m.variant_id
     WHERE s.tenant_id = %(tenant_id)s AND s.variant_id = m.variant_id
       AND s.location_id = m.location_id
     RETURNING s.variant_id, s.location_id, s.quantity - s.reserved AS available,

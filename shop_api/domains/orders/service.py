@@ -334,13 +334,17 @@ def cancel_order(work: UnitOfWork, before: Row[Any], reason: str | None, *, rest
 def move_stock(
     work: UnitOfWork,
     order_id: UUID,
-    lines: list[tuple[Row[Any], int]],
+    lines: list[tuple[Any, int]],
     *,
     quantity_sign: int,
     reserved_sign: int,
     reason: str,
 ) -> None:
-    """Move so many units of each order line, where its stock was reserved, with ledger rows."""
+    """Move so many units of each order line, where its stock was reserved, with ledger rows.
+
+    `lines`: with `variant_id` and `location_id`. What is written off was there: a level never falls
+    below zero by it.
+    """
     units: dict[tuple[UUID, UUID], int] = defaultdict(int)
     for line, quantity in lines:
         if line.location_id is not None and quantity:
@@ -362,10 +366,13 @@ def move_stock(
             ),
             "order_id": order_id,
             "reason": reason,
+            "is_write_off": reason == "adjusted",
             "actor": work.origin.actor,
             "now": work.now,
         }
     )
+    if len(levels) < len(units):
+        raise RuntimeError(f"order {order_id}: {len(units)} levels to move, {len(levels)} found")
     for level in levels:
         if level.available != level.old_available:
             announce(work, level, level.old_available, level.available)

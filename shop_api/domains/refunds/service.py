@@ -81,23 +81,28 @@ def shipping_parts(order: Any, so_far: Parts, amount: Decimal) -> Parts:
         raise errors.shipping_exceeds_refundable(left, order.currency)
     due = share(order.shipping_tax_total, taken + amount, order.shipping_total, order.currency)
     tax = max(due - so_far.shipping_tax, ZERO)
+    if order.tax_included:
+        # amounts that named nothing may have taken more of the one than their share
+        net_left = order.shipping_total - order.shipping_tax_total - so_far.shipping
+        tax = min(max(tax, amount - net_left), amount)
     return Parts(shipping=amount - tax if order.tax_included else amount, shipping_tax=tax)
+
+
+def parts_left(order: Any, so_far: Parts) -> Parts:
+    """What is left of what the order was charged for; never below zero."""
+    shipping = order.shipping_total - (order.shipping_tax_total if order.tax_included else ZERO)
+    return Parts(
+        max(order.total - order.tax_total - shipping - so_far.goods, ZERO),
+        max(order.tax_total - order.shipping_tax_total - so_far.tax, ZERO),
+        max(shipping - so_far.shipping, ZERO),
+        max(order.shipping_tax_total - so_far.shipping_tax, ZERO),
+    )
 
 
 def amount_parts(order: Any, so_far: Parts, amount: Decimal) -> Parts:
     """What an amount that names no lines is for: goods with their tax, then shipping with its."""
-    shipping = order.shipping_total - (order.shipping_tax_total if order.tax_included else ZERO)
-    tax = order.tax_total - order.shipping_tax_total
-    goods = order.total - order.tax_total - shipping
-    left = [
-        max(whole - taken, ZERO)
-        for whole, taken in (
-            (goods, so_far.goods),
-            (tax, so_far.tax),
-            (shipping, so_far.shipping),
-            (order.shipping_tax_total, so_far.shipping_tax),
-        )
-    ]
+    found = parts_left(order, so_far)
+    left = [found.goods, found.tax, found.shipping, found.shipping_tax]
     of_goods = min(amount, left[0] + left[1])
     of_shipping = min(amount - of_goods, left[2] + left[3])
     rest = amount - of_goods - of_shipping
@@ -105,6 +110,26 @@ def amount_parts(order: Any, so_far: Parts, amount: Decimal) -> Parts:
         *allocate(of_goods, left[:2], order.currency),
         *allocate(of_shipping, left[2:], order.currency),
     ) + Parts(goods=rest)
+
+
+def within(items: list[LineRefund], left: Parts, currency: str) -> list[LineRefund]:
+    """The line refunds with no more goods and no more tax than is left of each.
+
+    Amounts that named no lines took of both by their share, rounded: what lines are worth may then
+    be a cent too much of the one and a cent too little of the other. Raises
+    `amount_exceeds_refundable` when they are worth more than is left of both.
+    """
+    parts = sum((item.parts for item in items), Parts())
+    if parts.amount > left.goods + left.tax:
+        raise errors.goods_exceed_refundable(left.goods + left.tax, currency)
+    shift = max(parts.tax - left.tax, ZERO) - max(parts.goods - left.goods, ZERO)
+    moved = []
+    for item in items:
+        step = min(max(shift, -item.parts.goods), item.parts.tax)
+        shift -= step
+        changed = Parts(goods=item.parts.goods + step, tax=item.parts.tax - step)
+        moved.append(LineRefund(item.line, item.quantity, changed))
+    return moved
 
 
 def refund_order(work: UnitOfWork, order: Row[Any], body: dict[str, Any]) -> Row[Any]:
@@ -121,7 +146,8 @@ def refund_order(work: UnitOfWork, order: Row[Any], body: dict[str, Any]) -> Row
     if "amount" in body:
         parts = amount_parts(order, so_far, body["amount"])
     else:
-        of_lines = _line_refunds(work, order, body.get("lines", []))
+        wanted = _line_refunds(work, order, body.get("lines", []))
+        of_lines = within(wanted, parts_left(order, so_far), order.currency)
         parts = sum((item.parts for item in of_lines), Parts())
         if "shipping_amount" in body:
             parts += shipping_parts(order, so_far, body["shipping_amount"])
