@@ -33,6 +33,8 @@ from shop_api.domains.callbacks import endpoints as callbacks
 from shop_api.domains.cancellations import endpoints as cancellations
 from shop_api.domains.catalog import endpoints as catalog
 from shop_api.domains.catalog import errors as catalog_errors
+from shop_api.domains.categories import endpoints as categories
+from shop_api.domains.categories import errors as categories_errors
 from shop_api.domains.customers import endpoints as customers
 from shop_api.domains.customers import errors as customer_errors
 from shop_api.domains.fulfillments import endpoints as fulfillments
@@ -87,7 +89,7 @@ BLUEPRINTS = (
     invitations.acceptance,
     audit.audit_log,
     tenants.tenants,
-    catalog.categories,
+    categories.categories,
     catalog.products,
     variants.variants,
     images.images,
@@ -120,6 +122,7 @@ CONSTRAINTS = (
     invitation_errors.CONSTRAINTS,
     tenant_errors.CONSTRAINTS,
     catalog_errors.CONSTRAINTS,
+    categories_errors.CONSTRAINTS,
     variant_errors.CONSTRAINTS,
     inventory_errors.CONSTRAINTS,
     customer_errors.CONSTRAINTS,

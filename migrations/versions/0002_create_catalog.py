@@ -28,7 +28,10 @@ CREATE TABLE categories (
     CONSTRAINT ck_categories_not_own_parent CHECK (parent_id <> id)
 );
 CREATE INDEX ix_categories_created_at ON categories (tenant_id, created_at, id);
-CREATE INDEX ix_categories_parent_id ON categories (tenant_id, parent_id);
+CREATE INDEX ix_categories_name ON categories (tenant_id, name, id);
+CREATE INDEX ix_categories_position ON categories (tenant_id, position, id);
+CREATE INDEX ix_categories_parent_id ON categories (tenant_id, parent_id, created_at, id);
+CREATE INDEX ix_categories_roots ON categories (tenant_id, created_at, id) WHERE parent_id IS NULL;
 CREATE TABLE products (
     tenant_id UUID NOT NULL,
     id UUID NOT NULL,

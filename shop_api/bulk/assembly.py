@@ -15,6 +15,7 @@ from sqlalchemy import Connection, CursorResult
 
 from shop_api.bulk.rejects import Reject, RejectLog
 from shop_api.bulk.staging import Staging
+from shop_api.models import MAX_CATEGORY_LEVELS
 
 _ADDRESS = ", ".join(
     f"'{part}', s.address_{part}"
@@ -49,16 +50,18 @@ SELECT row_number() OVER (ORDER BY s.file, s.row) AS ordinal, s.file, s.row,
 FROM slugged s LEFT JOIN slugged p ON p.external_id = s.parent
 LEFT JOIN categories e ON e.tenant_id = %(tenant_id)s AND e.external_id = s.parent
 """
-# A parent that is unknown, or ancestors that form a circle, here or with what the shop has.
-UNROOTED_CATEGORIES = """
+# A parent that is unknown, ancestors that form a circle, here or with what the shop has, or more of
+# them than there may be.
+UNROOTED_CATEGORIES = f"""
 WITH RECURSIVE edges AS (
     SELECT id, parent_id, parent IS NULL AS is_root FROM ready_categories
     UNION ALL
     SELECT id, parent_id, parent_id IS NULL FROM categories c WHERE tenant_id = %(tenant_id)s
     AND NOT EXISTS (SELECT FROM ready_categories r WHERE r.id = c.id)
 ), rooted AS (
-    SELECT id FROM edges WHERE is_root
-    UNION SELECT e.id FROM edges e JOIN rooted r ON e.parent_id = r.id
+    SELECT id, 1 AS level FROM edges WHERE is_root
+    UNION SELECT e.id, r.level + 1 FROM edges e JOIN rooted r ON e.parent_id = r.id
+    WHERE r.level < {MAX_CATEGORY_LEVELS}
 )
 DELETE FROM ready_categories WHERE id NOT IN (SELECT id FROM rooted) RETURNING file, row, parent
 """
@@ -278,7 +281,8 @@ class Assembler:
                         self.staging.files[row.file],
                         row.row,
                         parent_label,
-                        f"'{row.parent}' is not known, or its ancestors form a circle",
+                        f"'{row.parent}' is not known, lies on level {MAX_CATEGORY_LEVELS}"
+                        " or below, or its ancestors form a circle",
                     )
                     for row in unrooted
                 ],

@@ -24,6 +24,9 @@ from shop_api.models.base import (
     version,
 )
 
+# A tree goes no deeper: what reads it walks it level by level.
+MAX_CATEGORY_LEVELS = 10
+
 categories = Table(
     "categories",
     metadata,
@@ -43,5 +46,14 @@ categories = Table(
     UniqueConstraint("tenant_id", "external_id"),
     CheckConstraint("parent_id <> id", name="not_own_parent"),
     Index("ix_categories_created_at", "tenant_id", "created_at", "id"),
-    Index("ix_categories_parent_id", "tenant_id", "parent_id"),
+    Index("ix_categories_name", "tenant_id", "name", "id"),
+    Index("ix_categories_position", "tenant_id", "position", "id"),
+    Index("ix_categories_parent_id", "tenant_id", "parent_id", "created_at", "id"),
+    Index(
+        "ix_categories_roots",
+        "tenant_id",
+        "created_at",
+        "id",
+        postgresql_where=text("parent_id IS NULL"),
+    ),
 )

@@ -1,7 +1,5 @@
-"""Products, categories, stock and customers over HTTP: made, found, changed, deleted."""
+"""Products, stock and customers over HTTP: made, found, changed, deleted."""
 
-import time
-from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -118,47 +116,6 @@ def test_a_product_never_sold_can_be_deleted(app: App, shop: Shop) -> None:
     assert shop.api.delete(path).status == 404
     with tenant_session(app.services.engine, shop.tenant_id) as session:
         assert session.execute(text("SELECT count(*) FROM stock_levels")).scalar() == 0
-
-
-def test_categories_count_and_move(shop: Shop) -> None:
-    root, leaf = category(shop, "root"), category(shop, "leaf")
-    shop.product(category_ids=[root, leaf, root])
-    assert shop.api.get(f"{CATEGORIES}/{root}").json["product_count"] == 1
-    moved = shop.api.patch(f"{CATEGORIES}/{leaf}", {"parent_id": root, "position": 3})
-    assert (moved.json["parent_id"], moved.json["position"]) == (root, 3)
-    children = shop.api.get(CATEGORIES, query={"parent_id": root}).json["data"]
-    assert [child["id"] for child in children] == [leaf]
-    for body, status, code in [
-        ({"parent_id": leaf}, 422, "category_loop"),
-        ({"parent_id": root}, 422, "category_loop"),
-        ({"parent_id": str(uuid4())}, 422, "category_not_found"),
-        ({"slug": "leaf"}, 409, "slug_taken"),
-        ({"slug": "Not A Slug"}, 422, "validation_failed"),
-        ({"slug": "leaf\n"}, 422, "validation_failed"),
-    ]:
-        refused = shop.api.patch(f"{CATEGORIES}/{root}", body)
-        assert (refused.status, refused.code) == (status, code), body
-    # deleting a category leaves its products
-    assert shop.api.delete(f"{CATEGORIES}/{leaf}").status == 204
-    product = shop.api.get(PRODUCTS).json["data"][0]
-    assert [c["id"] for c in product["categories"]] == [root]
-
-
-def test_moves_of_categories_at_once_do_not_wait_for_each_other_in_a_circle(shop: Shop) -> None:
-    ids = [category(shop, f"n-{n}") for n in range(4)]
-    moves = [(ids[n], ids[(n + 1) % 4]) for n in range(4)] * 3
-    started = time.perf_counter()
-    with ThreadPoolExecutor(6) as pool:
-        answers = list(
-            pool.map(
-                lambda move: shop.api.patch(f"{CATEGORIES}/{move[0]}", {"parent_id": move[1]}),
-                moves,
-            )
-        )
-    # Postgres takes a second to notice a circle of locks
-    assert time.perf_counter() - started < 1
-    assert {a.status for a in answers} == {200, 422}
-    assert {a.code for a in answers if a.status == 422} == {"category_loop"}
 
 
 def test_stock_of_a_product_with_variants_is_in_the_variants(shop: Shop) -> None:

@@ -9,6 +9,8 @@ from uuid import uuid4
 from shop_api.db.tenancy import Repository
 from shop_api.domains.catalog import repository as catalog
 from shop_api.domains.catalog.repository import CatalogRepository
+from shop_api.domains.categories import repository as categories
+from shop_api.domains.categories.repository import CategoryRepository
 from shop_api.domains.images import repository as images
 from shop_api.domains.images.repository import ImageRepository
 from shop_api.domains.inventory import repository as inventory
@@ -61,30 +63,33 @@ def a_session(_: Any) -> tuple[dict[str, Any]]:
 
 CATALOG_CALLS: dict[type[Repository], dict[str, Arguments]] = {
     CatalogRepository: {
-        "add_category": lambda _: (
-            {"id": new_id(NOW), "name": "x", "slug": uuid4().hex, **STAMPS},
-        ),
         "add_product": a_product,
-        "change_category": change("category_id", name="taken over"),
         "change_product": change("product_id", name="taken over"),
-        "count_categories": no_filters,
         "count_products": no_filters,
-        "delete_category": one("category_id"),
         "delete_product": one("product_id"),
         "exists": one("product_id"),
-        "find_category": one("category_id"),
         "find_product": one("product_id"),
         "find_public_product": one("sold_product_id"),
-        "has_children": one("category_id"),
-        "is_below": lambda victim: (victim.ids["category_id"], victim.ids["category_id"]),
-        "list_categories": listed(catalog.CATEGORY_SORTS["created_at"]),
         "list_products": listed(catalog.PRODUCT_SORTS["price"]),
-        "lock_tree": nothing,
         "set_categories": lambda victim: (
             victim.ids["product_id"],
             [victim.ids["category_id"]],
         ),
         "tenant_currency": nothing,
+    },
+    CategoryRepository: {
+        "add": lambda _: ({"id": new_id(NOW), "name": "x", "slug": uuid4().hex, **STAMPS},),
+        "change": change("category_id", name="taken over"),
+        "contents_of": one("category_id"),
+        "count": no_filters,
+        "count_levels": lambda victim: (victim.ids["category_id"], victim.ids["category_id"]),
+        "delete": one("category_id"),
+        "find": one("category_id"),
+        "find_public": one("category_id"),
+        "is_below": lambda victim: (victim.ids["category_id"], victim.ids["category_id"]),
+        "list_page": listed(categories.CATEGORY_SORTS["created_at"]),
+        "lock_tree": nothing,
+        "tree_of": lambda victim: (str(victim.ids["category_id"]),),
     },
     ImageRepository: {
         "add": lambda victim: (

@@ -85,7 +85,9 @@ CASES = [
     case("orders", "total", models.orders, lambda v: {"subtotal": v, "total": v}),
     case("customers", "created_at", models.customers, instants("created_at")),
     case("customers", "updated_at", models.customers, instants("updated_at")),
-    case("categories", "created_at", models.categories, instants("created_at"), "asc", False),
+    case("categories", "created_at", models.categories, instants("created_at"), "asc"),
+    case("categories", "name", models.categories, name, "asc"),
+    case("categories", "position", models.categories, lambda v: {"position": v}, "asc"),
     case("sessions", "opened_at", models.sessions, instants("opened_at"), "desc", False),
     case(
         "inventory/movements",

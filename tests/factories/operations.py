@@ -323,6 +323,7 @@ BODIES: dict[str, Callable[[Shop], dict[str, Any]]] = {
     "run_batch": lambda _: {"requests": [{"method": "GET", "path": "/api/v1/products?limit=1"}]},
     "update_tenant": lambda _: {"name": "Renamed"},
     "create_category": lambda _: {"name": "Toys", "slug": f"toys-{uuid4().hex[:8]}"},
+    "replace_category": lambda _: {"name": "Toys", "slug": f"toys-{uuid4().hex[:8]}"},
     "update_category": lambda _: {"name": "Games"},
     "create_product": lambda _: {"name": "Shirt", "price": Decimal("19.90")},
     "replace_product": lambda _: {"name": "Shirt, long", "price": Decimal("29.90")},

@@ -243,6 +243,11 @@ def test_parents_that_form_a_circle_are_refused(database: Database, tmp_path: Pa
     (tmp_path / "shelves.csv").write_text("key,name,over\nA,A,B\n")
     summary = import_folder(database, tenant_id, tmp_path, mapping)
     assert [reject.row for reject in summary.rejects.kept] == [1]
+    # and the tree goes no deeper than it may
+    rows = [f"N{level},N,{f'N{level - 1}' if level else 'B'}" for level in range(10)]
+    (tmp_path / "shelves.csv").write_text("\n".join(["key,name,over", *rows]))
+    summary = import_folder(database, tenant_id, tmp_path, mapping)
+    assert [reject.row for reject in summary.rejects.kept] == [9, 10]
 
 
 def test_only_the_first_rejects_are_kept_and_all_are_counted(

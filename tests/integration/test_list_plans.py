@@ -24,14 +24,17 @@ HOT_ROWS = int(os.environ.get("SHOP_TEST_HOT_ROWS", ROWS))
 START = datetime(2026, 1, 1, tzinfo=UTC)
 # has a hundred of everything
 BUSY_ORDER = UUID("00000000-0000-7000-8000-000000000001")
+BUSY_CATEGORY = UUID("00000000-0000-7000-8000-000000000002")
 
 FILL = """
 INSERT INTO customers (tenant_id, id, email, tags, created_at, updated_at)
 SELECT %(t)s, gen_random_uuid(), 'c' || n || '@example.com', '{}', %(s)s + n * interval '1 s',
     %(s)s + n * interval '1 s' FROM generate_series(1, %(h)s) n;
 INSERT INTO categories (tenant_id, id, name, slug, created_at, updated_at)
-SELECT %(t)s, gen_random_uuid(), 'c', 'c-' || n, %(s)s + n * interval '1 s', %(s)s
-FROM generate_series(1, %(n)s) n;
+VALUES (%(t)s, %(c)s, 'c', 'c', %(s)s, %(s)s);
+INSERT INTO categories (tenant_id, id, parent_id, name, slug, created_at, updated_at)
+SELECT %(t)s, gen_random_uuid(), CASE WHEN n <= 100 THEN %(c)s::uuid END, 'c', 'c-' || n,
+    %(s)s + n * interval '1 s', %(s)s FROM generate_series(1, %(n)s) n;
 INSERT INTO products (tenant_id, id, name, price, currency, status, created_at, updated_at)
 SELECT %(t)s, gen_random_uuid(), 'Thing ' || n, n %% 1000, 'USD',
     (ARRAY['active', 'draft'])[1 + n %% 2], %(s)s + n * interval '1 s',
@@ -175,6 +178,12 @@ LISTS: list[tuple[str, dict[str, Any], str]] = [
     ("customers", {"sort": "updated_at"}, "ix_customers_updated_at"),
     ("customers", {"email": "c7@example.com"}, "uq_customers_tenant_id_email"),
     ("categories", {}, "ix_categories_created_at"),
+    ("categories", {"sort": "name"}, "ix_categories_name"),
+    ("categories", {"sort": "position"}, "ix_categories_position"),
+    ("categories", {"is_active": "true"}, "ix_categories_created_at"),
+    ("categories", {"is_root": "true"}, "ix_categories_roots"),
+    ("categories", {"parent_id": str(BUSY_CATEGORY)}, "ix_categories_parent_id"),
+    ("categories", {"slug": "c-7"}, "uq_categories_tenant_id_slug"),
     ("users", {}, "ix_users_created_at"),
     ("users", {"role": "viewer"}, "ix_users_created_at"),
     ("users", {"email": "u7@example.com"}, "uq_users_tenant_id_email"),
@@ -218,7 +227,14 @@ def fill(connection: psycopg.Connection[Any], tenant_id: UUID, hot_rows: int) ->
     numbers = {"n": ROWS, "h": hot_rows}
     cursor = psycopg.ClientCursor(connection)
     cursor.execute(
-        FILL, {"t": tenant_id, "o": BUSY_ORDER, "s": START - timedelta(days=30), **numbers}
+        FILL,
+        {
+            "t": tenant_id,
+            "o": BUSY_ORDER,
+            "c": BUSY_CATEGORY,
+            "s": START - timedelta(days=30),
+            **numbers,
+        },
     )
 
 

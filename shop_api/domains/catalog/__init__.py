@@ -1,1 +1,1 @@
-"""The catalogue: categories, products, variants."""
+"""The catalogue: products and their variants."""

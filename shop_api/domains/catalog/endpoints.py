@@ -3,13 +3,8 @@
 from uuid import UUID
 
 from shop_api.domains.catalog import errors, service
-from shop_api.domains.catalog.repository import CATEGORY_SORTS, PRODUCT_SORTS, CatalogRepository
+from shop_api.domains.catalog.repository import PRODUCT_SORTS, CatalogRepository
 from shop_api.domains.catalog.schemas import (
-    CategoryBody,
-    CategoryChanges,
-    CategoryPage,
-    CategoryQuery,
-    CategorySchema,
     ProductBody,
     ProductChanges,
     ProductPage,
@@ -26,12 +21,6 @@ products = Blueprint(
     __name__,
     url_prefix="/api/v1/products",
     description="What is sold: products with their variants, stock and prices.",
-)
-categories = Blueprint(
-    "categories",
-    __name__,
-    url_prefix="/api/v1/categories",
-    description="The tree that products are filed in.",
 )
 
 
@@ -123,63 +112,4 @@ def delete_product(call: Call, product_id: UUID) -> Reply:
         raise not_found("product")
     call.require_version(before.version)
     service.delete_product(call.work, product_id, before)
-    return Reply.empty()
-
-
-@categories.read("", scope="catalog:read", query=CategoryQuery, returns=CategoryPage)
-def list_categories(call: Call) -> Reply:
-    """List categories in the order they were created."""
-    asked = call.page_request(CATEGORY_SORTS["created_at"], is_descending=False)
-    catalog = CatalogRepository(call.session)
-    page = catalog.list_categories(call.query, asked)
-    total = catalog.count_categories(call.query) if call.query.get("include_total") else None
-    return call.page(page, asked, total)
-
-
-@categories.read("/<id:category_id>", scope="catalog:read", returns=CategorySchema)
-def get_category(call: Call, category_id: UUID) -> Reply:
-    """Get a category."""
-    row = CatalogRepository(call.session).find_category(category_id)
-    if row is None:
-        raise not_found("category")
-    return Reply.resource(row)
-
-
-@categories.mutation(
-    "POST", "", scope="catalog:write", body=CategoryBody, returns=CategorySchema, status=201
-)
-def create_category(call: Call) -> Reply:
-    """Create a category, at the root or below another."""
-    row = service.create_category(call.work, call.body)
-    return Reply.created(row, "/api/v1/categories")
-
-
-@categories.mutation(
-    "PATCH",
-    "/<id:category_id>",
-    scope="catalog:write",
-    body=CategoryChanges,
-    returns=CategorySchema,
-)
-def update_category(call: Call, category_id: UUID) -> Reply:
-    """Change some fields of a category, or move it."""
-    catalog = CatalogRepository(call.session)
-    if call.body.get("parent_id") is not None:
-        # before the row: two moves that each hold a row and wait for the tree would never end
-        catalog.lock_tree()
-    before = catalog.find_category(category_id, for_update=True)
-    if before is None:
-        raise not_found("category")
-    call.require_version(before.version)
-    return Reply.resource(service.change_category(call.work, category_id, before, call.body))
-
-
-@categories.mutation("DELETE", "/<id:category_id>", scope="catalog:write")
-def delete_category(call: Call, category_id: UUID) -> Reply:
-    """Delete a category without children. Its products stay."""
-    before = CatalogRepository(call.session).find_category(category_id, for_update=True)
-    if before is None:
-        raise not_found("category")
-    call.require_version(before.version)
-    service.delete_category(call.work, category_id, before)
     return Reply.empty()

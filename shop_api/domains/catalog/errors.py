@@ -12,15 +12,6 @@ CONSTRAINTS = {
     "uq_products_tenant_id_sku": SKU_TAKEN,
     "uq_products_tenant_id_external_id": EXTERNAL_ID_TAKEN,
     "uq_variants_tenant_id_sku": conflict("sku_taken", "A variant with this SKU exists already."),
-    "uq_categories_tenant_id_slug": conflict(
-        "slug_taken", "A category with this slug exists already."
-    ),
-    "uq_categories_tenant_id_external_id": conflict(
-        "external_id_taken", "A category with this external_id exists already."
-    ),
-    "fk_categories_tenant_id_parent_id": invalid(
-        "category_not_found", "The parent category does not exist.", "/parent_id"
-    ),
     "fk_product_categories_tenant_id_category_id": invalid(
         "category_not_found", "A category does not exist.", "/category_ids"
     ),
@@ -37,9 +28,6 @@ SORT_NOT_ALLOWED = DomainError(
     ErrorKind.FORBIDDEN,
     "sort_not_allowed",
     "What the shop sells is not for publishable keys: they cannot sort by total_sales.",
-)
-CATEGORY_IN_USE = conflict(
-    "category_in_use", "The category has categories below it. Move or delete them first."
 )
 
 

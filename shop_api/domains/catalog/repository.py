@@ -1,4 +1,4 @@
-"""SQL of categories, products and variants. One representation each, used by every answer."""
+"""SQL of products and variants. One representation each, used by every answer."""
 
 from datetime import datetime
 from typing import Any
@@ -21,22 +21,17 @@ from sqlalchemy import (
 from shop_api.db.keyset import KeysetPage, PageRequest, Sort, fetch_page
 from shop_api.db.tenancy import Repository
 from shop_api.db.types import AnyRow
+from shop_api.domains.categories.repository import CategoryRepository
 from shop_api.kernel.clock import format_instant
-from shop_api.kernel.ids import parse_id
 from shop_api.kernel.money import amount_rank
-from shop_api.models import categories, product_categories, products, stock_levels, variants
+from shop_api.models import (
+    product_categories,
+    products,
+    stock_levels,
+    variants,
+)
 
 p = products.alias("p")
-c = categories.alias("c")
-
-CATEGORY_JSON = """
-(SELECT row_to_json(r)::text FROM (SELECT c.id, c.parent_id, c.name, c.slug, c.position,
-    c.is_active,
-    (SELECT count(*) FROM product_categories pc
-     WHERE pc.tenant_id = c.tenant_id AND pc.category_id = c.id) AS product_count,
-    c.external_id, json_instant(c.created_at) AS created_at,
-    json_instant(c.updated_at) AS updated_at) r)
-"""
 
 # From the lake, by a job; NULL where nothing is known.
 STATS = {
@@ -97,10 +92,15 @@ PRODUCT_JSON = """
 ) r)
 """
 
-# What a publishable key sees: a page's script must not know what the shop paid, nor what it sells.
-PUBLIC_PRODUCT_JSON = PRODUCT_JSON.replace(
-    "json_money(p.cost_price, p.currency) AS cost_price", "NULL::numeric AS cost_price"
-).replace("{stats}", ", ".join(f"NULL AS {name}" for name in STATS))
+# What a publishable key sees: a page's script must not know what the shop paid, nor what it sells,
+# nor categories not shown yet.
+PUBLIC_PRODUCT_JSON = (
+    PRODUCT_JSON.replace(
+        "json_money(p.cost_price, p.currency) AS cost_price", "NULL::numeric AS cost_price"
+    )
+    .replace("c.id = pc.category_id", "c.id = pc.category_id AND c.is_active")
+    .replace("{stats}", ", ".join(f"NULL AS {name}" for name in STATS))
+)
 PRODUCT_JSON = PRODUCT_JSON.replace(
     "{stats}", ", ".join(f"{value} AS {name}" for name, value in STATS.items())
 )
@@ -113,10 +113,6 @@ PRODUCT_SORTS = {
     "total_sales": Sort("total_sales", p.c.total_sales_rank, str, int),
     "inventory": Sort("inventory", p.c.available_quantity, str, int),
 }
-CATEGORY_SORTS = {
-    "created_at": Sort("created_at", c.c.created_at, format_instant, datetime.fromisoformat)
-}
-
 # A product's resource row, with what a change needs to know of it. Built once: to build it takes a
 # tenth of an answer's time.
 PRODUCT = select(
@@ -129,18 +125,6 @@ PRODUCT = select(
     literal_column(PRODUCT_JSON).label("body"),
 ).where(p.c.tenant_id == bindparam("tenant_id"), p.c.id == bindparam("product_id"))
 PRODUCT_FOR_UPDATE = PRODUCT.with_for_update()
-
-# The category asked for, by id or slug, and all below it; UNION stops at a loop.
-CATEGORY_TREE = text("""
-    WITH RECURSIVE tree AS (
-        SELECT id FROM categories
-        WHERE tenant_id = :tree_tenant AND (id = :category_id OR slug = :slug)
-        UNION
-        SELECT child.id FROM categories child JOIN tree ON child.parent_id = tree.id
-        WHERE child.tenant_id = :tree_tenant
-    ) SELECT id FROM tree
-""")
-
 
 w = variants.alias("w")
 s = stock_levels.alias("s")
@@ -158,7 +142,7 @@ HAS_VARIANTS = select(func.count()).where(_OF_PRODUCT).scalar_subquery() > 1
 
 
 class CatalogRepository(Repository):
-    """Categories, products and variants of one tenant."""
+    """Products and variants of one tenant."""
 
     def list_products(
         self, filters: dict[str, Any], page: PageRequest, *, is_public: bool = False
@@ -212,7 +196,7 @@ class CatalogRepository(Repository):
         if "external_id" in filters:
             query = query.where(p.c.external_id == filters["external_id"])
         if "category" in filters:
-            tree = self._tree(filters["category"])
+            tree = CategoryRepository(self.session).tree_of(filters["category"])
             in_tree = exists().where(
                 product_categories.c.tenant_id == p.c.tenant_id,
                 product_categories.c.product_id == p.c.id,
@@ -283,69 +267,3 @@ class CatalogRepository(Repository):
             text("SELECT currency FROM tenants WHERE id = :id"), {"id": self.tenant_id}
         ).scalar_one()
         return currency
-
-    def list_categories(self, filters: dict[str, Any], page: PageRequest) -> KeysetPage:
-        """A page of categories."""
-        query = select(page.sort.column, c.c.id, literal_column(CATEGORY_JSON))
-        return fetch_page(self.session, self._children(query, filters), c.c.id, page)
-
-    def count_categories(self, filters: dict[str, Any]) -> int:
-        """How many categories the filters leave."""
-        query = self._children(select(func.count()).select_from(c), filters)
-        return self.session.execute(query).scalar_one()
-
-    def _children(self, query: Select[Any], filters: dict[str, Any]) -> Select[Any]:
-        query = query.where(c.c.tenant_id == self.tenant_id)
-        if "parent_id" in filters:
-            query = query.where(c.c.parent_id == filters["parent_id"])
-        return query
-
-    def find_category(self, category_id: UUID, *, for_update: bool = False) -> Row[Any] | None:
-        """A category's resource row."""
-        query = select(c.c.id, c.c.version, literal_column(CATEGORY_JSON).label("body")).where(
-            c.c.tenant_id == self.tenant_id, c.c.id == category_id
-        )
-        return self.session.execute(query.with_for_update() if for_update else query).first()
-
-    def add_category(self, values: dict[str, Any]) -> None:
-        """Insert a category."""
-        self.session.execute(insert(categories).values(tenant_id=self.tenant_id, **values))
-
-    def change_category(self, category_id: UUID, values: dict[str, Any]) -> None:
-        """Update some columns; the version grows."""
-        self.session.execute(
-            update(categories)
-            .where(categories.c.tenant_id == self.tenant_id, categories.c.id == category_id)
-            .values(version=categories.c.version + 1, **values)
-        )
-
-    def lock_tree(self) -> None:
-        """Let one move of a category at a time be checked and made: two at once can make a loop."""
-        self.session.execute(
-            text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"),
-            {"name": f"category tree {self.tenant_id}"},
-        )
-
-    def is_below(self, category_id: UUID, ancestor_id: UUID) -> bool:
-        """Whether `category_id` is `ancestor_id` or in the tree below it."""
-        return category_id in self._tree(str(ancestor_id))
-
-    def _tree(self, category: str) -> list[UUID]:
-        """The ids of the category with this id, or else this slug, and of all below it."""
-        category_id = parse_id(category)
-        slug = category if category_id is None else None
-        parameters = {"tree_tenant": self.tenant_id, "category_id": category_id, "slug": slug}
-        return list(self.session.execute(CATEGORY_TREE, parameters).scalars())
-
-    def has_children(self, category_id: UUID) -> bool:
-        """Whether a category lies below this one."""
-        found = exists().where(c.c.tenant_id == self.tenant_id, c.c.parent_id == category_id)
-        return self.session.execute(select(found)).scalar_one()
-
-    def delete_category(self, category_id: UUID) -> None:
-        """Delete a category; its products stay."""
-        self.session.execute(
-            delete(categories).where(
-                categories.c.tenant_id == self.tenant_id, categories.c.id == category_id
-            )
-        )

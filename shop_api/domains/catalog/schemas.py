@@ -5,7 +5,6 @@ from decimal import Decimal
 from marshmallow import Schema, fields
 
 from shop_api.web.fields import (
-    SLUG,
     TOKEN,
     BoundedList,
     Flag,
@@ -238,61 +237,3 @@ class ProductQuery(PageQuery):
     created_after = Instant()
     created_before = Instant()
     external_id = Text(min_length=1, max_length=255)
-
-
-class CategoryChanges(Schema):
-    """What may be changed of a category."""
-
-    name = Text(min_length=1, max_length=255, metadata={"example": "Shirts"})
-    slug = Text(
-        min_length=1,
-        max_length=255,
-        validate=SLUG,
-        metadata={"example": "shirts"},
-    )
-    parent_id = Id(allow_none=True)
-    position = Whole()
-    is_active = Flag()
-    external_id = Text(min_length=1, max_length=255, allow_none=True)
-
-
-class CategoryBody(CategoryChanges):
-    """A category to create."""
-
-    name = Text(required=True, min_length=1, max_length=255, metadata={"example": "Shirts"})
-    slug = Text(
-        required=True,
-        min_length=1,
-        max_length=255,
-        validate=SLUG,
-        metadata={"example": "shirts"},
-    )
-
-
-class CategorySchema(Schema):
-    """A category."""
-
-    id = Id(required=True)
-    parent_id = Id(required=True, allow_none=True)
-    name = fields.String(required=True)
-    slug = fields.String(required=True)
-    position = fields.Integer(required=True)
-    is_active = fields.Boolean(required=True)
-    product_count = fields.Integer(required=True)
-    external_id = fields.String(required=True, allow_none=True)
-    created_at = Instant(required=True)
-    updated_at = Instant(required=True)
-
-
-class CategoryPage(Schema):
-    """A page of categories."""
-
-    data = fields.List(fields.Nested(CategorySchema), required=True)
-    page_info = fields.Nested(PageInfo, required=True)
-    total = fields.Integer()
-
-
-class CategoryQuery(PageQuery):
-    """Which categories."""
-
-    parent_id = Id(metadata={"description": "Only direct children of this category."})

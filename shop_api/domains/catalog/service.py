@@ -9,7 +9,7 @@ from sqlalchemy import Row, insert, select
 from shop_api.db.types import AnyRow
 from shop_api.domains.catalog import errors
 from shop_api.domains.catalog.repository import CatalogRepository
-from shop_api.kernel.errors import invalid, not_found
+from shop_api.kernel.errors import not_found
 from shop_api.kernel.ids import new_id
 from shop_api.kernel.money import is_exact, round_money
 from shop_api.models import locations, stock_levels, stock_movements
@@ -201,55 +201,4 @@ def _product(catalog: CatalogRepository, product_id: UUID) -> Row[Any]:
     row = catalog.find_product(product_id)
     if row is None:
         raise not_found("product")
-    return row
-
-
-def create_category(work: UnitOfWork, body: dict[str, Any]) -> Row[Any]:
-    """A category; its resource row."""
-    catalog = work.repository(CatalogRepository)
-    category_id = new_id(work.now)
-    catalog.add_category(
-        {"id": category_id, **body, "created_at": work.now, "updated_at": work.now}
-    )
-    work.append("category_created", "category", category_id, {"category_id": str(category_id)})
-    row = _category(catalog, category_id)
-    work.audit("category_created", "category", category_id, None, row.body)
-    return row
-
-
-def change_category(
-    work: UnitOfWork, category_id: UUID, before: Row[Any], body: dict[str, Any]
-) -> Row[Any]:
-    """Change what `body` names; a category cannot move below itself.
-
-    Who sends `parent_id` holds the tree (`lock_tree`).
-    """
-    catalog = work.repository(CatalogRepository)
-    parent_id = body.get("parent_id")
-    if parent_id is not None and catalog.is_below(parent_id, category_id):
-        raise invalid("category_loop", "A category cannot be below itself.", "/parent_id")
-    catalog.change_category(category_id, {**body, "updated_at": work.now})
-    work.append("category_updated", "category", category_id, {"category_id": str(category_id)})
-    row = _category(catalog, category_id)
-    work.audit("category_updated", "category", category_id, before.body, row.body)
-    return row
-
-
-def delete_category(work: UnitOfWork, category_id: UUID, before: Row[Any]) -> None:
-    """Delete a category without children; its products stay.
-
-    The row is locked for update, so no child can come in between.
-    """
-    catalog = work.repository(CatalogRepository)
-    if catalog.has_children(category_id):
-        raise errors.CATEGORY_IN_USE
-    catalog.delete_category(category_id)
-    work.append("category_deleted", "category", category_id, {"category_id": str(category_id)})
-    work.audit("category_deleted", "category", category_id, before.body, None)
-
-
-def _category(catalog: CatalogRepository, category_id: UUID) -> Row[Any]:
-    row = catalog.find_category(category_id)
-    if row is None:
-        raise not_found("category")
     return row

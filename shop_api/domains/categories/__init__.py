@@ -1,0 +1,1 @@
+"""The tree that products are filed in."""
