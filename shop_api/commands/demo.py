@@ -20,6 +20,7 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import click
 import msgspec
@@ -46,6 +47,7 @@ from shop_api.domains.pricing import service as pricing
 from shop_api.domains.pricing.repository import SHIPPING_RATE, TAX_RATE
 from shop_api.domains.tenants.schemas import TenantBody
 from shop_api.domains.tenants.service import create_tenant
+from shop_api.domains.users.service import create_user
 from shop_api.kernel.clock import utc_now
 from shop_api.kernel.logs import configure_logging
 from shop_api.kernel.money import currency_digits
@@ -65,6 +67,7 @@ from shop_api.stack.supervisor import Supervisor
 
 SLUG = "demo"
 SEED = 7
+LOGIN_FILE = "demo.json"
 DASHBOARD = "/api/v1/analytics/dashboard"
 STATEMENT_TIMEOUT_SECONDS = 60.0
 
@@ -200,14 +203,10 @@ def _export(settings: Settings) -> None:
 
 
 def _ensure_tenant(settings: Settings, currency: str, timezone: str) -> DemoLogin:
-    path = settings.data_dir / "demo.json"
-    if find_tenant_id_or_none(settings, SLUG) is not None:
-        if not path.exists():
-            raise click.ClickException(
-                f"there is a tenant {SLUG!r}, but {path} with its keys is gone:"
-                f" make new ones with `shop-api key create {SLUG}` and run `shop-api serve`"
-            )
-        return DemoLogin(**json.loads(path.read_text()))
+    path = settings.data_dir / LOGIN_FILE
+    tenant_id = find_tenant_id_or_none(settings, SLUG)
+    if tenant_id is not None:
+        return _read_login(path) or _make_login(settings, tenant_id, path)
     problems = TenantBody(only=("currency", "timezone")).validate(
         {"currency": currency, "timezone": timezone}
     )
@@ -227,14 +226,39 @@ def _ensure_tenant(settings: Settings, currency: str, timezone: str) -> DemoLogi
             work, values, {"email": email, "name": "Demo Owner", "password": password}
         )
         with work.as_tenant(row.id) as inner:
-            everything = frozenset(SCOPES)
-            secret, _ = create_key(inner, "demo", "secret", None, None, everything)
-            publishable, _ = create_key(inner, "storefront", "publishable", None, None, everything)
+            secret, publishable = _create_keys(inner)
             _add_rates(inner, currency)
         login = DemoLogin(email, password, secret, publishable)
         # written before the commit: keys that were never written down would be lost for good
         _write_private(path, asdict(login))
     return login
+
+
+def _read_login(path: Path) -> DemoLogin | None:
+    """The credentials as they were kept; None when the file is gone or holds something else."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=DemoLogin)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+
+
+def _make_login(settings: Settings, tenant_id: UUID, path: Path) -> DemoLogin:
+    """Another owner and other keys of a demo shop whose credentials are lost."""
+    click.echo(f"{path} does not hold the demo's keys any more: making new ones …", err=True)
+    email, password = f"owner-{secrets.token_hex(3)}@{SLUG}.example", secrets.token_urlsafe(12)
+    with open_work(settings, tenant_id) as work:
+        create_user(work, email, "Demo Owner", "owner", password)
+        login = DemoLogin(email, password, *_create_keys(work))
+        _write_private(path, asdict(login))
+    return login
+
+
+def _create_keys(work: UnitOfWork) -> tuple[str, str]:
+    """A secret and a publishable key."""
+    everything = frozenset(SCOPES)
+    secret, _ = create_key(work, "demo", "secret", None, None, everything)
+    publishable, _ = create_key(work, "storefront", "publishable", None, None, everything)
+    return secret, publishable
 
 
 def _add_rates(work: UnitOfWork, currency: str) -> None:
@@ -255,6 +279,8 @@ def _add_rates(work: UnitOfWork, currency: str) -> None:
 
 def _write_private(path: Path, value: Mapping[str, Any]) -> None:
     path.touch(mode=0o600)
+    # what lay there may have been another's to read
+    path.chmod(0o600)
     path.write_text(json.dumps(value, indent=2))
 
 

@@ -48,6 +48,14 @@ def listen(
         frozenset(types),
         count,
     )
+    try:
+        _listen(listener)
+    except KeyboardInterrupt:
+        # how it is meant to end
+        return
+
+
+def _listen(listener: "Listener") -> None:
     patience_ends_at = time.monotonic() + PATIENCE_SECONDS
     while not listener.is_done:
         try:

@@ -3,7 +3,17 @@
 from shop_api.kernel.etag import matching_tag
 from shop_api.kernel.exchange import Answer, Exchange, Stage
 
-KEPT = frozenset({"cache-control", "content-location", "vary", "cache-status", "link"})
+# The policy is among them: a browser takes a 304's for the page it shows again.
+KEPT = frozenset(
+    {
+        "cache-control",
+        "cache-status",
+        "content-location",
+        "content-security-policy",
+        "link",
+        "vary",
+    }
+)
 
 
 class Conditional:

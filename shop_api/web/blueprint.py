@@ -19,6 +19,7 @@ from shop_api.kernel.errors import DomainError, ErrorKind
 from shop_api.kernel.exchange import ENVIRON_KEY, Exchange
 from shop_api.kernel.principal import ANY, PLATFORM, PUBLIC
 from shop_api.spine.unit_of_work import UnitOfWork
+from shop_api.web.body_examples import BODY_EXAMPLES
 from shop_api.web.call import Call
 from shop_api.web.documentation import (
     NEEDS,
@@ -50,7 +51,6 @@ class Operation:
     body: type[Schema] | None = None
     # "json", or "files" for a multipart form, whose parts the view reads itself
     body_location: str = "json"
-    body_example: Any = None
     # of a successful answer that is no JSON
     content_type: str | None = None
     # open a tenant's transaction for a read
@@ -174,7 +174,7 @@ class Blueprint(flask_smorest.Blueprint):
             documented = self.arguments(
                 operation.body(),
                 location=operation.body_location,
-                example=operation.body_example,
+                example=BODY_EXAMPLES.get(view.__name__),
                 required=not issubclass(operation.body, OptionalBody),
             )(documented)
         if operation.query is not None:

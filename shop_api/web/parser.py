@@ -7,6 +7,7 @@ import re
 from array import array
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
+from io import BytesIO
 from itertools import accumulate
 from typing import Any, NoReturn
 
@@ -15,6 +16,8 @@ import msgspec
 from flask import Request, request
 from marshmallow import RAISE, Schema, ValidationError
 from webargs.flaskparser import FlaskParser
+from webargs.multidictproxy import MultiDictProxy
+from werkzeug.datastructures import FileStorage, MultiDict
 
 from shop_api.kernel.errors import DomainError, ErrorKind, FieldError
 
@@ -83,6 +86,13 @@ class StrictParser(FlaskParser):
         if isinstance(schema, OptionalBody) and not req.get_data(cache=True):
             return {}
         return decode_json(req)
+
+    def load_files(self, req: Request, schema: Any) -> Any:
+        """The parts of a form; one without a file name is as good: what it holds is its content."""
+        parts: MultiDict[str, FileStorage] = MultiDict(req.files)
+        for name, text in req.form.items(multi=True):
+            parts.add(name, FileStorage(BytesIO(text.encode()), name=name))
+        return MultiDictProxy(parts, schema)
 
     def load_querystring(self, req: Request, schema: Any) -> Any:
         repeated = [

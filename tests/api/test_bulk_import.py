@@ -87,6 +87,20 @@ def test_fields_and_their_columns_are_a_mapping(
     assert same == found
 
 
+def test_a_mapping_may_be_a_plain_field_of_the_form(shop: Shop) -> None:
+    """As `curl -F mapping='{…}'` sends it."""
+    parts: MultiDict[str, object] = MultiDict({"mapping": json.dumps(COLUMNS)})
+    parts.add("files", FileStorage(BytesIO(b"code,title,price\nP1,Mug,9.50\n"), "goods.csv"))
+    boundary, body = encode_multipart(parts)
+    form = f"multipart/form-data; boundary={boundary}"
+    assert shop.api.post(PATH, data=body, content_type=form).status == 202
+    parts.add("colour", "red")
+    boundary, body = encode_multipart(parts)
+    form = f"multipart/form-data; boundary={boundary}"
+    refused = shop.api.post(PATH, data=body, content_type=form)
+    assert (refused.status, refused.json["errors"][0]["pointer"]) == (422, "/colour")
+
+
 def test_columns_may_be_told_as_yaml_with_expressions(
     shop: Shop, runner: ImportRunner, tmp_path: Path
 ) -> None:
@@ -130,8 +144,8 @@ entities:
 @pytest.mark.parametrize(
     ("mapping", "preset", "code", "detail"),
     [
-        (None, None, "preset_or_mapping", "Give the query parameter"),
-        ("{}", "olist", "preset_or_mapping", "Give the query parameter"),
+        (None, None, "preset_or_mapping", "neither was"),
+        ("{}", "olist", "preset_or_mapping", "not both"),
         ("{}", None, "invalid_mapping", "external_id is required"),
         ("[1]", None, "invalid_mapping", "Expected `object`, got `array`"),
         ('{"code": "x"}', None, "invalid_mapping", "code: no such field; there are external_id"),

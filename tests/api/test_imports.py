@@ -75,8 +75,8 @@ def test_a_job_finished_is_told_on_the_spine(
 @pytest.mark.parametrize(
     ("mapping", "preset", "code", "detail"),
     [
-        (None, None, "preset_or_mapping", "Give the query parameter"),
-        ("name: x", "olist", "preset_or_mapping", "Give the query parameter"),
+        (None, None, "preset_or_mapping", "neither was"),
+        ("name: x", "olist", "preset_or_mapping", "not both"),
         ("name: x", None, "invalid_mapping", "missing required field `files`"),
         (None, "nobody", "unknown_preset", "There are: maven_toy_store, olist."),
         (None, "olist", "invalid_import_file", "does not name a file `customers.csv`"),

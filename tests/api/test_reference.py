@@ -39,6 +39,16 @@ def test_a_page_and_all_it_names_come_from_here(api: ApiClient, page: str) -> No
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_a_page_seen_again_keeps_its_policy(api: ApiClient, page: str) -> None:
+    """A browser takes the policy of a 304 for the page it shows again."""
+    first = api.get(page)
+    again = api.get(page, headers={"If-None-Match": first.headers["ETag"]})
+    assert again.status == 304
+    for name in ("Content-Security-Policy", "X-Content-Type-Options", "Referrer-Policy"):
+        assert again.headers[name] == first.headers[name]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_no_script_of_a_page_loads_from_another_host(api: ApiClient, page: str) -> None:
     scripts = [
         target for target in NAMED.findall(api.get(page).body.decode()) if target.endswith(".js")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -74,6 +75,23 @@ def test_once_prints_the_dashboard_and_ends(folder: Path) -> None:
     assert copy.processes() == []
 
 
+@pytest.mark.parametrize("held", [None, '{"as_of": "2026-01-01"}'])
+def test_lost_credentials_are_made_anew(folder: Path, held: str | None) -> None:
+    copy = Copy(folder)
+    login = folder / "demo.json"
+    before = json.loads(login.read_text())
+    login.unlink()
+    if held is not None:
+        login.write_text(held)
+    done = demo(copy, "--once")
+    assert done.returncode == 0, done.stderr
+    assert f"{login} does not hold the demo's keys any more" in done.stderr
+    after = json.loads(login.read_text())
+    assert after.keys() == before.keys()
+    assert not set(after.values()) & set(before.values())
+    assert login.stat().st_mode & 0o077 == 0
+
+
 def test_options_that_would_change_nothing_are_refused(folder: Path) -> None:
     refused = demo(Copy(folder), "--once", "--currency", "EUR")
     assert refused.returncode == 1
@@ -105,6 +123,7 @@ def test_it_serves_the_kept_shop_and_shoppers_keep_buying(folder: Path) -> None:
         wait_until(lambda: get(url)["orders"]["total"] > before, 40)
         wait_until(lambda: any(is_sent_home(order) for order in live_orders(get, base)), 40)
         assert_it_listens(printed)
+        assert_it_ends_quietly(printed)
 
         second = demo(copy)
         assert second.returncode == 1
@@ -132,6 +151,18 @@ def assert_it_listens(printed: str) -> None:
         check=True,
     )
     assert json.loads(listened.stdout)["type"] == "order_created"
+
+
+def assert_it_ends_quietly(printed: str) -> None:
+    found = re.search(r"events as they happen:\n +(.+)\n", printed)
+    assert found is not None
+    with subprocess.Popen(
+        found.group(1).split(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as listening:
+        assert listening.stderr is not None
+        assert "connected to" in listening.stderr.readline()
+        listening.send_signal(signal.SIGINT)
+        assert (listening.stderr.read(), listening.wait(timeout=10)) == ("", 0)
 
 
 def live_orders(get: Any, base: str) -> list[Any]:

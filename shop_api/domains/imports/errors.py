@@ -13,8 +13,9 @@ def bad_file(detail: str) -> DomainError:
     return invalid("invalid_import_file", detail, "/files")
 
 
-def preset_or_mapping() -> DomainError:
+def preset_or_mapping(*, is_missing: bool) -> DomainError:
     """Neither or both were given."""
+    wanted = "Send the query parameter `preset` or the part `mapping`"
     return invalid(
-        "preset_or_mapping", "Give the query parameter `preset` or the part `mapping`, not both."
+        "preset_or_mapping", f"{wanted}: neither was." if is_missing else f"{wanted}, not both."
     )

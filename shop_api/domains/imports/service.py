@@ -26,7 +26,7 @@ UploadedFile = tuple[str, bytes]
 def choose_mapping(preset: str | None, mapping: bytes | None) -> tuple[Mapping, dict[str, str]]:
     """The mapping asked for, and how the job remembers it."""
     if (preset is None) == (mapping is None):
-        raise preset_or_mapping()
+        raise preset_or_mapping(is_missing=preset is None)
     if preset is not None:
         return load_preset(preset), {"preset": preset}
     text = _decoded(mapping or b"")
