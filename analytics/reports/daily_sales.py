@@ -18,13 +18,14 @@ from analytics.dashboard.answers import build_dashboard, build_revenue
 from analytics.dashboard.question import AnalyticsRequest
 from analytics.engine import Engine
 from analytics.lake import Lake
-from analytics.metrics.definitions import METRICS
+from analytics.metrics.definitions import METRICS, Unit
 from analytics.periods import date_period
 from analytics.reports.chart import draw_days
 
 KIND = "daily_sales"
 HISTORY_DAYS = 30
 ONE_DAY = timedelta(days=1)
+MINUS = "−"
 
 HEADLINES = ("total_sales", "net_sales", "orders", "average_order_value")
 CSV_METRICS = (
@@ -125,14 +126,17 @@ def _templates() -> Environment:
     return environment
 
 
-def format_figure(value: Decimal | int | None) -> str:
-    """12345.6 as 12,345.6; nothing as a dash."""
-    return "–" if value is None else f"{value:,}"
+def format_figure(value: Decimal | int | None, unit: Unit = "count") -> str:
+    """−12345.6 as −12,345.6, of a ratio 0.4987 as 49.87 %; nothing as a dash."""
+    if value is None:
+        return "–"
+    text = f"{value * 100:,.2f} %" if unit == "ratio" else f"{value:,}"
+    return text.replace("-", MINUS)
 
 
 def format_percent(ratio: Decimal | None) -> str:
     """0.1234 as +12.34 %; nothing as a dash."""
-    return "–" if ratio is None else f"{ratio * 100:+,.2f} %"
+    return "–" if ratio is None else f"{ratio * 100:+,.2f} %".replace("-", MINUS)
 
 
 def format_minute(instant: str) -> str:

@@ -16,6 +16,7 @@ BODY_EXAMPLES: dict[str, Any] = {
     "create_api_key": {"name": "Warehouse", "scopes": ["catalog:read", "inventory:write"]},
     "update_api_key": {"name": "Warehouse", "scopes": ["catalog:read"]},
     "create_category": {"name": "Mugs", "slug": "mugs"},
+    "replace_category": {"name": "Mugs", "slug": "mugs"},
     "update_category": {"name": "Mugs and cups", "position": 2},
     "create_product": {
         "name": "Fig mug",

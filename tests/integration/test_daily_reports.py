@@ -135,6 +135,7 @@ def test_csv_has_the_thirty_days(tmp_path: Path) -> None:
 def test_figures_as_people_read_them() -> None:
     assert format_figure(D("1234567.50")) == "1,234,567.50"
     assert format_figure(None) == "–"
+    assert format_figure(D("-0.4987"), "ratio") == "−49.87 %"
     assert format_percent(D("-0.3725")) == "-37.25 %"
     assert format_percent(None) == "–"
 
