@@ -105,7 +105,7 @@ def test_page_stands_alone_and_shows_the_day(tmp_path: Path) -> None:
     assert "<td>Gross sales</td>" not in page
     row = re.search(r">Gross sales</td>(.*?)</tr>", page)
     assert row is not None
-    assert re.findall(r'"figure">([^<]*)<', row[1]) == ["16.00", "25.50", "-37.25 %"]
+    assert re.findall(r'"figure">([^<]*)<', row[1]) == ["16.00", "25.50", "−37.25 %"]
     assert re.search(r'<time datetime="[^"]+Z">\d+ \w+ 2026, \d\d:\d\d UTC</time>', page)
     assert "by order date" in page
     assert "<td>Cash</td>" in page
@@ -136,7 +136,7 @@ def test_figures_as_people_read_them() -> None:
     assert format_figure(D("1234567.50")) == "1,234,567.50"
     assert format_figure(None) == "–"
     assert format_figure(D("-0.4987"), "ratio") == "−49.87 %"
-    assert format_percent(D("-0.3725")) == "-37.25 %"
+    assert format_percent(D("-0.3725")) == "−37.25 %"
     assert format_percent(None) == "–"
 
 
