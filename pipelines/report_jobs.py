@@ -8,7 +8,7 @@ import logging
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from analytics.lake import Snapshot
@@ -42,8 +42,10 @@ DUE = text("""
 SELECT t.id, t.name, t.currency, t.timezone, due.day
 FROM tenants t
 JOIN unnest(
-    CAST(:timezones AS text[]), CAST(:days AS date[]), CAST(:ends AS timestamptz[])
-) AS due (timezone, day, ends_at) ON due.timezone = t.timezone
+    CAST(:timezones AS text[]), CAST(:hours AS integer[]), CAST(:days AS date[]),
+    CAST(:ends AS timestamptz[])
+) AS due (timezone, hour, day, ends_at) ON due.timezone = t.timezone
+    AND due.hour = coalesce((t.settings->>'report_hour')::integer, :hour)
 WHERE t.created_at < due.ends_at
     AND NOT EXISTS (
         SELECT FROM reports r
@@ -93,16 +95,21 @@ def make_due_reports(context: WorkerContext, figures: Figures, now: datetime) ->
 def find_due(context: WorkerContext, now: datetime) -> list[DueReport]:
     """The reports that are missing and whose hour has come."""
     with context.exporter_engine.connect() as connection:
-        timezones = connection.execute(select(tenants.c.timezone).distinct()).scalars()
+        report_hour = func.coalesce(
+            tenants.c.settings["report_hour"].as_integer(), context.settings.report_hour
+        )
+        found = connection.execute(select(tenants.c.timezone, report_hour).distinct()).all()
         days = [
-            (timezone, day, ends_at)
-            for timezone in timezones
-            for day, ends_at in due_days(timezone, now, context.settings.report_hour)
+            (timezone, hour, day, ends_at)
+            for timezone, hour in found
+            for day, ends_at in due_days(timezone, now, hour)
         ]
         parameters = {
-            "timezones": [timezone for timezone, _, _ in days],
-            "days": [day for _, day, _ in days],
-            "ends": [ends_at for _, _, ends_at in days],
+            "timezones": [timezone for timezone, _, _, _ in days],
+            "hours": [hour for _, hour, _, _ in days],
+            "hour": context.settings.report_hour,
+            "days": [day for _, _, day, _ in days],
+            "ends": [ends_at for _, _, _, ends_at in days],
             "kind": KIND,
             "batch": BATCH,
         }

@@ -75,7 +75,7 @@ CATALOG_CALLS: dict[type[Repository], dict[str, Arguments]] = {
             victim.ids["product_id"],
             [victim.ids["category_id"]],
         ),
-        "tenant_currency": nothing,
+        "tenant_terms": nothing,
     },
     CategoryRepository: {
         "add": lambda _: ({"id": new_id(NOW), "name": "x", "slug": uuid4().hex, **STAMPS},),

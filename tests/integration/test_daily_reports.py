@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 import redis
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from analytics.dashboard.question import AnalyticsRequest
 from analytics.engine import Engine
@@ -155,6 +155,15 @@ def test_due_from_its_hour(
 ) -> None:
     due = {report.shop.id: report.day for report in find_due(context, now)}
     assert due.get(shop_id) == day
+
+
+def test_due_from_the_hour_of_the_shop(context: WorkerContext, shop_id: UUID) -> None:
+    with tenant_session(context.engine, shop_id) as session:
+        session.execute(update(tenants).values(settings={"report_hour": 8}))
+    for minute, day in ((30, None), (119, None), (120, DAY)):
+        at = MORNING + timedelta(minutes=minute - 30)
+        due = {report.shop.id: report.day for report in find_due(context, at)}
+        assert due.get(shop_id) == day, at
 
 
 @pytest.mark.parametrize(("minute", "day"), [(59, 18), (60, 19)])

@@ -184,6 +184,7 @@ CASES: dict[type[Repository], dict[str, Arguments]] = {
         "add": a_tenant,
         "change": lambda _: ({"name": "taken over", "updated_at": NOW},),
         "find": nothing,
+        "list_priced": nothing,
     },
     BulkEditRepository: {
         "change_products": lambda victim: ({victim.ids["product_id"]: {"name": "taken over"}}, NOW),

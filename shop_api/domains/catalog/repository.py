@@ -126,6 +126,12 @@ PRODUCT = select(
 ).where(p.c.tenant_id == bindparam("tenant_id"), p.c.id == bindparam("product_id"))
 PRODUCT_FOR_UPDATE = PRODUCT.with_for_update()
 
+# Locked: the tenant's currency does not change before what is priced in it is seen.
+TENANT_TERMS = text("""
+    SELECT currency, (settings->>'low_stock_alert')::integer AS low_stock_alert
+    FROM tenants WHERE id = :id FOR KEY SHARE
+""")
+
 w = variants.alias("w")
 s = stock_levels.alias("s")
 _OF_PRODUCT = (w.c.tenant_id == p.c.tenant_id) & (w.c.product_id == p.c.id)
@@ -261,9 +267,6 @@ class CatalogRepository(Repository):
             )
         )
 
-    def tenant_currency(self) -> str:
-        """The currency prices are in."""
-        currency: str = self.session.execute(
-            text("SELECT currency FROM tenants WHERE id = :id"), {"id": self.tenant_id}
-        ).scalar_one()
-        return currency
+    def tenant_terms(self) -> AnyRow:
+        """The `currency` prices are in, until the commit, and the tenant's `low_stock_alert`."""
+        return self.session.execute(TENANT_TERMS, {"id": self.tenant_id}).one()

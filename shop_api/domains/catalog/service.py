@@ -43,7 +43,8 @@ def create_product(work: UnitOfWork, body: dict[str, Any]) -> Row[Any]:
     Raises `inexact_amount` when a price has more digits than the tenant's currency.
     """
     catalog = work.repository(CatalogRepository)
-    currency = catalog.tenant_currency()
+    terms = catalog.tenant_terms()
+    currency = terms.currency
     given_variants = body.get("variants") or [
         {"title": "Default", "inventory": body.get("inventory", {})}
     ]
@@ -63,7 +64,7 @@ def create_product(work: UnitOfWork, body: dict[str, Any]) -> Row[Any]:
     rows = []
     quantities = {}
     for position, variant in enumerate(given_variants):
-        inventory = {**DEFAULT_INVENTORY, **variant.get("inventory", {})}
+        inventory = default_inventory(terms) | variant.get("inventory", {})
         variant_id = new_id(work.now)
         quantities[variant_id] = inventory["quantity"]
         rows.append(
@@ -89,6 +90,11 @@ def create_product(work: UnitOfWork, body: dict[str, Any]) -> Row[Any]:
     work.append("product_created", "product", product_id, {"product_id": str(product_id)})
     work.audit("product_created", "product", product_id, None, row.body)
     return row
+
+
+def default_inventory(terms: AnyRow) -> dict[str, Any]:
+    """How a variant of the tenant is kept when nobody says how; `terms` as `tenant_terms`."""
+    return {**DEFAULT_INVENTORY, "low_stock_alert": terms.low_stock_alert}
 
 
 def add_stock(work: UnitOfWork, quantities: dict[UUID, int]) -> None:

@@ -80,7 +80,7 @@ def _queue(
 ) -> Row[Any]:
     check_file_names(chosen, [name for name, _ in files])
     repository = work.repository(JobRepository)
-    require_currency(chosen, work.repository(CatalogRepository).tenant_currency())
+    require_currency(chosen, work.repository(CatalogRepository).tenant_terms().currency)
     job_id = insert_job(work, JOB_KIND, {"mapping": chosen.name, **params}, state="queued")
     for name, content in files:
         repository.add_file(job_id, name, content)

@@ -98,6 +98,7 @@ SELECT w.position, v.id AS variant_id, v.product_id, v.low_stock_alert, v.track_
     CASE WHEN v.title = 'Default' THEN p.name ELSE p.name || ' – ' || v.title END AS title,
     coalesce(v.sku, p.sku) AS sku, coalesce(v.price, p.price) AS price,
     coalesce(v.cost_price, p.cost_price) AS cost, p.status, t.currency,
+    make_interval(mins => (t.settings->>'order_hold_minutes')::integer) AS own_hold,
     p.tax_class, coalesce(v.weight_grams, 0) AS weight_grams,
     CASE WHEN w.position = 1 THEN {terms} END AS terms
 FROM unnest(%(variant_ids)s::uuid[]) WITH ORDINALITY AS w (variant_id, position)

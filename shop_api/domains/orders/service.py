@@ -91,7 +91,7 @@ def place_order(
             "channel": channel or "web",
             "currency": currency,
             "shipping_method": terms.shipping_rate.name if terms.shipping_rate else None,
-            "hold_expires_at": work.now + hold if hold else None,
+            "hold_expires_at": work.now + (offers[0].own_hold or hold) if hold else None,
             "lines": encode_json(_lines(work, offers, lines, places, goods, amounts)),
             "now": work.now,
             **_stored(body),

@@ -321,7 +321,7 @@ def create(work: UnitOfWork, noun: Noun, body: dict[str, Any]) -> Row[Any]:
     row_id = new_id(work.now)
     values = {"id": row_id, **_columns(body), "created_at": work.now, "updated_at": work.now}
     if "currency" in noun.table.c:
-        values["currency"] = work.repository(CatalogRepository).tenant_currency()
+        values["currency"] = work.repository(CatalogRepository).tenant_terms().currency
         _check_values(body["kind"], values["currency"], body, is_new=True)
     pricing = work.repository(PricingRepository)
     pricing.add(noun, values)

@@ -23,7 +23,7 @@ def open_session(work: UnitOfWork, body: dict[str, Any]) -> Row[Any]:
         {
             "id": session_id,
             **values,
-            "currency": work.repository(CatalogRepository).tenant_currency(),
+            "currency": work.repository(CatalogRepository).tenant_terms().currency,
             "opened_by": work.origin.actor,
             "opened_at": work.now,
             "created_at": work.now,

@@ -40,9 +40,11 @@ def get_tenant(call: Call) -> Reply:
 
 @tenants.mutation("PATCH", "/tenant", scope="tenant:write", body=TenantPatch, returns=TenantSchema)
 def update_tenant(call: Call) -> Reply:
-    """Change the tenant's name, timezone, CORS origins or whether its prices include tax.
+    """Change some fields of the tenant. Its plan is the platform's to change.
 
-    A new timezone moves day edges: the figures by day are rebuilt within seconds.
+    A new timezone moves day edges: the figures by day are rebuilt within seconds. The currency may
+    change until something is priced in it: then 409 `currency_in_use` says what. Of `settings`
+    those that are named change.
     """
     row = TenantRepository(call.session).find(for_update=True)
     if row is None:

@@ -7,6 +7,14 @@ CONSTRAINTS = {
 }
 
 
+def currency_in_use(holders: list[str]) -> DomainError:
+    """Something is priced in the tenant's currency already; `holders` says what."""
+    return conflict(
+        "currency_in_use",
+        f"The currency cannot change: the tenant has {', '.join(holders)} in it.",
+    )
+
+
 def unknown_timezone(name: str) -> DomainError:
     """Not a zone of the IANA database."""
     return invalid(

@@ -3,7 +3,19 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, exists, insert, literal_column, select, text, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    exists,
+    func,
+    insert,
+    literal,
+    literal_column,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 
 from shop_api.db.tenancy import Repository
 from shop_api.kernel.ids import new_id
@@ -11,9 +23,25 @@ from shop_api.models import locations, tenant_counters, tenants
 
 TENANT_JSON = """
 (SELECT row_to_json(r)::text FROM (SELECT t.id, t.name, t.slug, t.plan, t.currency, t.timezone,
-    t.prices_include_tax, t.cors_origins, t.settings, json_instant(t.created_at) AS created_at,
-    json_instant(t.updated_at) AS updated_at) r)
+    t.prices_include_tax, t.cors_origins,
+    json_build_object('order_hold_minutes', t.settings->'order_hold_minutes',
+        'low_stock_alert', t.settings->'low_stock_alert',
+        'report_hour', t.settings->'report_hour') AS settings,
+    json_instant(t.created_at) AS created_at, json_instant(t.updated_at) AS updated_at) r)
 """
+
+# What holds amounts in the tenant's currency, or is about to.
+PRICED = text("""
+SELECT w.holder FROM (VALUES
+    (1, 'orders', EXISTS (SELECT FROM orders WHERE tenant_id = :tenant_id)),
+    (2, 'sessions', EXISTS (SELECT FROM sessions WHERE tenant_id = :tenant_id)),
+    (3, 'products', EXISTS (SELECT FROM products WHERE tenant_id = :tenant_id)),
+    (4, 'discounts', EXISTS (SELECT FROM discounts WHERE tenant_id = :tenant_id)),
+    (5, 'shipping rates', EXISTS (SELECT FROM shipping_rates WHERE tenant_id = :tenant_id)),
+    (6, 'imports that run', EXISTS (SELECT FROM jobs WHERE tenant_id = :tenant_id
+        AND kind = 'import' AND state IN ('queued', 'running')))
+) AS w (position, holder, is_there) WHERE w.is_there ORDER BY w.position
+""")
 
 
 def is_origin_listed(connection: Connection, origin: str) -> bool:
@@ -61,8 +89,16 @@ class TenantRepository(Repository):
             )
         )
 
+    def list_priced(self) -> list[str]:
+        """What there is in the tenant's currency."""
+        found = self.session.execute(PRICED, {"tenant_id": self.tenant_id})
+        return list(found.scalars())
+
     def change(self, values: dict[str, Any]) -> None:
-        """Update some columns; the version grows."""
+        """Update some columns; the version grows. Of `settings` those named change."""
+        if "settings" in values:
+            merged = tenants.c.settings.concat(literal(values["settings"], JSONB))
+            values = {**values, "settings": func.jsonb_strip_nulls(merged)}
         self.session.execute(
             update(tenants)
             .where(tenants.c.id == self.tenant_id)

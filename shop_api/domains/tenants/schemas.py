@@ -1,5 +1,7 @@
 """What tenants take and give over HTTP."""
 
+from typing import Any
+
 from marshmallow import Schema, fields
 
 from shop_api.web.fields import (
@@ -10,11 +12,29 @@ from shop_api.web.fields import (
     Id,
     Instant,
     Text,
+    Whole,
     matching,
     one_of,
 )
 
 PLANS = ("free", "basic", "pro", "enterprise")
+
+
+class Slug(Text):
+    """The name a tenant signs in with."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            min_length=1,
+            max_length=63,
+            validate=matching(
+                r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
+                "Must be lower-case letters, digits and -, and begin and end with a letter or"
+                " digit.",
+            ),
+            metadata={"example": "acme-toys"},
+            **options,
+        )
 
 
 class OwnerBody(Schema):
@@ -31,26 +51,51 @@ class TenantBody(Schema):
     """A tenant to create."""
 
     name = Text(required=True, min_length=1, max_length=100, metadata={"example": "Acme Toys"})
-    slug = Text(
-        required=True,
-        min_length=1,
-        max_length=63,
-        validate=matching(
-            r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
-            "Must be lower-case letters, digits and -, and begin and end with a letter or digit.",
-        ),
-        metadata={"example": "acme-toys"},
-    )
+    slug = Slug(required=True)
     plan = fields.String(load_default="free", validate=one_of(*PLANS))
     currency = Currency(required=True)
     timezone = Text(required=True, min_length=1, max_length=64, metadata={"example": "Europe/Rome"})
     owner = fields.Nested(OwnerBody, required=True)
 
 
+class TenantSettings(Schema):
+    """How the shop is run; null: as the server does by default."""
+
+    order_hold_minutes = Whole(
+        minimum=1,
+        maximum=43_200,
+        allow_none=True,
+        metadata={
+            "description": "How long an order that nobody pays holds its stock before it is"
+            " cancelled; for orders placed from now on.",
+            "example": 60,
+        },
+    )
+    low_stock_alert = Whole(
+        minimum=0,
+        allow_none=True,
+        metadata={
+            "description": "The `low_stock_alert` of new variants that are made without one.",
+            "example": 5,
+        },
+    )
+    report_hour = Whole(
+        minimum=0,
+        maximum=23,
+        allow_none=True,
+        metadata={
+            "description": "The hour, in the tenant's timezone, of the daily sales report.",
+            "example": 6,
+        },
+    )
+
+
 class TenantPatch(Schema):
-    """What may change of a tenant. Its currency may not: orders are kept in it."""
+    """What may change of a tenant."""
 
     name = Text(min_length=1, max_length=100)
+    slug = Slug()
+    currency = Currency()
     timezone = Text(min_length=1, max_length=64, metadata={"example": "America/Sao_Paulo"})
     prices_include_tax = Flag(
         metadata={
@@ -67,6 +112,7 @@ class TenantPatch(Schema):
         ),
         max_length=20,
     )
+    settings = fields.Nested(TenantSettings)
 
 
 class TenantSchema(Schema):
@@ -80,6 +126,6 @@ class TenantSchema(Schema):
     timezone = fields.String(required=True)
     prices_include_tax = fields.Boolean(required=True)
     cors_origins = fields.List(fields.String(), required=True)
-    settings = fields.Dict(required=True)
+    settings = fields.Nested(TenantSettings, required=True)
     created_at = Instant(required=True)
     updated_at = Instant(required=True)

@@ -77,10 +77,18 @@ def create_tenant(work: UnitOfWork, values: dict[str, Any], owner: dict[str, str
 
 
 def change_tenant(work: UnitOfWork, values: dict[str, Any], before: Row[Any]) -> Row[Any]:
-    """Change name, timezone, taxes in prices, CORS origins; the new resource row."""
+    """Change what `values` names; the new resource row.
+
+    Raises `currency_in_use` once something is priced. The tenant's row is locked: whoever prices
+    something for the first time waits (`CatalogRepository.tenant_terms`).
+    """
     if "timezone" in values:
         check_timezone(values["timezone"])
     tenants = work.repository(TenantRepository)
+    if values.get("currency", before.currency) != before.currency:
+        holders = tenants.list_priced()
+        if holders:
+            raise errors.currency_in_use(holders)
     tenants.change({**values, "updated_at": work.now})
     work.append(
         "tenant_updated",

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import Row
 
 from shop_api.domains.catalog.repository import CatalogRepository
-from shop_api.domains.catalog.service import DEFAULT_INVENTORY, add_stock, check_amounts
+from shop_api.domains.catalog.service import add_stock, check_amounts, default_inventory
 from shop_api.domains.variants import errors
 from shop_api.domains.variants.repository import VariantRepository
 from shop_api.kernel.errors import not_found
@@ -37,7 +37,7 @@ def create_variant(work: UnitOfWork, product: Row[Any], body: dict[str, Any]) ->
     check_amounts(body, product.currency)
     _check_options(body.get("options", []), siblings)
     variant_id = new_id(work.now)
-    inventory = {**DEFAULT_INVENTORY, **body.get("inventory", {})}
+    inventory = _inventory(work, body)
     position = max((row.position for row in siblings), default=-1) + 1
     variants.add(
         {
@@ -58,11 +58,17 @@ def create_variant(work: UnitOfWork, product: Row[Any], body: dict[str, Any]) ->
     return row
 
 
+def _inventory(work: UnitOfWork, body: dict[str, Any]) -> dict[str, Any]:
+    """How a variant is kept: as `body` says, or as the tenant does."""
+    terms = work.repository(CatalogRepository).tenant_terms()
+    return default_inventory(terms) | body.get("inventory", {})
+
+
 def replace_variant(
     work: UnitOfWork, product: Row[Any], before: Row[Any], body: dict[str, Any]
 ) -> Row[Any]:
     """The variant as `body` says; what it leaves out is as in a new one. Its stock stays."""
-    inventory = {**DEFAULT_INVENTORY, **body.get("inventory", {})}
+    inventory = _inventory(work, body)
     return change_variant(
         work,
         product,
