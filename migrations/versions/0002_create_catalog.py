@@ -116,6 +116,7 @@ CREATE TABLE variants (
     CONSTRAINT ck_variants_weight_grams CHECK (weight_grams >= 0)
 );
 CREATE INDEX ix_variants_product_id ON variants (tenant_id, product_id, position, id);
+CREATE INDEX ix_variants_low_stock_alert ON variants (tenant_id, id) WHERE low_stock_alert IS NOT NULL;
 CREATE TABLE product_images (
     tenant_id UUID NOT NULL,
     id UUID NOT NULL,
@@ -176,7 +177,7 @@ CREATE TABLE stock_movements (
     note TEXT,
     created_at TIMESTAMP WITH TIME ZONE NOT NULL,
     CONSTRAINT pk_stock_movements PRIMARY KEY (tenant_id, id),
-    CONSTRAINT ck_stock_movements_reason CHECK (reason IN ('reserved', 'released', 'sold', 'returned', 'adjusted', 'imported'))
+    CONSTRAINT ck_stock_movements_reason CHECK (reason IN ('reserved', 'released', 'sold', 'returned', 'adjusted', 'imported', 'correction', 'recount', 'received', 'damaged', 'lost'))
 );
 CREATE INDEX ix_stock_movements_created_at ON stock_movements (tenant_id, created_at, id);
 CREATE INDEX ix_stock_movements_order_id ON stock_movements (tenant_id, order_id, created_at, id) WHERE order_id IS NOT NULL;

@@ -77,7 +77,8 @@ stock_movements = Table(
     instant("created_at"),
     tenant_primary_key(),
     CheckConstraint(
-        "reason IN ('reserved', 'released', 'sold', 'returned', 'adjusted', 'imported')",
+        "reason IN ('reserved', 'released', 'sold', 'returned', 'adjusted', 'imported',"
+        " 'correction', 'recount', 'received', 'damaged', 'lost')",
         name="reason",
     ),
     Index("ix_stock_movements_created_at", "tenant_id", "created_at", "id"),

@@ -55,4 +55,10 @@ variants = Table(
     CheckConstraint("cost_price >= 0", name="cost_price"),
     CheckConstraint("weight_grams >= 0", name="weight_grams"),
     Index("ix_variants_product_id", "tenant_id", "product_id", "position", "id"),
+    Index(
+        "ix_variants_low_stock_alert",
+        "tenant_id",
+        "id",
+        postgresql_where=text("low_stock_alert IS NOT NULL"),
+    ),
 )

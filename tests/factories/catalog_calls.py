@@ -42,6 +42,7 @@ def an_adjustment(victim: Any) -> tuple[dict[str, Any]]:
             "deltas": [1],
             "movement_ids": [new_id(NOW)],
             "actor": "system:test",
+            "reason": "recount",
             "note": None,
             "now": NOW,
         },

@@ -128,7 +128,8 @@ def adjust_stock(call: Call) -> Reply:
 
     Send `expected_quantity` to change only what you last read.
     """
-    results = service.adjust_stock(call.work, call.body["adjustments"], call.body.get("note"))
+    why = {"note": call.body.get("note"), "reason": call.body.get("reason", "adjusted")}
+    results = service.adjust_stock(call.work, call.body["adjustments"], **why)
     return Reply.of({"adjustments": results})
 
 

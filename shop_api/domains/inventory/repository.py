@@ -4,16 +4,28 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, delete, func, insert, literal_column, select, text, update
+from sqlalchemy import (
+    Row,
+    Select,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    select,
+    text,
+    update,
+)
 
 from shop_api.db.keyset import KeysetPage, PageRequest, Sort, fetch_page
 from shop_api.db.tenancy import Repository
 from shop_api.kernel.clock import format_instant
-from shop_api.models import locations, sessions, stock_levels, stock_movements
+from shop_api.models import locations, sessions, stock_levels, stock_movements, variants
 
 a = locations.alias("a")
 s = stock_levels.alias("s")
 m = stock_movements.alias("m")
+v = variants.alias("v")
 
 LOCATION_JSON = """
 (SELECT row_to_json(r)::text FROM (SELECT a.id, a.name, a.code, a.is_default,
@@ -22,7 +34,8 @@ LOCATION_JSON = """
 STOCK_JSON = """
 (SELECT row_to_json(r)::text FROM (SELECT s.variant_id, v.product_id, s.location_id,
     coalesce(v.sku, p.sku) AS sku, s.quantity, s.reserved AS reserved_quantity,
-    s.quantity - s.reserved AS available_quantity, json_instant(s.updated_at) AS updated_at
+    s.quantity - s.reserved AS available_quantity, v.low_stock_alert,
+    json_instant(s.updated_at) AS updated_at
     FROM variants v JOIN products p ON p.tenant_id = v.tenant_id AND p.id = v.product_id
     WHERE v.tenant_id = s.tenant_id AND v.id = s.variant_id) r)
 """
@@ -84,7 +97,7 @@ WITH w AS (
 )
 INSERT INTO stock_movements (tenant_id, id, variant_id, location_id, quantity_delta,
     reserved_delta, reason, actor, note, created_at)
-SELECT %(tenant_id)s, w.movement_id, w.variant_id, w.location_id, w.delta, 0, 'adjusted',
+SELECT %(tenant_id)s, w.movement_id, w.variant_id, w.location_id, w.delta, 0, %(reason)s,
        %(actor)s, %(note)s, %(now)s
 FROM w WHERE w.delta <> 0
 """
@@ -222,6 +235,15 @@ class InventoryRepository(Repository):
             query = query.where(s.c.variant_id.in_(filters["variant_id"]))
         if "location_id" in filters:
             query = query.where(s.c.location_id == filters["location_id"])
+        # every level has a variant
+        its_variant = (v.c.tenant_id == s.c.tenant_id) & (v.c.id == s.c.variant_id)
+        if "product_id" in filters:
+            of_products = v.c.product_id.in_(filters["product_id"])
+            query = query.where(exists().where(its_variant, of_products))
+        if "low_stock" in filters:
+            is_low = s.c.quantity - s.c.reserved <= v.c.low_stock_alert
+            low = exists().where(its_variant, v.c.low_stock_alert.is_not(None), is_low)
+            query = query.where(low if filters["low_stock"] else ~low)
         return query
 
     def lock_levels(

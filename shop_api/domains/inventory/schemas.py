@@ -4,10 +4,31 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from shop_api.web.fields import SLUG, BoundedList, Flag, Id, Instant, Text, Whole, one_of
+from shop_api.web.fields import (
+    SLUG,
+    BoundedList,
+    Flag,
+    FlagParameter,
+    Id,
+    Instant,
+    Text,
+    Whole,
+    one_of,
+)
 from shop_api.web.pagination import PageInfo, PageQuery
 
-REASONS = ("reserved", "released", "sold", "returned", "adjusted", "imported")
+# why stock was adjusted; `adjusted` is without a reason
+ADJUSTMENT_REASONS = (
+    "adjusted",
+    "correction",
+    "recount",
+    "received",
+    "damaged",
+    "lost",
+    "returned",
+)
+# why it moved
+REASONS = (*ADJUSTMENT_REASONS, "reserved", "released", "sold", "imported")
 
 
 class LocationBody(Schema):
@@ -70,6 +91,11 @@ class StockSchema(Schema):
     quantity = fields.Integer(required=True)
     reserved_quantity = fields.Integer(required=True)
     available_quantity = fields.Integer(required=True)
+    low_stock_alert = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Low when no more than this is available."},
+    )
     updated_at = Instant(required=True)
 
 
@@ -85,7 +111,14 @@ class StockQuery(PageQuery):
     """Which stock levels."""
 
     variant_id = fields.List(Id(), metadata={"description": "Repeatable."})
+    product_id = fields.List(Id(), metadata={"description": "Repeatable."})
     location_id = Id()
+    low_stock = FlagParameter(
+        metadata={
+            "description": "true: at most the variant's `low_stock_alert` is available at the"
+            " location. false: the others."
+        }
+    )
 
 
 class MovementSchema(Schema):
@@ -150,6 +183,15 @@ class AdjustmentsBody(Schema):
 
     adjustments = BoundedList(
         fields.Nested(AdjustmentSchema), required=True, min_length=1, max_length=100
+    )
+    reason = fields.String(
+        validate=one_of(*ADJUSTMENT_REASONS),
+        metadata={
+            "description": "Why, as the ledger tells it. correction: what was recorded was wrong."
+            " recount: counted anew. received: new goods. damaged, lost: gone unsold. returned:"
+            " goods back without an order. Default `adjusted`: none given.",
+            "example": "recount",
+        },
     )
     note = Text(max_length=255, metadata={"example": "Stocktake"})
 

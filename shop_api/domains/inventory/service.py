@@ -60,7 +60,10 @@ def _location(inventory: InventoryRepository, location_id: UUID) -> Row[Any]:
 
 
 def adjust_stock(
-    work: UnitOfWork, adjustments: list[dict[str, Any]], note: str | None
+    work: UnitOfWork,
+    adjustments: list[dict[str, Any]],
+    note: str | None,
+    reason: str = "adjusted",
 ) -> list[dict[str, Any]]:
     """Change stock by `delta`, or to `quantity`; all adjustments or none.
 
@@ -80,17 +83,7 @@ def adjust_stock(
         item["delta"] if "delta" in item else item["quantity"] - level.quantity
         for item, level in zip(adjustments, levels, strict=True)
     ]
-    short = [
-        index
-        for index, (delta, level) in enumerate(zip(deltas, levels, strict=True))
-        if delta < 0
-        and (
-            level.quantity + delta < 0
-            or (level.quantity + delta < level.reserved and not level.allow_backorder)
-        )
-    ]
-    if short:
-        raise errors.below_zero(short)
+    _check_deltas(deltas, levels)
     inventory.adjust(
         {
             "variant_ids": variant_ids,
@@ -98,6 +91,7 @@ def adjust_stock(
             "deltas": deltas,
             "movement_ids": [new_id(work.now) for _ in deltas],
             "actor": work.origin.actor,
+            "reason": reason,
             "note": note,
             "now": work.now,
         }
@@ -124,6 +118,7 @@ def adjust_stock(
         {"quantities": [_quantity(result, result["old_quantity"]) for result in results]},
         {
             "quantities": [_quantity(result, result["new_quantity"]) for result in results],
+            "reason": reason,
             "note": note,
         },
     )
@@ -149,6 +144,20 @@ def _check_levels(adjustments: list[dict[str, Any]], levels: list[Row[Any]]) -> 
     }
     if unexpected:
         raise errors.unexpected_quantities(unexpected)
+
+
+def _check_deltas(deltas: list[int], levels: list[Row[Any]]) -> None:
+    short = [
+        index
+        for index, (delta, level) in enumerate(zip(deltas, levels, strict=True))
+        if delta < 0
+        and (
+            level.quantity + delta < 0
+            or (level.quantity + delta < level.reserved and not level.allow_backorder)
+        )
+    ]
+    if short:
+        raise errors.below_zero(short)
 
 
 def announce(work: UnitOfWork, level: Row[Any], old_available: int, new_available: int) -> None:
