@@ -49,7 +49,8 @@ EXPORTED = {
     "refunds": "id, order_id, amount, shipping_amount, tax_amount, currency, created_at",
     "refund_lines": "id, refund_id, order_line_id, quantity, amount",
     "products": "id, name, sku, status, price, cost_price, currency, created_at",
-    "customers": "id, created_at, address",
+    "customers": "id, created_at",
+    "customer_addresses": "customer_id, country, region, is_default_shipping",
 }
 
 

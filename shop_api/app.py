@@ -23,6 +23,8 @@ from shop_api.db.engines import make_engine, require_safe_role
 from shop_api.db.outages import describe
 from shop_api.domains.accounts import endpoints as accounts
 from shop_api.domains.accounts.service import Authenticator
+from shop_api.domains.addresses import endpoints as addresses
+from shop_api.domains.addresses import errors as address_errors
 from shop_api.domains.api_keys import endpoints as api_keys
 from shop_api.domains.audit import endpoints as audit
 from shop_api.domains.batch import endpoints as batch
@@ -37,6 +39,7 @@ from shop_api.domains.categories import endpoints as categories
 from shop_api.domains.categories import errors as categories_errors
 from shop_api.domains.customers import endpoints as customers
 from shop_api.domains.customers import errors as customer_errors
+from shop_api.domains.erasures import endpoints as erasures
 from shop_api.domains.fulfillments import endpoints as fulfillments
 from shop_api.domains.images import endpoints as images
 from shop_api.domains.imports import endpoints as imports
@@ -96,15 +99,18 @@ BLUEPRINTS = (
     bulk_edits.bulk_edits,
     inventory.inventory,
     customers.customers,
+    addresses.addresses,
     pricing.discounts,
     pricing.tax_rates,
     pricing.shipping_rates,
     sessions.sessions,
     orders.orders,
+    orders.customer_orders,
     payments.payments,
     fulfillments.fulfillments,
     refunds.refunds,
     cancellations.cancellations,
+    erasures.erasures,
     callbacks.payment_callbacks,
     insights.insights,
     reports.reports,
@@ -126,6 +132,7 @@ CONSTRAINTS = (
     variant_errors.CONSTRAINTS,
     inventory_errors.CONSTRAINTS,
     customer_errors.CONSTRAINTS,
+    address_errors.CONSTRAINTS,
     pricing_errors.CONSTRAINTS,
     session_errors.CONSTRAINTS,
     order_errors.CONSTRAINTS,

@@ -5,7 +5,7 @@ from analytics.contracts.contract import Column, Contract
 DIM_CUSTOMERS = Contract(
     name="dim_customers",
     grain="one customer",
-    source="customers, orders",
+    source="customers, customer_addresses, orders",
     key=("customer_id",),
     file_key="customer_id",
     period_source=None,
@@ -25,7 +25,9 @@ DIM_CUSTOMERS = Contract(
         ),
         Column("orders", "integer", "Orders not cancelled.", "orders"),
         Column("created_at", "instant", "When the customer was first known."),
-        Column("country", "text", "Country of the address.", is_nullable=True),
-        Column("region", "text", "Region or state of the address.", is_nullable=True),
+        Column("country", "text", "Country of the default shipping address.", is_nullable=True),
+        Column(
+            "region", "text", "Region or state of the default shipping address.", is_nullable=True
+        ),
     ),
 )

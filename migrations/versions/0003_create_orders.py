@@ -16,9 +16,9 @@ CREATE TABLE customers (
     first_name TEXT DEFAULT '' NOT NULL,
     last_name TEXT DEFAULT '' NOT NULL,
     phone TEXT,
-    address JSONB,
     tags TEXT[] DEFAULT '{}' NOT NULL,
     external_id TEXT,
+    erased_at TIMESTAMP WITH TIME ZONE,
     version INTEGER DEFAULT 1 NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE NOT NULL,
     updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
@@ -30,6 +30,31 @@ CREATE TABLE customers (
 CREATE INDEX ix_customers_search ON customers USING gin (search) WITH (gin_pending_list_limit = 512);
 CREATE INDEX ix_customers_created_at ON customers (tenant_id, created_at, id);
 CREATE INDEX ix_customers_updated_at ON customers (tenant_id, updated_at, id);
+CREATE TABLE customer_addresses (
+    tenant_id UUID NOT NULL,
+    id UUID NOT NULL,
+    customer_id UUID NOT NULL,
+    recipient TEXT,
+    company TEXT,
+    phone TEXT,
+    label TEXT,
+    line1 TEXT,
+    line2 TEXT,
+    city TEXT,
+    region TEXT,
+    postal_code TEXT,
+    country TEXT,
+    is_default_shipping BOOLEAN DEFAULT false NOT NULL,
+    is_default_billing BOOLEAN DEFAULT false NOT NULL,
+    version INTEGER DEFAULT 1 NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_customer_addresses PRIMARY KEY (tenant_id, id),
+    CONSTRAINT fk_customer_addresses_tenant_id_customer_id FOREIGN KEY(tenant_id, customer_id) REFERENCES customers (tenant_id, id) ON DELETE CASCADE
+);
+CREATE INDEX ix_customer_addresses_customer_id ON customer_addresses (tenant_id, customer_id, created_at, id);
+CREATE UNIQUE INDEX uq_customer_addresses_default_billing ON customer_addresses (tenant_id, customer_id) WHERE is_default_billing;
+CREATE UNIQUE INDEX uq_customer_addresses_default_shipping ON customer_addresses (tenant_id, customer_id) WHERE is_default_shipping;
 CREATE TABLE sessions (
     tenant_id UUID NOT NULL,
     id UUID NOT NULL,
@@ -213,6 +238,7 @@ def upgrade() -> None:
     protect(
         connection,
         "customers",
+        "customer_addresses",
         "sessions",
         "orders",
         "order_lines",

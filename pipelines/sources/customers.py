@@ -21,9 +21,11 @@ COLUMNS = {
 
 BY_ID = """
 SELECT c.tenant_id, c.id, o.first_order_at, o.last_order_at, o.orders, c.created_at,
-       c.address->>'country', c.address->>'region'
+       a.country, a.region
 FROM unnest(%(tenant_ids)s::uuid[], %(customer_ids)s::uuid[]) AS k (tenant_id, customer_id)
 JOIN customers c ON c.tenant_id = k.tenant_id AND c.id = k.customer_id
+LEFT JOIN customer_addresses a
+    ON a.tenant_id = c.tenant_id AND a.customer_id = c.id AND a.is_default_shipping
 CROSS JOIN LATERAL (
     SELECT min(placed_at) AS first_order_at, max(placed_at) AS last_order_at, count(*) AS orders
     FROM orders
@@ -33,8 +35,10 @@ CROSS JOIN LATERAL (
 
 OF_TENANT = """
 SELECT c.tenant_id, c.id, o.first_order_at, o.last_order_at, coalesce(o.orders, 0), c.created_at,
-       c.address->>'country', c.address->>'region'
+       a.country, a.region
 FROM customers c
+LEFT JOIN customer_addresses a
+    ON a.tenant_id = c.tenant_id AND a.customer_id = c.id AND a.is_default_shipping
 LEFT JOIN (
     SELECT customer_id, min(placed_at) AS first_order_at, max(placed_at) AS last_order_at,
            count(*) AS orders

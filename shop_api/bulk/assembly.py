@@ -13,14 +13,14 @@ from uuid import UUID
 
 from sqlalchemy import Connection, CursorResult
 
+from shop_api.bulk.fields import ADDRESS_PARTS
 from shop_api.bulk.rejects import Reject, RejectLog
 from shop_api.bulk.staging import Staging
 from shop_api.models import MAX_CATEGORY_LEVELS
 
-_ADDRESS = ", ".join(
-    f"'{part}', s.address_{part}"
-    for part in ("line1", "line2", "city", "region", "postal_code", "country")
-)
+# what the API lets a customer have
+BOOK_SIZE = 50
+_ADDRESS = ", ".join(f"'{part}', s.address_{part}" for part in ADDRESS_PARTS)
 ADDRESS = f"NULLIF(jsonb_strip_nulls(jsonb_build_object({_ADDRESS})), '{{}}')"
 # where a row is in its files, as text that sorts
 PLACE = "to_char(s.file, 'FM00000') || to_char(s.row, 'FM0000000000000000000')"
@@ -109,10 +109,21 @@ CREATE TEMP TABLE ready_customers AS
 SELECT row_number() OVER (ORDER BY s.file, s.row) AS ordinal, {PLACE} AS place,
        COALESCE(c.id, s.id) AS id, c.id IS NOT NULL AS is_existing, s.external_id,
        s.email, COALESCE(s.first_name, '') AS first_name,
-       COALESCE(s.last_name, '') AS last_name, s.phone, {ADDRESS} AS address, {TAGS} AS tags,
+       COALESCE(s.last_name, '') AS last_name, s.phone, {TAGS} AS tags,
        COALESCE(s.created_at, %(now)s::timestamptz) AS created_at
 FROM stage_customers s
 LEFT JOIN customers c ON c.tenant_id = %(tenant_id)s AND c.external_id = s.external_id
+"""
+# A book that is full takes no more; a row without an address leaves the book as it is.
+CUSTOMER_ADDRESSES = f"""
+CREATE TEMP TABLE ready_customer_addresses AS
+SELECT r.ordinal, r.id, r.id AS parent_id, r.id AS customer_id, a.id IS NOT NULL AS is_existing,
+       {", ".join(f"s.address_{part} AS {part}" for part in ADDRESS_PARTS)}, r.created_at
+FROM ready_customers r JOIN stage_customers s ON s.external_id = r.external_id
+LEFT JOIN customer_addresses a ON a.tenant_id = %(tenant_id)s AND a.id = r.id
+WHERE {ADDRESS} IS NOT NULL AND (NOT r.is_existing OR a.id IS NOT NULL OR
+    (SELECT count(*) FROM customer_addresses b WHERE b.tenant_id = %(tenant_id)s
+     AND b.customer_id = r.id) < {BOOK_SIZE})
 """
 # The order's own discount goes to its lines by largest remainder, as kernel.money.allocate does it.
 ALLOCATED_DISCOUNTS = """
@@ -241,7 +252,7 @@ LEFT JOIN refund_lines e ON r.is_existing AND e.tenant_id = %(tenant_id)s AND e.
 """
 READY = {
     "products": (("products", PRODUCTS), ("variants", VARIANTS), ("stock", STOCK)),
-    "customers": (("customers", CUSTOMERS),),
+    "customers": (("customers", CUSTOMERS), ("customer_addresses", CUSTOMER_ADDRESSES)),
     "orders": (
         ("orders", ORDERS),
         ("order_lines", ORDER_LINES),

@@ -50,10 +50,8 @@ _REQUIRED_MONEY = Field("money", is_required=True)
 _NO_MONEY = Field("money", default="0")
 _INTEGER = Field("integer")
 _TIMESTAMP = Field("timestamp")
-_ADDRESS = {
-    f"address_{part}": _TEXT
-    for part in ("line1", "line2", "city", "region", "postal_code", "country")
-}
+ADDRESS_PARTS = ("line1", "line2", "city", "region", "postal_code", "country")
+_ADDRESS = {f"address_{part}": _TEXT for part in ADDRESS_PARTS}
 
 CATEGORIES = Entity(
     {

@@ -6,7 +6,7 @@ compared, and updated, only when the mapping fills it: what the file does not sp
 
 from collections.abc import Mapping as MappingType
 
-from shop_api.bulk.fields import ENTITIES
+from shop_api.bulk.fields import ADDRESS_PARTS, ENTITIES
 from shop_api.bulk.loader import CATEGORY_BATCH_ROWS, IN_BATCH, TIMES, Guard, Phase, TableLoad
 
 Mapped = MappingType[str, frozenset[str]]
@@ -17,7 +17,7 @@ ALL_FIELDS: Mapped = {name: frozenset(entity.fields) for name, entity in ENTITIE
 # ready column → the fields it is made of, where the names differ
 _MADE_OF = {
     "parent_id": ("parent",),
-    "address": tuple(f for f in ENTITIES["customers"].fields if f.startswith("address_")),
+    **{part: (f"address_{part}",) for part in ADDRESS_PARTS},
     "options": tuple(f for f in ENTITIES["variants"].fields if f.startswith("option")),
 }
 
@@ -48,6 +48,23 @@ ORDER_GUARD = Guard(
     f" AND o.id = ANY({_EXISTING_ORDERS}) ORDER BY o.id FOR UPDATE",
     changed="SELECT DISTINCT e.subject_id FROM events e WHERE e.tenant_id = %(tenant_id)s"
     f" AND e.subject_id = ANY({_EXISTING_ORDERS})",
+)
+_EXISTING_CUSTOMERS = _EXISTING_ORDERS.replace("ready_orders", "ready_customers")
+# Who changes an address book, or erases a customer, holds the customer's row.
+CUSTOMER_GUARD = Guard(
+    lock="SELECT FROM customers c WHERE c.tenant_id = %(tenant_id)s"
+    f" AND c.id = ANY({_EXISTING_CUSTOMERS}) ORDER BY c.id FOR UPDATE",
+    changed="SELECT c.id FROM customers c WHERE c.tenant_id = %(tenant_id)s"
+    f" AND c.id = ANY({_EXISTING_CUSTOMERS}) AND c.erased_at IS NOT NULL",
+)
+# The default ones unless the book has others.
+DEFAULT_FLAGS = tuple(
+    (
+        flag,
+        "NOT EXISTS (SELECT FROM customer_addresses a WHERE a.tenant_id = %(tenant_id)s"
+        f" AND a.customer_id = r.customer_id AND a.{flag})",
+    )
+    for flag in ("is_default_shipping", "is_default_billing")
 )
 # Lines that the file no longer has.
 EXTRA_LINES = f"""
@@ -136,12 +153,18 @@ def products_phase(mapped: Mapped) -> Phase:
 
 
 def customers_phase(mapped: Mapped) -> Phase:
-    """Customers."""
-    own: tuple[str, ...] = ("email", "first_name", "last_name", "phone", "address", "tags")
+    """Customers, each with the address of the file in its book."""
+    own: tuple[str, ...] = ("email", "first_name", "last_name", "phone", "tags")
     head = TableLoad(
         "customers", ("id", "external_id", *own), _compared(mapped, "customers", *own), TIMES
     )
-    return Phase("customers", "customer", head)
+    address = TableLoad(
+        "customer_addresses",
+        ("id", "customer_id", *ADDRESS_PARTS),
+        _compared(mapped, "customers", *ADDRESS_PARTS),
+        (*TIMES, *DEFAULT_FLAGS),
+    )
+    return Phase("customers", "customer", head, (address,), guard=CUSTOMER_GUARD)
 
 
 def orders_phase(mapped: Mapped) -> Phase:

@@ -28,6 +28,7 @@ FIRST_SECONDS = 3.0
 BACKOFF_SECONDS = 2.0
 TIMEOUT_SECONDS = 10.0
 MAX_TRIES = 5
+ADDRESS_PARTS = ("line1", "city", "region", "postal_code", "country")
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class Shopper(threading.Thread):
         if customer is not None:
             order["customer_id"] = customer["id"]
         if channel == "web":
-            order["shipping_address"] = (customer or {}).get("address") or self._new_address()
+            order["shipping_address"] = self._address_of(customer)
             order["shipping_rate_id"] = self._shipping_rate_id()
         placed = self._call("POST", "/api/v1/orders", order)
         if placed.status == 201:
@@ -107,11 +108,18 @@ class Shopper(threading.Thread):
                 return self._rng.choice(known)
         person = make_person(self._rng, self._rng.randrange(10**6, 10**9))
         body = {name: person[name] for name in ("email", "first_name", "last_name")}
-        made = self._call("POST", "/api/v1/customers", body | {"address": _address(person)})
-        return made.json if made.status == 201 else None
+        made = self._call("POST", "/api/v1/customers", body)
+        if made.status != 201:
+            return None
+        self._call("POST", f"/api/v1/customers/{made.json['id']}/addresses", _address(person))
+        return made.json
 
-    def _new_address(self) -> dict[str, Any]:
-        return _address(make_person(self._rng, 0))
+    def _address_of(self, customer: Any) -> dict[str, Any]:
+        """What is in the customer's book; of a guest, any."""
+        book = self._list(f"/api/v1/customers/{customer['id']}/addresses") if customer else []
+        if not book:
+            return _address(make_person(self._rng, 0))
+        return {name: book[0][name] for name in ADDRESS_PARTS}
 
     def _shipping_rate_id(self) -> str | None:
         rates = self._list("/api/v1/shipping_rates")
@@ -169,8 +177,7 @@ class Shopper(threading.Thread):
 
 
 def _address(person: dict[str, Any]) -> dict[str, Any]:
-    names = ("line1", "city", "region", "postal_code", "country")
-    return {name: person[f"address_{name}"] for name in names}
+    return {name: person[f"address_{name}"] for name in ADDRESS_PARTS}
 
 
 @click.command()

@@ -22,6 +22,7 @@ SCOPES: dict[str, str] = {
     "inventory:write": "Change locations and stock",
     "customers:read": "Read customers, and see their e-mail addresses in events",
     "customers:write": "Change customers",
+    "customers:erase": "Erase customers for good",
     "orders:read": "Read orders",
     "orders:write": "Place, pay, fulfil, refund and cancel orders",
     "pricing:read": "Read discounts, tax rates and shipping rates",

@@ -4,7 +4,7 @@ from shop_api.models.api_key import api_keys
 from shop_api.models.audit_entry import audit_entries
 from shop_api.models.base import PLATFORM_TABLES, metadata
 from shop_api.models.category import MAX_CATEGORY_LEVELS, categories
-from shop_api.models.customer import customers
+from shop_api.models.customer import customer_addresses, customers
 from shop_api.models.event import events, spine_cursors
 from shop_api.models.fulfillment import fulfillment_lines, fulfillments, return_lines, returns
 from shop_api.models.idempotency_record import idempotency_records
@@ -40,6 +40,7 @@ __all__ = [
     "api_keys",
     "audit_entries",
     "categories",
+    "customer_addresses",
     "customers",
     "discounts",
     "events",

@@ -28,9 +28,15 @@ PERSONAL = frozenset({"email", "customer_email", "phone", "first_name", "last_na
     "shipping_address",
     "billing_address",
 }
+# What is personal of one subject only: elsewhere a region may be a tax rate's.
+PERSONAL_OF = {
+    "customer": frozenset({"tags", "external_id"}),
+    "customer_address": frozenset({"recipient", "company", "label", "line1", "line2", "city"})
+    | {"region", "postal_code"},
+}
 # Free text that may be personal too.
 NOTES = frozenset({"note", "cancel_reason"})
-SUBJECTS_WITH_NOTES = frozenset({"customer", "order"})
+SUBJECTS_WITH_NOTES = frozenset({"customer", "order", "session"})
 # The tenant's own people are told by their address.
 PEOPLE = frozenset({"user", "invitation"})
 # Every change changes them.
@@ -49,6 +55,7 @@ def changes_between(subject_type: str, before: Fields, after: Fields) -> dict[st
     masked = SECRETS
     if subject_type not in PEOPLE:
         masked = masked | PERSONAL
+    masked = masked | PERSONAL_OF.get(subject_type, frozenset())
     if subject_type in SUBJECTS_WITH_NOTES:
         masked = masked | NOTES
     return {"before": _masked(old, masked), "after": _masked(new, masked)}

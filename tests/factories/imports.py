@@ -15,7 +15,7 @@ from tests.fixtures.stores import Database
 WRITTEN_TABLES = (
     *("categories", "products", "product_categories", "variants", "stock_levels"),
     *("stock_movements", "customers", "orders", "order_lines", "payments", "refunds"),
-    "refund_lines",
+    *("refund_lines", "customer_addresses"),
 )
 
 

@@ -18,6 +18,7 @@ from shop_api.db.tenancy import tenant_session
 from shop_api.domains.callbacks.service import sign
 from shop_api.kernel.ids import new_id
 from shop_api.providers.simulated import TIMED_OUT
+from tests.factories.addresses import ADDRESS_BODIES, ADDRESS_OPERATIONS, booked_address
 from tests.factories.people import PEOPLE_BODIES, invitation_body, user_body
 from tests.fixtures.api import PLATFORM_KEY, Answered, ApiClient, Shop, encode
 
@@ -262,6 +263,7 @@ SUBJECTS_OF: dict[str, Callable[[Shop], str]] = {
 IDS_OF: dict[str, Callable[[Shop], dict[str, str]]] = {
     **dict.fromkeys(VARIANT_OPERATIONS, spare_variant),
     **dict.fromkeys(IMAGE_OPERATIONS, made_image),
+    **dict.fromkeys(ADDRESS_OPERATIONS, booked_address),
     "capture_payment": authorized_payment,
     "void_payment": authorized_payment,
     "receive_payment_callback": lambda shop: {
@@ -320,6 +322,7 @@ def adjustments_body(shop: Shop) -> dict[str, Any]:
 
 BODIES: dict[str, Callable[[Shop], dict[str, Any]]] = {
     **PEOPLE_BODIES,
+    **ADDRESS_BODIES,
     "run_batch": lambda _: {"requests": [{"method": "GET", "path": "/api/v1/products?limit=1"}]},
     "update_tenant": lambda _: {"name": "Renamed"},
     "create_category": lambda _: {"name": "Toys", "slug": f"toys-{uuid4().hex[:8]}"},

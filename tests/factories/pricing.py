@@ -64,6 +64,7 @@ AN_ORDERS_AMOUNTS: dict[str, Any] = {
     "discounts": encode_json([]),
 }
 NO_TERMS: dict[str, Any] = {
+    "customer_id": None,
     "codes": [],
     **dict.fromkeys(("country", "region", "shipping_rate_id")),
 }

@@ -46,8 +46,12 @@ def set_categories(work: UnitOfWork, product_id: UUID, *category_ids: UUID) -> N
         )
 
 
-def add_customer(work: UnitOfWork, **changes: Any) -> UUID:
+def add_customer(work: UnitOfWork, address: dict[str, Any] | None = None, **changes: Any) -> UUID:
+    """A customer; `address` is the default one of their book."""
     customer_id = insert(work, models.customers, **changes)
+    if address is not None:
+        flags = {"is_default_shipping": True, "is_default_billing": True}
+        insert(work, models.customer_addresses, customer_id=customer_id, **flags, **address)
     work.append("customer_created", "customer", customer_id, {})
     return customer_id
 

@@ -17,10 +17,19 @@ from shop_api.bulk.importer import Summary
 from shop_api.bulk.loader import Loader, Phase
 from shop_api.bulk.mapping import parse_mapping
 from shop_api.kernel.clock import utc_now
+from shop_api.models import customer_addresses
 from shop_api.spine.unit_of_work import Origin, unit_of_work
-from tests.factories.exports import LINES, ORDERS, PAYMENTS, REFUNDS, mapping_text, write_export
+from tests.factories.exports import (
+    CUSTOMERS,
+    LINES,
+    ORDERS,
+    PAYMENTS,
+    REFUNDS,
+    mapping_text,
+    write_export,
+)
 from tests.factories.imports import fingerprint, import_folder, query
-from tests.factories.rows import make_tenant
+from tests.factories.rows import insert, make_tenant
 from tests.factories.sales import change_order, pay, selling
 from tests.fixtures.stores import Database
 
@@ -72,8 +81,12 @@ def test_a_shop_comes_in_whole_from_every_kind_of_file(
         " ORDER BY p.external_id",
     ) == [("Mug", "kitchen", ["a", "b"], 7), ("Lamp", "home", [], 0), ("Rug", None, [], 1)]
     assert query(
-        database, tenant_id, "SELECT email, first_name, address FROM customers ORDER BY external_id"
-    ) == [("ada@example.com", "Ada", {"city": "Turin"}), (None, "Ben", None)]
+        database,
+        tenant_id,
+        "SELECT c.email, c.first_name, a.city, a.is_default_shipping, a.is_default_billing"
+        " FROM customers c LEFT JOIN customer_addresses a ON a.customer_id = c.id"
+        " ORDER BY c.external_id",
+    ) == [("ada@example.com", "Ada", "Turin", True, True), (None, "Ben", None, None, None)]
 
 
 def _order(
@@ -111,6 +124,38 @@ def test_a_second_import_changes_nothing(database: Database, tmp_path: Path) -> 
         summary.counts, 0
     )
     assert summary.of("orders").unchanged == 3
+
+
+def test_a_customers_address_changes_with_the_file_and_the_others_stay(
+    database: Database, tmp_path: Path
+) -> None:
+    tenant_id = make_tenant(database, "EUR")
+    mapping = parse_mapping(mapping_text())
+    write_export(tmp_path)
+    import_folder(database, tenant_id, tmp_path, mapping)
+    with selling(database, tenant_id) as work:
+        ben = query(database, tenant_id, "SELECT id FROM customers WHERE external_id = 'C2'")
+        insert(
+            work,
+            customer_addresses,
+            customer_id=ben[0][0],
+            city="Asti",
+            is_default_shipping=True,
+        )
+    towns = [{**CUSTOMERS[0], "town": "Rome"}, {**CUSTOMERS[1], "town": "Pisa"}]
+    write_export(tmp_path, customers=towns)
+    summary = import_folder(database, tenant_id, tmp_path, mapping)
+    assert (summary.of("customers").created, summary.of("customers").updated) == (0, 2)
+    assert query(
+        database,
+        tenant_id,
+        "SELECT c.external_id, a.city, a.is_default_shipping, a.is_default_billing FROM customers c"
+        " JOIN customer_addresses a ON a.customer_id = c.id ORDER BY 1, 2",
+    ) == [
+        ("C1", "Rome", True, True),
+        ("C2", "Asti", True, False),
+        ("C2", "Pisa", False, True),
+    ]
 
 
 def _batch_events(database: Database, tenant_id: UUID) -> list[object]:

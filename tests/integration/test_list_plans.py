@@ -30,6 +30,14 @@ FILL = """
 INSERT INTO customers (tenant_id, id, email, tags, created_at, updated_at)
 SELECT %(t)s, gen_random_uuid(), 'c' || n || '@example.com', '{}', %(s)s + n * interval '1 s',
     %(s)s + n * interval '1 s' FROM generate_series(1, %(h)s) n;
+INSERT INTO customers (tenant_id, id, tags, created_at, updated_at)
+VALUES (%(t)s, %(o)s, '{}', %(s)s, %(s)s);
+INSERT INTO customer_addresses (tenant_id, id, customer_id, created_at, updated_at)
+SELECT tenant_id, gen_random_uuid(), id, created_at, created_at FROM customers
+WHERE tenant_id = %(t)s AND id <> %(o)s;
+INSERT INTO customer_addresses (tenant_id, id, customer_id, created_at, updated_at)
+SELECT %(t)s, gen_random_uuid(), %(o)s, %(s)s + n * interval '1 s', %(s)s
+FROM generate_series(1, 50) n;
 INSERT INTO categories (tenant_id, id, name, slug, created_at, updated_at)
 VALUES (%(t)s, %(c)s, 'c', 'c', %(s)s, %(s)s);
 INSERT INTO categories (tenant_id, id, parent_id, name, slug, created_at, updated_at)
@@ -169,6 +177,7 @@ LISTS: list[tuple[str, dict[str, Any], str]] = [
     ("orders", {"sort": "updated_at"}, "ix_orders_updated_at"),
     ("orders", {"sort": "total"}, "ix_orders_total"),
     ("orders", {"customer_id": "00000000-0000-7000-8000-000000000000"}, "ix_orders_customer_id"),
+    (f"customers/{BUSY_ORDER}/orders", {}, "ix_orders_customer_id"),
     (f"orders/{BUSY_ORDER}/payments", {}, "ix_payments_order_id"),
     (f"orders/{BUSY_ORDER}/fulfillments", {}, "ix_fulfillments_order_id"),
     (f"orders/{BUSY_ORDER}/returns", {}, "ix_returns_order_id"),
@@ -177,6 +186,10 @@ LISTS: list[tuple[str, dict[str, Any], str]] = [
     ("customers", {"sort": "created_at"}, "ix_customers_created_at"),
     ("customers", {"sort": "updated_at"}, "ix_customers_updated_at"),
     ("customers", {"email": "c7@example.com"}, "uq_customers_tenant_id_email"),
+    ("customers", {"external_id": "c7"}, "uq_customers_tenant_id_external_id"),
+    ("customers", {"created_after": "2026-01-01T00:00:00Z"}, "ix_customers_created_at"),
+    ("customers", {"search": "c7"}, "pk_customers"),
+    (f"customers/{BUSY_ORDER}/addresses", {}, "ix_customer_addresses_customer_id"),
     ("categories", {}, "ix_categories_created_at"),
     ("categories", {"sort": "name"}, "ix_categories_name"),
     ("categories", {"sort": "position"}, "ix_categories_position"),
@@ -197,6 +210,9 @@ LISTS: list[tuple[str, dict[str, Any], str]] = [
     ("audit_log", {"created_after": "2026-01-01T00:00:00Z"}, "ix_audit_entries_created_at"),
     ("locations", {}, "ix_locations_created_at"),
     ("inventory", {}, "pk_stock_levels"),
+    ("inventory", {"product_id": str(BUSY_ORDER)}, "ix_variants_product_id"),
+    ("inventory", {"low_stock": "true"}, "ix_variants_low_stock_alert"),
+    ("inventory", {"low_stock": "false"}, "pk_stock_levels"),
     ("inventory/movements", {}, "ix_stock_movements_created_at"),
     ("inventory/movements", {"variant_id": str(BUSY_ORDER)}, "ix_stock_movements_variant_id"),
     ("inventory/movements", {"order_id": str(BUSY_ORDER)}, "ix_stock_movements_order_id"),
@@ -278,7 +294,8 @@ def test_a_page_is_read_along_its_index(
     found = plan_of(app, big_shop.tenant_id, statement, parameters)
     used = {node["Index Name"] for node in found if "Index Name" in node}
     assert index in used
-    if page == "after" and not index.startswith("uq_"):
+    # those found by their words are few, and are all looked up
+    if page == "after" and not index.startswith("uq_") and "search" not in query:
         # the page starts at its place in the index, it does not walk there from the beginning
         carrier = next(node for node in found if node.get("Index Name") == index)
         # an order's events are told apart by their sequence alone

@@ -28,8 +28,6 @@ from shop_api.domains.api_keys.repository import KeyRepository
 from shop_api.domains.audit import repository as audit
 from shop_api.domains.audit.repository import AuditRepository
 from shop_api.domains.bulk_edits.repository import BulkEditRepository
-from shop_api.domains.customers import repository as customers
-from shop_api.domains.customers.repository import CustomerRepository
 from shop_api.domains.imports import repository as imports
 from shop_api.domains.imports.repository import JobRepository
 from shop_api.domains.invitations import repository as invitations
@@ -43,6 +41,7 @@ from shop_api.domains.users import repository as users
 from shop_api.domains.users.repository import UserRepository
 from shop_api.kernel.ids import new_id
 from shop_api.models import PLATFORM_TABLES, metadata
+from tests.factories.addresses import booked_address
 from tests.factories.calls import (
     NOW,
     STAMPS,
@@ -55,6 +54,7 @@ from tests.factories.calls import (
     page,
 )
 from tests.factories.catalog_calls import CATALOG_CALLS
+from tests.factories.customer_calls import CUSTOMER_CALLS
 from tests.factories.operations import SUBJECTS, make_report
 from tests.factories.order_calls import ORDER_CALLS, lived_order
 from tests.factories.pricing import PRICING, discounted_order
@@ -151,15 +151,6 @@ CASES: dict[type[Repository], dict[str, Arguments]] = {
         "find": one("entry_id"),
         "list_page": listed(audit.ENTRY_SORTS["created_at"]),
     },
-    CustomerRepository: {
-        "add": lambda _: ({"id": new_id(NOW), **STAMPS},),
-        "change": change("customer_id", first_name="taken over"),
-        "count": no_filters,
-        "delete": one("customer_id"),
-        "find": one("customer_id"),
-        "has_orders": one("customer_id"),
-        "list_page": listed(customers.CUSTOMER_SORTS["created_at"]),
-    },
     JobRepository: {
         "add_file": lambda victim: (victim.ids["job_id"], "taken-over.csv", b"x"),
         "change": change("job_id", state="failed"),
@@ -180,6 +171,7 @@ CASES: dict[type[Repository], dict[str, Arguments]] = {
     },
     **ORDER_CALLS,
     **CATALOG_CALLS,
+    **CUSTOMER_CALLS,
     TenantRepository: {
         "add": a_tenant,
         "change": lambda _: ({"name": "taken over", "updated_at": NOW},),
@@ -218,6 +210,11 @@ def victim(app: App, api: ApiClient) -> Victim:
     shop = open_shop(api)
     found = {name: UUID(make(shop)) for name, make in SUBJECTS.items() if name != "report_id"}
     found["report_id"] = UUID(make_report(shop))
+    booked = booked_address(shop)
+    found |= {
+        "booked_id": UUID(booked["customer_id"]),
+        "address_id": UUID(booked["address_id"]),
+    }
     product = shop.product(sku="WALL")
     found |= lived_order(shop, product)
     found["sold_product_id"] = UUID(product["id"])

@@ -11,4 +11,7 @@ CONSTRAINTS = {
     ),
 }
 
+CUSTOMER_ERASED = conflict(
+    "customer_erased", "The customer was erased: they cannot order or be changed any more."
+)
 CUSTOMER_IN_USE = conflict("customer_in_use", "The customer has orders and cannot be deleted.")

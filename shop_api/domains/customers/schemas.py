@@ -2,25 +2,9 @@
 
 from marshmallow import Schema, fields
 
-from shop_api.web.fields import COUNTRY, BoundedList, Email, Id, Instant, Text, one_of
+from shop_api.domains.customers.repository import SEARCHED_ROWS
+from shop_api.web.fields import BoundedList, Email, Id, Instant, Text, one_of
 from shop_api.web.pagination import PageInfo, PageQuery
-
-
-class AddressSchema(Schema):
-    """A postal address."""
-
-    line1 = Text(required=True, min_length=1, max_length=255, metadata={"example": "Via Roma 1"})
-    line2 = Text(max_length=255, allow_none=True)
-    city = Text(required=True, min_length=1, max_length=100, metadata={"example": "Torino"})
-    region = Text(max_length=100, allow_none=True)
-    postal_code = Text(max_length=20, allow_none=True, metadata={"example": "10121"})
-    country = Text(
-        required=True,
-        min_length=2,
-        max_length=2,
-        validate=COUNTRY,
-        metadata={"example": "IT"},
-    )
 
 
 class CustomerBody(Schema):
@@ -30,20 +14,8 @@ class CustomerBody(Schema):
     first_name = Text(max_length=100, metadata={"example": "Ada"})
     last_name = Text(max_length=100, metadata={"example": "Lovelace"})
     phone = Text(max_length=40, allow_none=True)
-    address = fields.Nested(AddressSchema, allow_none=True)
     tags = BoundedList(Text(min_length=1, max_length=64), max_length=50)
     external_id = Text(min_length=1, max_length=255, allow_none=True)
-
-
-class StoredAddressSchema(Schema):
-    """An address as it is stored: an imported one may know less than an entered one."""
-
-    line1 = fields.String(allow_none=True)
-    line2 = fields.String(allow_none=True)
-    city = fields.String(allow_none=True)
-    region = fields.String(allow_none=True)
-    postal_code = fields.String(allow_none=True)
-    country = fields.String(allow_none=True)
 
 
 class CustomerSchema(Schema):
@@ -54,9 +26,13 @@ class CustomerSchema(Schema):
     first_name = fields.String(required=True)
     last_name = fields.String(required=True)
     phone = fields.String(required=True, allow_none=True)
-    address = fields.Nested(StoredAddressSchema, required=True, allow_none=True)
     tags = fields.List(fields.String(), required=True)
     external_id = fields.String(required=True, allow_none=True)
+    erased_at = Instant(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Since then nothing here says who it was."},
+    )
     created_at = Instant(required=True)
     updated_at = Instant(required=True)
 
@@ -74,6 +50,20 @@ class CustomerQuery(PageQuery):
 
     sort = fields.String(validate=one_of("created_at", "updated_at"))
     email = Email()
+    external_id = Text(min_length=1, max_length=255)
     tags = fields.List(
         Text(min_length=1, max_length=64), metadata={"description": "All of them; repeatable."}
+    )
+    created_after = Instant()
+    created_before = Instant()
+    updated_after = Instant()
+    updated_before = Instant()
+    search = Text(
+        min_length=1,
+        max_length=100,
+        metadata={
+            "description": "By the beginnings of words of name, e-mail address, telephone and tags;"
+            f" of more than {SEARCHED_ROWS} that are found, those that fit best.",
+            "example": "ada lov",
+        },
     )

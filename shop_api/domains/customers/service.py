@@ -26,7 +26,8 @@ def create_customer(work: UnitOfWork, body: dict[str, Any]) -> Row[Any]:
 def change_customer(
     work: UnitOfWork, customer_id: UUID, before: Row[Any], body: dict[str, Any]
 ) -> Row[Any]:
-    """Change what `body` names; the new resource row."""
+    """Change what `body` names; the new resource row. Raises `customer_erased`."""
+    refuse_erased(before)
     customers = work.repository(CustomerRepository)
     customers.change(customer_id, {**body, "updated_at": work.now})
     work.append("customer_updated", "customer", customer_id, {"customer_id": str(customer_id)})
@@ -46,6 +47,18 @@ def delete_customer(work: UnitOfWork, customer_id: UUID, before: Row[Any]) -> No
     customers.delete(customer_id)
     work.append("customer_deleted", "customer", customer_id, {"customer_id": str(customer_id)})
     work.audit("customer_deleted", "customer", customer_id, before.body, None)
+
+
+def refuse_erased(customer: Row[Any]) -> None:
+    """Raise `customer_erased` if they were; the row is locked."""
+    if customer.erased_at is not None:
+        raise errors.CUSTOMER_ERASED
+
+
+def refuse_erased_buyer(work: UnitOfWork, customer_id: UUID | None) -> None:
+    """The same of the customer of a locked order, if it has one: who erases them locks it, too."""
+    if customer_id is not None and work.repository(CustomerRepository).is_erased(customer_id):
+        raise errors.CUSTOMER_ERASED
 
 
 def _customer(customers: CustomerRepository, customer_id: UUID) -> Row[Any]:

@@ -3,11 +3,13 @@
 from datetime import timedelta
 from uuid import UUID
 
+from shop_api.domains.customers.repository import CustomerRepository
 from shop_api.domains.orders import service
 from shop_api.domains.orders.repository import EVENTS_BY_SEQUENCE, ORDER_SORTS, OrderRepository
 from shop_api.domains.orders.schemas import (
     EventPage,
     EventQuery,
+    HistoryQuery,
     OrderBody,
     OrderChanges,
     OrderPage,
@@ -23,6 +25,13 @@ orders = Blueprint(
     __name__,
     url_prefix="/api/v1/orders",
     description="Place orders, read them, and see what happened to them.",
+)
+
+customer_orders = Blueprint(
+    "customer_orders",
+    __name__,
+    url_prefix="/api/v1/customers/<id:customer_id>/orders",
+    description="What a customer has ordered.",
 )
 
 
@@ -69,6 +78,19 @@ def update_order(call: Call, order_id: UUID) -> Reply:
     before = service.lock_order(call.work, order_id)
     call.require_version(before.version)
     return Reply.resource(service.change_order(call.work, before, call.body))
+
+
+@customer_orders.read("", scope="orders:read", query=HistoryQuery, returns=OrderPage)
+def list_customer_orders(call: Call, customer_id: UUID) -> Reply:
+    """List a customer's orders, newest first unless sorted otherwise."""
+    if not CustomerRepository(call.session).exists(customer_id):
+        raise not_found("customer")
+    asked = call.page_request(ORDER_SORTS[call.query.get("sort", "placed_at")], is_descending=True)
+    filters = {**call.query, "customer_id": customer_id}
+    repository = OrderRepository(call.session)
+    page = repository.list_page(filters, asked)
+    total = repository.count(filters) if call.query.get("include_total") else None
+    return call.page(page, asked, total)
 
 
 @orders.read("/<id:order_id>/events", scope="orders:read", query=EventQuery, returns=EventPage)

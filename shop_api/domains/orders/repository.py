@@ -89,18 +89,29 @@ EVENT_JSON = """
 EVENTS_BY_SEQUENCE = Sort("sequence", e.c.sequence, str, int)
 
 
+# Held as the order's reference holds them: they are erased before the order, or see it.
+BUYER = """
+WITH buyer AS MATERIALIZED (
+    SELECT erased_at FROM customers WHERE tenant_id = %(tenant_id)s AND id = %(customer_id)s
+    FOR KEY SHARE
+)"""
+
+
 @cache
-def find_offers_sql(*, has_codes: bool, has_country: bool, has_shipping: bool) -> str:
+def find_offers_sql(
+    *, has_codes: bool, has_country: bool, has_shipping: bool, has_customer: bool
+) -> str:
     """The offers of an order's lines; the first row has the terms the order is priced by."""
     terms = terms_json(has_codes=has_codes, has_country=has_country, has_shipping=has_shipping)
-    return f"""
+    customer, erased_at = (BUYER, "(SELECT erased_at FROM buyer)") if has_customer else ("", "NULL")
+    return f"""{customer}
 SELECT w.position, v.id AS variant_id, v.product_id, v.low_stock_alert, v.track_quantity,
     CASE WHEN v.title = 'Default' THEN p.name ELSE p.name || ' – ' || v.title END AS title,
     coalesce(v.sku, p.sku) AS sku, coalesce(v.price, p.price) AS price,
     coalesce(v.cost_price, p.cost_price) AS cost, p.status, t.currency,
     make_interval(mins => (t.settings->>'order_hold_minutes')::integer) AS own_hold,
     p.tax_class, coalesce(v.weight_grams, 0) AS weight_grams,
-    CASE WHEN w.position = 1 THEN {terms} END AS terms
+    CASE WHEN w.position = 1 THEN {terms} END AS terms, {erased_at} AS erased_at
 FROM unnest(%(variant_ids)s::uuid[]) WITH ORDINALITY AS w (variant_id, position)
 JOIN tenants t ON t.id = %(tenant_id)s
 LEFT JOIN variants v ON v.tenant_id = %(tenant_id)s AND v.id = w.variant_id
@@ -236,6 +247,7 @@ LOCKED = [
     "paid_total",
     "refunded_total",
     "hold_expires_at",
+    "customer_id",
     "external_id",
     "note",
     "shipping_address",
@@ -324,6 +336,7 @@ class OrderRepository(Repository):
             has_codes=bool(arguments["codes"]),
             has_country=arguments["country"] is not None,
             has_shipping=arguments["shipping_rate_id"] is not None,
+            has_customer=arguments["customer_id"] is not None,
         )
         return list(
             self.session.connection.exec_driver_sql(

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from marshmallow import Schema, ValidationError, fields
 
-from shop_api.domains.customers.schemas import AddressSchema, StoredAddressSchema
+from shop_api.domains.addresses.schemas import AddressSchema, StoredAddressSchema
 from shop_api.domains.pricing.schemas import DiscountCode
 from shop_api.web.fields import (
     TOKEN,
@@ -214,8 +214,8 @@ class OrderPage(Schema):
     total = fields.Integer()
 
 
-class OrderQuery(PageQuery):
-    """Which orders, in which order."""
+class HistoryQuery(PageQuery):
+    """Which orders of a customer, in which order."""
 
     sort = fields.String(validate=one_of("placed_at", "updated_at", "total"))
     status = fields.List(
@@ -223,13 +223,18 @@ class OrderQuery(PageQuery):
     )
     payment_status = fields.List(fields.String(validate=one_of(*PAYMENT_STATUSES)))
     fulfillment_status = fields.List(fields.String(validate=one_of(*FULFILLMENT_STATUSES)))
-    customer_id = Id()
     session_id = Id()
     channel = Text(min_length=1, max_length=40)
     number = WholeParameter(1, 9_223_372_036_854_775_807)
     placed_after = Instant()
     placed_before = Instant()
     external_id = Text(min_length=1, max_length=255)
+
+
+class OrderQuery(HistoryQuery):
+    """Which orders, in which order."""
+
+    customer_id = Id()
 
 
 class EventSchema(Schema):

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Row
 
 from shop_api.db.json import encode_json
+from shop_api.domains.customers.service import refuse_erased, refuse_erased_buyer
 from shop_api.domains.inventory.service import announce
 from shop_api.domains.orders import errors
 from shop_api.domains.orders.repository import OrderRepository
@@ -40,10 +41,9 @@ def place_order(
     """An order of some lines at the catalogue's prices, its stock held; the resource row.
 
     `shows_stock`: whether `out_of_stock` may tell how much there is.
-
     Three statements, one more at a session, one or two for each discount. Raises
     `variant_not_found`, `product_not_for_sale`, `wrong_currency`, `customer_not_found`,
-    `out_of_stock`, and what pricing and sessions refuse.
+    `customer_erased`, `out_of_stock`, and what pricing and sessions refuse.
     """
     orders = work.repository(OrderRepository)
     channel = body.get("channel")
@@ -61,6 +61,7 @@ def place_order(
             "country": address.get("country"),
             "region": address.get("region"),
             "shipping_rate_id": body.get("shipping_rate_id"),
+            "customer_id": body.get("customer_id"),
             "now": work.now,
         }
     )
@@ -205,6 +206,7 @@ def _check_offers(offers: list[Row[Any]], body: dict[str, Any]) -> str:
     currency: str = offers[0].currency
     if body.get("currency", currency) != currency:
         raise errors.wrong_currency(currency)
+    refuse_erased(offers[0])
     return currency
 
 
@@ -271,14 +273,12 @@ def show_order(work: UnitOfWork, order_id: UUID) -> Row[Any]:
 
 
 def change_order(work: UnitOfWork, before: Row[Any], changes: dict[str, Any]) -> Row[Any]:
-    """New note, addresses or external_id; the resource row.
-
-    Raises `address_is_final` when the goods have left.
-    """
+    """New note, addresses or external_id. Raises `address_is_final`, `customer_erased`."""
     has_left = before.fulfillment_status not in ("unfulfilled", "partial")
     if "shipping_address" in changes and (has_left or before.status == "cancelled"):
         raise errors.ADDRESS_IS_FINAL
     if changes:
+        refuse_erased_buyer(work, before.customer_id)
         values = {**changes, "updated_at": work.now}
         work.repository(OrderRepository).change(before.id, values)
         # what they say may be personal, so only which they are is told

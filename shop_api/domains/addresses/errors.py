@@ -1,0 +1,15 @@
+"""What address books refuse."""
+
+from shop_api.kernel.errors import conflict
+
+MAX_ADDRESSES = 50
+
+TOO_MANY_ADDRESSES = conflict(
+    "too_many_addresses", f"A customer has at most {MAX_ADDRESSES} addresses."
+)
+_DEFAULT_TAKEN = conflict("default_taken", "Another address was made the default meanwhile.")
+
+CONSTRAINTS = {
+    "uq_customer_addresses_default_shipping": _DEFAULT_TAKEN,
+    "uq_customer_addresses_default_billing": _DEFAULT_TAKEN,
+}

@@ -1,0 +1,1 @@
+"""Erasing customers: what is personal goes, what happened stays."""
