@@ -135,5 +135,10 @@ def advance(connection: Connection, published: Published, position: Position) ->
     connection.execute(
         update(lake_snapshots)
         .where(lake_snapshots.c.id == published.id)
-        .values(as_of=position.as_of, xid=position.xid, transactions=position.transactions)
+        .values(
+            as_of=position.as_of,
+            xid=position.xid,
+            transactions=position.transactions,
+            system_identifier=position.system_identifier,
+        )
     )

@@ -5,6 +5,9 @@ Belongs here: positions in the spine and the ids events name. Does not: the rows
 A position is the exact set of transactions a snapshot saw (`pg_current_snapshot()`). A transaction
 that was still open then is not in the set, whatever its id or time, so a late commit is not lost;
 one that was is, so nothing is handled twice.
+
+A database restored elsewhere brings events whose ids its server has not reached. The snapshot the
+lake starts from there holds them; until the server gets to their ids they are not new.
 """
 
 from dataclasses import dataclass
@@ -36,13 +39,16 @@ SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, pg_current_snapsho
        (SELECT system_identifier FROM pg_control_system()), now()
 """
 
-# One cheap query: has anything been recorded that the position does not hold, or is it old?
+# One cheap query: has anything been recorded that the position does not hold, or is it old, or of
+# another server?
 UNSEEN = """
 SELECT EXISTS (
     SELECT FROM events
     WHERE xid >= pg_snapshot_xmin(CAST(:transactions AS pg_snapshot))
+      AND xid < pg_snapshot_xmax(pg_current_snapshot())
       AND NOT pg_visible_in_snapshot(xid, CAST(:transactions AS pg_snapshot))
 ) OR CAST(:as_of AS timestamptz) < now() - CAST(:confirm_after AS interval)
+  OR CAST(:system_identifier AS bigint) <> (SELECT system_identifier FROM pg_control_system())
 """
 
 CHANGES = """
@@ -53,6 +59,7 @@ LEFT JOIN LATERAL jsonb_array_elements_text(
 ) AS element (text) ON true
 LEFT JOIN LATERAL (SELECT element.text::uuid) AS batch (id) ON true
 WHERE xid >= pg_snapshot_xmin(%(transactions)s::pg_snapshot)
+  AND xid < pg_snapshot_xmax(pg_current_snapshot())
   AND NOT pg_visible_in_snapshot(xid, %(transactions)s::pg_snapshot)
   AND subject_type = ANY(%(subjects)s)
   AND NOT (data ? 'ids' AND data->'ids' = '[]'::jsonb)
@@ -65,6 +72,7 @@ def is_any_unseen(connection: Connection, position: Position, confirm_after: tim
     values = {
         "transactions": position.transactions,
         "as_of": position.as_of,
+        "system_identifier": position.system_identifier,
         "confirm_after": confirm_after,
     }
     return bool(connection.execute(text(UNSEEN), values).scalar())

@@ -24,14 +24,16 @@ FRESHNESS_SECONDS = 120.0
 # of one transaction: an edit of one of them waits no longer than these take
 BATCH_ROWS = 1000
 
-# A batch names its products in data["ids"].
+# A batch names its products in data["ids"]. Rows restored from another server may carry xids that
+# this one has not reached: they are not new.
 FIND_MOVED = """
 SELECT DISTINCT e.tenant_id, coalesce((e.data->>'product_id')::uuid, e.subject_id, b.id::uuid)
 FROM events e
 LEFT JOIN LATERAL jsonb_array_elements_text(
     CASE WHEN e.subject_id IS NULL AND jsonb_typeof(e.data->'ids') = 'array'
     THEN e.data->'ids' END) AS b (id) ON true
-WHERE e.xid >= %(xid)s::text::xid8 AND e.subject_type IN ('product', 'inventory')
+WHERE e.xid >= %(xid)s::text::xid8 AND e.xid < pg_snapshot_xmax(pg_current_snapshot())
+  AND e.subject_type IN ('product', 'inventory')
 """
 
 # Only rows that differ are locked and written, in id order, as edits of many products lock them.
