@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from statistics import quantiles
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psutil
 import redis
@@ -26,6 +26,8 @@ from benchmarks.shop import make_shop
 from shop_api.db.engines import make_engine
 from shop_api.kernel.clock import utc_now
 from shop_api.kernel.principal import SCOPES, Principal
+from shop_api.kernel.tokens import hash_token
+from shop_api.models import api_keys
 from shop_api.realtime.tickets import issue_ticket
 from shop_api.spine.relay import Relay, channel_of
 from shop_api.spine.unit_of_work import Origin, unit_of_work
@@ -53,6 +55,7 @@ class Shop:
             stores.postgres.application_url, stores.settings(), statement_timeout_seconds=60
         )
         self.waker = Waker(stores.postgres.application_url)
+        self.key_id = self._make_key()
 
     def announce(self, count: int = 1) -> None:
         """Commit some events in one transaction."""
@@ -61,9 +64,29 @@ class Shop:
             for _ in range(count):
                 work.append("order_created", "order", None, DATA)
 
+    def _make_key(self) -> UUID:
+        now, key_id = utc_now(), uuid4()
+        origin = Origin(self.tenant_id, "system:bench", "bench", now)
+        with unit_of_work(self.engine, self.waker, origin) as work:
+            work.session.execute(
+                api_keys.insert().values(
+                    tenant_id=self.tenant_id,
+                    id=key_id,
+                    name="listener",
+                    kind="secret",
+                    prefix="sk_",
+                    key_hash=hash_token(str(key_id)),
+                    scopes=sorted(SCOPES),
+                    created_at=now,
+                    updated_at=now,
+                )
+            )
+        return key_id
+
     def ticket(self, client: redis.Redis) -> str:
         """A ticket with every scope."""
-        holder = Principal(self.tenant_id, "system:bench", frozenset(SCOPES), "enterprise")
+        actor = f"api_key:{self.key_id}"
+        holder = Principal(self.tenant_id, actor, frozenset(SCOPES), "enterprise")
         return issue_ticket(client, holder, 600)
 
 

@@ -139,6 +139,38 @@ CREATE POLICY origin_lookup ON tenants FOR SELECT TO shop_app
     USING (cors_origins @> ARRAY[NULLIF(current_setting('app.origin', true), '')]);
 """
 
+# What the realtime process asks of its listeners: row-level security shows each tenant's actors to
+# the turn that acts for it. The dead (revoked, expired, disabled, deleted) are left out.
+STANDINGS = """
+CREATE FUNCTION list_standings(tenants uuid[], actors uuid[], at_instant timestamptz)
+    RETURNS TABLE (tenant_id uuid, actor text, scopes text[], role text, signed_out_at timestamptz)
+    LANGUAGE plpgsql SET search_path = pg_catalog, public
+    AS $$
+    #variable_conflict use_column
+    DECLARE
+        turn record;
+    BEGIN
+        FOR turn IN
+            SELECT a.tenant, array_agg(a.id) AS ids FROM unnest(tenants, actors) a (tenant, id)
+            GROUP BY a.tenant
+        LOOP
+            PERFORM set_config('app.tenant_id', turn.tenant::text, true);
+            RETURN QUERY
+            SELECT k.tenant_id, 'api_key:' || k.id, k.scopes, NULL::text, NULL::timestamptz
+            FROM api_keys k
+            WHERE k.tenant_id = turn.tenant AND k.id = ANY (turn.ids) AND k.revoked_at IS NULL
+                AND (k.expires_at IS NULL OR k.expires_at > at_instant)
+            UNION ALL
+            SELECT u.tenant_id, 'user:' || u.id, NULL::text[], u.role, u.signed_out_at
+            FROM users u
+            WHERE u.tenant_id = turn.tenant AND u.id = ANY (turn.ids) AND u.disabled_at IS NULL;
+        END LOOP;
+        PERFORM set_config('app.tenant_id', '', true);
+    END $$;
+REVOKE ALL ON FUNCTION list_standings FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION list_standings TO shop_app;
+"""
+
 
 def upgrade() -> None:
     connection = op.get_bind()
@@ -152,3 +184,4 @@ def upgrade() -> None:
     protect(connection, "users", "api_keys", "refresh_tokens", "idempotency_records")
     protect(connection, "audit_entries", app_may="SELECT, INSERT")
     connection.exec_driver_sql(LOOKUPS)
+    connection.exec_driver_sql(STANDINGS)

@@ -5,6 +5,7 @@ checked (domains/accounts).
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 # What may be asked for, and what it opens. Every endpoint names one; a test holds that.
@@ -89,3 +90,5 @@ class Principal:
     is_publishable: bool = False
     # browser origins the tenant allows
     origins: frozenset[str] = frozenset()
+    # when a user's access token was made; a key has none
+    signed_in_at: datetime | None = None

@@ -13,6 +13,7 @@ from shop_api.kernel.clock import utc_now
 from shop_api.kernel.errors import DomainError, ErrorKind
 from shop_api.kernel.ids import new_id
 from shop_api.kernel.problem import STATUS, problem_body, problem_headers
+from shop_api.realtime.actors import ActorDirectory
 from shop_api.realtime.event_log import EventLog
 from shop_api.realtime.health import add_health
 from shop_api.realtime.hub import Hub
@@ -33,6 +34,7 @@ def create_realtime_app(settings: Settings) -> Flask:
     )
     require_safe_role(engine)
     log = EventLog(engine, utc_now)
+    actors = ActorDirectory(engine, utc_now)
     services = RealtimeServices(
         settings=settings,
         engine=engine,
@@ -40,7 +42,8 @@ def create_realtime_app(settings: Settings) -> Flask:
             settings.redis_url, socket_timeout=5, socket_connect_timeout=5, health_check_interval=30
         ),
         log=log,
-        hub=Hub(log, settings.redis_url),
+        actors=actors,
+        hub=Hub(log, actors, settings.redis_url),
     )
     services.hub.start()
     app = Flask("shop_api.realtime", static_folder=None)

@@ -24,6 +24,7 @@ from wsproto.events import Ping as PingFrame
 
 from shop_api.kernel.principal import Principal
 from shop_api.realtime import messages
+from shop_api.realtime.actors import Standings, admit
 from shop_api.realtime.event_log import BATCH_ROWS, EventLog
 from shop_api.realtime.messages import OutgoingEvent, control_frame
 from shop_api.realtime.transport import close_politely
@@ -78,6 +79,7 @@ class Connection:
     ) -> None:
         now = time.monotonic()
         self.id = id_
+        self.principal = principal
         self.tenant_id = principal.tenant_id
         self._socket = websocket.sock
         self._websocket = websocket
@@ -120,6 +122,14 @@ class Connection:
             self._queue.append(outgoing.frame(shows_email=self._shows_email))
             self._signal.set()
         self._position = event.id
+
+    def check_standing(self, standings: Standings) -> None:
+        """Close when the credential no longer counts, or may do less than when it connected."""
+        admitted = admit(self.principal, standings)
+        if admitted is None:
+            self.close(CLOSE_BAD_TICKET, "the credential no longer counts")
+        elif admitted.scopes != self.principal.scopes:
+            self.close(CLOSE_SCOPE, "the credential may do less than it could")
 
     def close(self, code: int, reason: str) -> None:
         """Close after the frame that is being sent; cut off when the client does not follow."""

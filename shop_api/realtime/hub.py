@@ -9,13 +9,17 @@ import time
 from uuid import UUID
 
 import gevent
+from sqlalchemy.exc import SQLAlchemyError
 
+from shop_api.realtime.actors import ActorDirectory
 from shop_api.realtime.connection import CLOSE_RESTART, Connection
 from shop_api.realtime.event_log import EventLog
 from shop_api.realtime.feed import Feed
 from shop_api.realtime.subscriber import Subscriber
 
 WATCH_SECONDS = 0.2
+# How soon a listener whose credential was revoked is found.
+RECHECK_SECONDS = 0.4
 
 logger = logging.getLogger(__name__)
 
@@ -23,8 +27,9 @@ logger = logging.getLogger(__name__)
 class Hub:
     """Feeds by tenant and their connections."""
 
-    def __init__(self, log: EventLog, redis_url: str) -> None:
+    def __init__(self, log: EventLog, actors: ActorDirectory, redis_url: str) -> None:
         self.log = log
+        self._actors = actors
         self._feeds: dict[UUID, Feed] = {}
         self._subscriber = Subscriber(redis_url, self._feeds)
         self.is_draining = False
@@ -33,6 +38,7 @@ class Hub:
         """Start the greenlets that live as long as the process."""
         gevent.spawn(self._subscriber.run)
         gevent.spawn(self._watch)
+        gevent.spawn(self._recheck)
 
     @property
     def is_subscribed(self) -> bool:
@@ -89,3 +95,17 @@ class Hub:
                 except Exception:
                     logger.exception("cannot check on connection %s", connection.id)
             gevent.sleep(WATCH_SECONDS)
+
+    def _recheck(self) -> None:
+        """Ask again and again what the listeners may do; while Postgres is away they stay."""
+        while True:
+            gevent.sleep(RECHECK_SECONDS)
+            try:
+                connections = self.connections()
+                standings = self._actors.standings(found.principal for found in connections)
+                for connection in connections:
+                    connection.check_standing(standings)
+            except SQLAlchemyError as error:
+                logger.warning("cannot ask what listeners may do, trying again: %s", error)
+            except Exception:
+                logger.exception("asking what listeners may do failed, trying again")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import redis
 from sqlalchemy import Engine
 
+from shop_api.realtime.actors import ActorDirectory
 from shop_api.realtime.event_log import EventLog
 from shop_api.realtime.hub import Hub
 from shop_api.settings import Settings
@@ -21,4 +22,5 @@ class RealtimeServices:
     engine: Engine
     redis: redis.Redis
     log: EventLog
+    actors: ActorDirectory
     hub: Hub

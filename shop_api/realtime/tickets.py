@@ -6,6 +6,7 @@ Belongs here: how a ticket is made, kept in Redis and taken. Does not: the endpo
 
 import hashlib
 import secrets
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -23,6 +24,7 @@ class _Holder(msgspec.Struct):
     actor: str
     scopes: list[str]
     plan: str
+    signed_in_at: datetime | None = None
 
 
 def _key(ticket: str) -> str:
@@ -32,7 +34,13 @@ def _key(ticket: str) -> str:
 def issue_ticket(client: redis.Redis, principal: Principal, life_seconds: int) -> str:
     """A new ticket that lets its bearer listen as `principal`, once, within `life_seconds`."""
     ticket = PREFIX + secrets.token_urlsafe(32)
-    holder = _Holder(principal.tenant_id, principal.actor, sorted(principal.scopes), principal.plan)
+    holder = _Holder(
+        principal.tenant_id,
+        principal.actor,
+        sorted(principal.scopes),
+        principal.plan,
+        principal.signed_in_at,
+    )
     client.set(_key(ticket), msgspec.json.encode(holder), ex=life_seconds)
     return ticket
 
@@ -51,4 +59,10 @@ def _holder(stored: object) -> Principal | None:
     if not isinstance(stored, bytes):
         return None
     holder = msgspec.json.decode(stored, type=_Holder)
-    return Principal(holder.tenant_id, holder.actor, frozenset(holder.scopes), holder.plan)
+    return Principal(
+        holder.tenant_id,
+        holder.actor,
+        frozenset(holder.scopes),
+        holder.plan,
+        signed_in_at=holder.signed_in_at,
+    )

@@ -22,6 +22,7 @@ from shop_api.kernel.ids import new_id
 from shop_api.kernel.principal import Principal
 from shop_api.models import tenants
 from shop_api.realtime import connection as closing
+from shop_api.realtime.actors import admit
 from shop_api.realtime.connection import Connection
 from shop_api.realtime.messages import LISTEN_SCOPE, MESSAGE_LIMIT_BYTES
 from shop_api.realtime.services import RealtimeServices
@@ -70,11 +71,12 @@ def _admit(services: RealtimeServices) -> Principal | None:
                 "origin_not_allowed",
                 "This origin is not among the tenant's CORS origins.",
             )
+        standings = services.actors.standings([holder] if holder is not None else [])
         principal = redeem_ticket(services.redis, ticket)
     except (redis.RedisError, sqlalchemy.exc.SQLAlchemyError) as error:
         logger.warning("cannot admit a listener: %s", error)
         raise _unavailable("A store is away. Try again shortly.") from error
-    return principal
+    return principal and admit(principal, standings)
 
 
 def _unavailable(detail: str) -> DomainError:
@@ -103,7 +105,9 @@ def _is_this_host(origin: str) -> bool:
 
 def _listen(services: RealtimeServices, websocket: Any, principal: Principal | None) -> None:
     if principal is None:
-        close_politely(websocket, closing.CLOSE_BAD_TICKET, "unknown, used or expired ticket")
+        close_politely(
+            websocket, closing.CLOSE_BAD_TICKET, "unknown, used, expired or revoked ticket"
+        )
     elif LISTEN_SCOPE not in principal.scopes:
         close_politely(websocket, closing.CLOSE_SCOPE, f"this needs the scope {LISTEN_SCOPE}")
     else:

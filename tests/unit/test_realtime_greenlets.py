@@ -69,7 +69,8 @@ def test_a_feed_reads_again_after_any_error(
 
 def test_an_error_while_a_feed_is_opened_reaches_all_who_wait() -> None:
     log: Any = BrokenLog(failures=1)
-    hub = Hub(log, "redis://")
+    directory: Any = object()
+    hub = Hub(log, directory, "redis://")
     with pytest.raises(ValueError, match="cannot be decoded"):
         hub.enter(TENANT)
     feed = hub.enter(TENANT)
@@ -81,7 +82,8 @@ def test_a_connection_that_cannot_be_checked_does_not_hide_the_others(
 ) -> None:
     monkeypatch.setattr(hub_module, "WATCH_SECONDS", 0.01)
     log: Any = BrokenLog(failures=0)
-    hub = Hub(log, "redis://")
+    directory: Any = object()
+    hub = Hub(log, directory, "redis://")
     broken: Any = Watched(fails=True)
     sound: Any = Watched(fails=False)
     hub.enter(TENANT).connections.update({broken, sound})

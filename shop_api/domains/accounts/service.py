@@ -144,6 +144,7 @@ class Authenticator:
             ROLE_SCOPES[user.role],
             tenant.plan,
             origins=frozenset(tenant.cors_origins),
+            signed_in_at=issued_at,
         )
 
 

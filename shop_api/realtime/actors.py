@@ -1,0 +1,74 @@
+"""Those who listen: what each may do now, asked when a ticket is taken and while it listens.
+
+Belongs here: reading the standing of users and API keys, and judging by it. Does not: how a
+credential is checked (domains/accounts), closing (hub.py).
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Engine
+
+from shop_api.kernel.principal import ROLE_SCOPES, Principal
+
+# (tenant, actor)
+ActorKey = tuple[UUID, str]
+
+# One statement for all tenants, which row-level security still shows one at a time.
+STANDINGS = """
+SELECT tenant_id, actor, scopes, role, signed_out_at
+FROM list_standings(%(tenants)s::uuid[], %(actors)s::uuid[], %(now)s)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a live user or key may do now; access tokens made before `signed_out_at` are void."""
+
+    scopes: frozenset[str]
+    signed_out_at: datetime | None
+
+
+Standings = Mapping[ActorKey, Standing]
+
+
+class ActorDirectory:
+    """Asks Postgres for the standing of actors."""
+
+    def __init__(self, engine: Engine, clock: Callable[[], datetime]) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def standings(self, principals: Iterable[Principal]) -> Standings:
+        """The standing of each who still has one, in one query."""
+        asked = sorted({(p.tenant_id, UUID(p.actor.partition(":")[2])) for p in principals})
+        if not asked:
+            return {}
+        with self._engine.begin() as connection:
+            rows = connection.exec_driver_sql(
+                STANDINGS,
+                {
+                    "tenants": [tenant_id for tenant_id, _ in asked],
+                    "actors": [actor_id for _, actor_id in asked],
+                    "now": self._clock(),
+                },
+            ).all()
+        return {
+            (row.tenant_id, row.actor): Standing(
+                ROLE_SCOPES[row.role] if row.role else frozenset(row.scopes), row.signed_out_at
+            )
+            for row in rows
+        }
+
+
+def admit(principal: Principal, standings: Standings) -> Principal | None:
+    """The principal with the scopes it still has; None when its credential no longer counts."""
+    standing = standings.get((principal.tenant_id, principal.actor))
+    if standing is None:
+        return None
+    signed_in_at = principal.signed_in_at
+    if standing.signed_out_at and signed_in_at and signed_in_at < standing.signed_out_at:
+        return None
+    return replace(principal, scopes=principal.scopes & standing.scopes)
