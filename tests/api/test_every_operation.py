@@ -1,5 +1,6 @@
 """What holds for every operation of the OpenAPI document, asked of each."""
 
+from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -7,7 +8,8 @@ import pytest
 from openapi_spec_validator import validate
 
 from shop_api.app import make_document
-from tests.factories.operations import Operation, Request, make_request, operations
+from shop_api.kernel.principal import ANY, SCOPES
+from tests.factories.operations import BOUNDARY, Operation, Request, make_request, operations
 from tests.fixtures.api import PLATFORM_KEY, ApiClient, Shop, open_shop
 
 ALL = operations()
@@ -17,6 +19,10 @@ WITH_IDS = [operation for operation in ALL if operation.path_names]
 # a payment callback names its tenant in its path and proves it by its signature
 OF_A_TENANT = [operation for operation in WITH_IDS if operation.scope is not None]
 WITH_JSON = [operation for operation in ALL if operation.takes_json]
+WITH_FORM = [operation for operation in ALL if operation.content_types and not operation.takes_json]
+WITHOUT_BODY = [
+    operation for operation in ALL if operation.method != "GET" and not operation.content_types
+]
 # change many things, of which each has an ETag of its own
 OF_MANY = {"bulk_update_products", "bulk_delete_products"}
 # no export has run here; test_insights.py asks them
@@ -33,6 +39,29 @@ def shop(api: ApiClient) -> Shop:
 def other_shop(api: ApiClient) -> Shop:
     """Somebody else's shop."""
     return open_shop(api)
+
+
+class Keys:
+    """Keys of a shop, each with all scopes but one."""
+
+    def __init__(self, shop: Shop) -> None:
+        self.shop = shop
+        self._made: dict[str, str] = {}
+
+    def without(self, scope: str) -> str:
+        """A key that lacks the scope: where any will do, or the platform's, that of the other."""
+        if scope == ANY:
+            return PLATFORM_KEY
+        if scope not in self._made:
+            body = {"name": "narrow", "scopes": sorted(SCOPES.keys() - {scope})}
+            self._made[scope] = self.shop.api.post("/api/v1/api_keys", body).json["key"]
+        return self._made[scope]
+
+
+@pytest.fixture(scope="module")
+def keys(shop: Shop) -> Keys:
+    """Keys that lack a scope."""
+    return Keys(shop)
 
 
 def each(found: list[Operation]) -> Any:
@@ -58,6 +87,18 @@ def test_it_needs_a_credential(shop: Shop, operation: Operation) -> None:
     wrong = request.send(api=shop.api.with_token("sk_" + "x" * 43))
     assert (wrong.status, wrong.code) == (401, "invalid_credential")
     assert wrong.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+@each([operation for operation in ALL if operation.scope is not None])
+def test_it_needs_its_scope(shop: Shop, keys: Keys, operation: Operation) -> None:
+    request = make_request(operation, shop)
+    assert operation.scope is not None
+    refused = request.send(api=shop.api.with_token(keys.without(operation.scope)))
+    assert (refused.status, refused.code) == (403, "insufficient_scope")
+    # and nothing happened
+    declared = {int(code) for code in operation.document["responses"] if code.startswith("2")}
+    if operation.id not in FROM_THE_LAKE:
+        assert request.send().status in declared
 
 
 @each(OF_A_TENANT)
@@ -106,6 +147,52 @@ def test_unknown_fields_are_refused(shop: Shop, operation: Operation) -> None:
     answered = request.send(body={**(request.body or {}), "a/b": 1})
     assert (answered.status, answered.code) == (422, "validation_failed")
     assert answered.json["errors"] == [{"pointer": "/a~1b", "detail": "Unknown field."}]
+
+
+@each(WITH_JSON)
+def test_unknown_fields_inside_are_refused(shop: Shop, operation: Operation) -> None:
+    request = make_request(operation, shop)
+    for pointer, body in with_unknown(request.body or {}):
+        refused = request.send(body=body)
+        assert (refused.status, refused.code) == (422, "validation_failed"), pointer
+        assert refused.json["errors"] == [{"pointer": pointer, "detail": "Unknown field."}]
+
+
+def with_unknown(value: Any, pointer: str = "") -> Iterator[tuple[str, Any]]:
+    """The value with an unknown field in each of the objects inside, and where it is."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for name, inner in items:
+        if not isinstance(inner, dict | list):
+            continue
+        places = list(with_unknown(inner, f"{pointer}/{name}"))
+        if isinstance(inner, dict):
+            places.append((f"{pointer}/{name}/unknown", {**inner, "unknown": 1}))
+        for place, changed in places:
+            whole = dict(value) if isinstance(value, dict) else list(value)
+            whole[name] = changed
+            yield place, whole
+
+
+@each(WITHOUT_BODY)
+def test_unknown_fields_are_refused_where_none_is_known(shop: Shop, operation: Operation) -> None:
+    request = make_request(operation, shop)
+    refused = request.send(body={"unknown": 1})
+    assert (refused.status, refused.code) == (422, "validation_failed")
+    assert refused.json["errors"] == [{"pointer": "/unknown", "detail": "Unknown field."}]
+    assert request.send().status < 300
+
+
+@each(WITH_FORM)
+def test_unknown_parts_of_a_form_are_refused(shop: Shop, operation: Operation) -> None:
+    request = make_request(operation, shop)
+    head, end = (request.data or b"").rsplit(b"--", 2)[0], f"--{BOUNDARY}--".encode()
+    for disposition in (b'name="unknown"', b'name="unknown"; filename="a.csv"'):
+        part = b"--%s\r\nContent-Disposition: form-data; %s\r\n\r\n1\r\n"
+        data = head + part % (BOUNDARY.encode(), disposition) + end + b"\r\n"
+        refused = request.send(data=data, content_type=request.content_type)
+        assert (refused.status, refused.code) == (422, "validation_failed"), refused.body
+        assert refused.json["errors"] == [{"pointer": "/unknown", "detail": "Unknown field."}]
+    assert request.send().status < 300
 
 
 @each(WITH_JSON)
