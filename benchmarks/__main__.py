@@ -14,6 +14,8 @@ from benchmarks.bench_import import measure_import
 from benchmarks.bench_paging import measure_paging
 from benchmarks.bench_push import measure_push
 from benchmarks.bench_realtime import measure_realtime
+from benchmarks.bench_search import measure_search
+from benchmarks.bench_stock import measure_stock
 from benchmarks.measure import Result, print_results
 from benchmarks.servers import Stores, fresh_stores
 
@@ -22,6 +24,8 @@ BENCHMARKS: dict[str, Callable[[Stores], list[Result]]] = {
     "hot_read": measure_hot_read,
     "dashboard": measure_dashboard,
     "paging": measure_paging,
+    "search": measure_search,
+    "stock": measure_stock,
     "export": measure_export,
     "import": measure_import,
     "realtime": measure_realtime,
