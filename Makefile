@@ -8,7 +8,7 @@ PYTEST_WORKERS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format docs plans bench lock clean
+.PHONY: help install demo test lint format docs fuzz plans bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,9 @@ format: install ## bring the code to the one style
 
 docs: install ## make the pages that are made from code
 	$(BIN)/shop-api settings > docs/guides/settings.md
+
+fuzz: install ## ask every operation a hundred generated questions; takes minutes
+	SHOP_TEST_EXAMPLES=100 $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --timeout 1800 tests/api/test_schemathesis.py
 
 plans: install ## prove that lists are read along their indexes, at a million rows; takes minutes
 	SHOP_TEST_HOT_ROWS=1000000 $(BIN)/python -m pytest --timeout 1800 tests/integration/test_list_plans.py

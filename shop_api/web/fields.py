@@ -100,10 +100,10 @@ class Money(fields.Field[Decimal]):
 
 
 class MoneyParameter(Money):
-    """An amount in a query string."""
+    """An amount in a query string, written as JSON writes numbers."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> Decimal:
-        if not re.fullmatch(r"\d{1,14}(\.\d{1,4})?", str(value), re.ASCII):
+        if not re.fullmatch(r"\d{1,14}(\.\d{1,30})?([eE][+-]?\d{1,3})?", str(value), re.ASCII):
             raise ValidationError("Must be an amount of at least 0, such as 19.90.")
         return self.check(Decimal(str(value)))
 

@@ -73,6 +73,15 @@ def test_amounts_keep_every_digit(amount: Decimal) -> None:
 def test_amounts_out_of_bounds_are_refused(amount: str) -> None:
     with pytest.raises(ValidationError):
         Money().deserialize(Decimal(amount))
+    with pytest.raises(ValidationError):
+        MoneyParameter().deserialize(amount)
+
+
+@pytest.mark.parametrize(
+    ("written", "amount"), [("1e3", "1000"), ("1.5E+1", "15"), ("250e-2", "2.50"), ("0e0", "0")]
+)
+def test_a_parameter_is_an_amount_as_json_writes_it(written: str, amount: str) -> None:
+    assert MoneyParameter().deserialize(written) == Decimal(amount)
 
 
 @given(st.timedeltas(timedelta(0), timedelta(days=365 * 9990)))
