@@ -74,7 +74,7 @@ from shop_api.gateway.idempotency import MUTATIONS
 from shop_api.gateway.pipeline import Gateway, Wiring
 from shop_api.kernel.errors import DomainError, ErrorKind
 from shop_api.kernel.ids import parse_id
-from shop_api.kernel.principal import PUBLIC
+from shop_api.kernel.principal import ANY, PUBLIC, PUBLISHABLE_SCOPES
 from shop_api.settings import Settings
 from shop_api.spine.waker import Waker
 from shop_api.web.documentation import make_api
@@ -216,17 +216,22 @@ def create_app(settings: Settings) -> App:
     flask.extensions[INSIGHTS] = lake
     origins = OriginDirectory(services.engine)
     wiring = Wiring(
-        settings, authenticate, lake.current_version, origins.is_known, public_mutations(flask)
+        settings,
+        authenticate,
+        lake.current_version,
+        origins.is_known,
+        mutation_paths(flask, {PUBLIC}),
+        mutation_paths(flask, {PUBLIC, ANY, *PUBLISHABLE_SCOPES}),
     )
     return App(Gateway(flask.wsgi_app, wiring), flask, services, lake)
 
 
-def public_mutations(flask: Flask) -> re.Pattern[str]:
-    """The paths whose mutations take no credential."""
+def mutation_paths(flask: Flask, scopes: set[str]) -> re.Pattern[str]:
+    """The paths of mutations that need one of these scopes."""
     rules = [
         rule.rule
         for rule in flask.url_map.iter_rules()
-        if getattr(flask.view_functions[rule.endpoint], "scope", None) == PUBLIC
+        if getattr(flask.view_functions[rule.endpoint], "scope", None) in scopes
         and MUTATIONS & (rule.methods or set())
     ]
     # a variable stands for one segment

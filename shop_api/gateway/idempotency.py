@@ -7,22 +7,18 @@ mutation's own transaction (web/mutation.py).
 import hmac
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from hashlib import sha256
 from io import BytesIO
-from threading import BoundedSemaphore
 
 from werkzeug.http import parse_options_header
 
+from shop_api.gateway.body_readers import BodyReaders, is_stranger
 from shop_api.gateway.body_size import body_too_large
 from shop_api.kernel.errors import DomainError, ErrorKind
 from shop_api.kernel.exchange import Answer, Exchange, IdempotencyKey, Stage
 
-# Nobody without a credential has reason to send more: a login is a few hundred bytes.
+# Nobody without a credential of their own has reason to send more: a login is a few hundred bytes.
 ANONYMOUS_LIMIT_BYTES = 65_536
-
-# A whole body is read in microseconds: who waits longer than this waits for slow clients.
-PLACE_WAIT_SECONDS = 0.25
 
 MUTATIONS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -30,53 +26,30 @@ MUTATIONS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
 
-class BodyReaders:
-    """How many threads may wait for bodies at once.
-
-    A client that sends half a body holds a thread for as long as it likes. So some threads are
-    always free for requests without one, and those without a credential can never take the places
-    of those with one.
-    """
-
-    def __init__(self, threads: int) -> None:
-        self._known = BoundedSemaphore(max(1, threads - 2))
-        self._anonymous = BoundedSemaphore(max(1, threads // 4))
-
-    @contextmanager
-    def place(self, exchange: Exchange) -> Iterator[None]:
-        """A place for reading a body; 503 when none comes free soon."""
-        places = self._anonymous if exchange.principal is None else self._known
-        if not places.acquire(timeout=PLACE_WAIT_SECONDS):
-            raise DomainError(
-                ErrorKind.UNAVAILABLE,
-                "server_busy",
-                "Too many requests are still being received. Try again shortly.",
-                retry_after_seconds=1,
-            )
-        try:
-            yield
-        finally:
-            places.release()
-
-
 class Idempotency:
     """Reads a mutation's body, up to its limit, and sets the exchange's key if one was sent.
 
-    Without a credential only the mutations whose path matches `public_paths` are read; all others
-    are refused whatever their body says.
+    Without a credential only the mutations whose path matches `public_paths` are read, with a
+    publishable key those of `publishable_paths`; all others are refused whatever their body says.
     """
 
     def __init__(
-        self, forward: Stage, key: bytes, public_paths: re.Pattern[str], threads: int
+        self,
+        forward: Stage,
+        key: bytes,
+        public_paths: re.Pattern[str],
+        publishable_paths: re.Pattern[str],
+        readers: BodyReaders,
     ) -> None:
         self.forward = forward
         self.key = key
         self.public_paths = public_paths
-        self.readers = BodyReaders(threads)
+        self.publishable_paths = publishable_paths
+        self.readers = readers
 
     def __call__(self, exchange: Exchange) -> Answer:
         if exchange.method in MUTATIONS:
-            if exchange.principal is None and not self.public_paths.fullmatch(exchange.path):
+            if is_stranger(exchange) and not self._is_open(exchange):
                 put_body(exchange, b"")
                 return self.forward(exchange)
             body = read_body(exchange, self.readers)
@@ -84,6 +57,11 @@ class Idempotency:
             if header is not None:
                 exchange.idempotency = make_key(header, exchange, body, self.key)
         return self.forward(exchange)
+
+    def _is_open(self, exchange: Exchange) -> bool:
+        """Whether a stranger's mutation of this path may come to anything."""
+        paths = self.public_paths if exchange.principal is None else self.publishable_paths
+        return paths.fullmatch(exchange.path) is not None
 
 
 def digest_key(secret_key: str) -> bytes:
@@ -94,17 +72,18 @@ def digest_key(secret_key: str) -> bytes:
 
 
 def read_body(exchange: Exchange, readers: BodyReaders) -> bytes:
-    """The whole body, put back for Flask; 413 past the limit, 400 when it ends early."""
+    """The whole body, put back for Flask; 413 past the limit, 400 when it ends early,
+    408 when it is late."""
     environ = exchange.environ
     limit = environ["shop_api.body_limit_bytes"]
-    if exchange.principal is None:
+    if is_stranger(exchange):
         limit = min(limit, ANONYMOUS_LIMIT_BYTES)
     declared = environ.get("CONTENT_LENGTH")
     stream = environ["wsgi.input"]
     if declared and int(declared) > limit:
         raise body_too_large(limit)
-    with readers.place(exchange):
-        body: bytes = stream.read(int(declared)) if declared else stream.read(limit + 1)
+    size = int(declared) if declared else limit + 1
+    body = readers.read(exchange, lambda: stream.read(size))
     if len(body) > limit:
         raise body_too_large(limit)
     if declared and len(body) < int(declared):

@@ -12,6 +12,7 @@ from typing import Any
 
 from shop_api.gateway.access_log import AccessLog, write_line
 from shop_api.gateway.application import Application
+from shop_api.gateway.body_readers import BodyReaders
 from shop_api.gateway.body_size import BodySize
 from shop_api.gateway.bounds import Bounds
 from shop_api.gateway.compression import Compression
@@ -58,8 +59,9 @@ class Wiring:
     authenticate: Authenticate
     current_version: CurrentVersion
     is_known_origin: KnownOrigin
-    # mutations that take no credential
+    # mutations that take no credential, and those that take a publishable key
     public_paths: re.Pattern[str]
+    publishable_paths: re.Pattern[str]
 
 
 def build_stages(wsgi_app: Any, wiring: Wiring) -> list[tuple[str, Stage]]:
@@ -91,7 +93,8 @@ def build_stages(wsgi_app: Any, wiring: Wiring) -> list[tuple[str, Stage]]:
             forward,
             digest_key(settings.secret_key or ""),
             wiring.public_paths,
-            settings.api_threads,
+            wiring.publishable_paths,
+            BodyReaders(settings.api_threads, settings.deadline_seconds),
         ),
         "application": lambda _: Application(wsgi_app),
     }

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shop_api.app import App
+from shop_api.app import App, create_app
 from tests.fixtures.api import Answered, ApiClient, Shop, encode, raw
 
 LOGIN = "/api/v1/auth/login"
@@ -91,3 +91,49 @@ def test_without_a_credential_a_body_is_not_read(app: App, path: str, status: in
     body = HalfSent()
     assert send(app, path, body, None).status == status
     assert not body.is_waited_for.is_set()
+
+
+def publishable_key(shop: Shop) -> str:
+    body = {"name": "page", "kind": "publishable", "scopes": ["catalog:read"]}
+    return str(shop.api.post("/api/v1/api_keys", body).json["key"])
+
+
+def test_a_publishable_key_has_no_body_read_that_it_may_not_send(app: App, shop: Shop) -> None:
+    body = HalfSent()
+    answered = send(app, "/api/v1/orders", body, publishable_key(shop))
+    assert (answered.status, answered.code) == (403, "insufficient_scope")
+    assert not body.is_waited_for.is_set()
+
+
+def test_publishable_keys_do_not_take_the_places_of_customers(
+    app: App, shop: Shop, other_shop: Shop, places: int
+) -> None:
+    key = publishable_key(shop)
+    with half_sent(app, "/api/v1/batch", key, places // 4):
+        assert send(app, "/api/v1/batch", io.BytesIO(b"{}"), key, 2).code == "server_busy"
+        assert other_shop.api.post(CUSTOMERS, {"first_name": "Ada"}).status == 201
+
+
+def test_a_place_is_not_held_past_the_deadline(app: App, shop: Shop) -> None:
+    settings = app.services.settings.model_copy(update={"deadline_seconds": 0.5})
+    hasty = create_app(settings)
+    places = settings.api_threads - 2
+    bodies = [HalfSent() for _ in range(places)]
+    answers: list[Answered] = []
+    threads = [
+        threading.Thread(
+            target=lambda body=body: answers.append(send(hasty, CUSTOMERS, body, shop.api.token))
+        )
+        for body in bodies
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(5)
+    assert [(found.status, found.code) for found in answers] == [(408, "body_timeout")] * places
+    # nobody has let go of the bodies
+    sent = encode({"first_name": "Ada"})
+    assert send(hasty, CUSTOMERS, io.BytesIO(sent), shop.api.token, len(sent)).status == 201
+    for body in bodies:
+        body.let_go.set()
+    hasty.close()

@@ -8,7 +8,7 @@ from tests.architecture.sources import ROOT
 
 PAGE = ROOT / "docs" / "architecture.md"
 # files of the gateway that are no stage
-SUPPORT = {"__init__", "pipeline", "refusal"}
+SUPPORT = {"__init__", "body_readers", "pipeline", "refusal"}
 
 
 def test_the_stages_are_built_in_the_order_of_the_list() -> None:
@@ -17,6 +17,7 @@ def test_the_stages_are_built_in_the_order_of_the_list() -> None:
         lambda _: None,
         lambda _dependency, _tenant: None,
         lambda _: False,
+        re.compile(""),
         re.compile(""),
     )
     names = [name for name, _ in build_stages(lambda *_: [], wiring)]
