@@ -5,14 +5,16 @@ Belongs here: transactions bound to one tenant by row-level security. Does not: 
 """
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, Executable, Result
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 logger = logging.getLogger(__name__)
@@ -23,6 +25,11 @@ SET_TENANT_AND_LOCK = "SELECT set_config('app.tenant_id', %s, true), pg_try_advi
 
 # Work of the platform itself (making tenants) is kept under this tenant, which has no row.
 PLATFORM_TENANT = UUID(int=0)
+
+# A replica that was away is tried again after this long, by one request: a connection that nobody
+# answers costs its whole timeout.
+REPLICA_AWAY_SECONDS = 10.0
+_next_try: WeakKeyDictionary[Engine, float] = WeakKeyDictionary()
 
 
 class LockTaken(Exception):
@@ -70,19 +77,44 @@ def tenant_session(
 @contextmanager
 def read_session(primary: Engine, replica: Engine, tenant_id: UUID) -> Iterator[TenantSession]:
     """As `tenant_session`, on the replica; on the primary when the replica cannot be reached."""
-    connection = None
-    if replica is not primary:
-        try:
-            connection = replica.connect()
-        except (OperationalError, PoolTimeoutError) as error:
-            logger.warning("the replica is away: %s", type(error).__name__)
+    connection = None if replica is primary else _replica_connection(replica, tenant_id)
     if connection is None:
         with tenant_session(primary, tenant_id) as session:
             yield session
         return
-    with connection, connection.begin():
-        connection.exec_driver_sql(SET_TENANT, (str(tenant_id),))
+    with connection:
         yield TenantSession(connection, tenant_id)
+
+
+def _replica_connection(replica: Engine, tenant_id: UUID) -> Connection | None:
+    """A connection in a transaction of the tenant; None while the replica is away.
+
+    A pooled connection shows only at its first statement that the other end is gone.
+    """
+    now = time.monotonic()
+    next_try = _next_try.get(replica)
+    if next_try is not None:
+        if next_try > now:
+            return None
+        _next_try[replica] = now + REPLICA_AWAY_SECONDS
+    try:
+        connection = replica.connect()
+        try:
+            connection.exec_driver_sql(SET_TENANT, (str(tenant_id),))
+        except BaseException:
+            connection.close()
+            raise
+    except PoolTimeoutError:
+        logger.warning("all connections to the replica are in use")
+        return None
+    except DBAPIError as error:
+        if not (isinstance(error, OperationalError) or error.connection_invalidated):
+            raise
+        logger.warning("the replica is away: %s", type(error.orig).__name__)
+        _next_try[replica] = time.monotonic() + REPLICA_AWAY_SECONDS
+        return None
+    _next_try.pop(replica, None)
+    return connection
 
 
 class Repository:

@@ -1,10 +1,14 @@
 """Reads go to the replica, and to the primary when it cannot be reached."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import event, text
 
 from shop_api.app import App, create_app
+from shop_api.db import tenancy
 from tests.fixtures.api import AnswerChecker, ApiClient, open_shop
 from tests.fixtures.processes import free_port
 from tests.fixtures.stores import Database
@@ -29,3 +33,41 @@ def test_reads_are_served_by_the_primary_while_the_replica_is_away(
     product = shop.product()
     assert shop.api.get(f"/api/v1/products/{product['id']}").status == 200
     assert shop.api.get("/api/v1/orders").json["data"] == []
+
+
+def test_figures_do_not_ask_a_replica_that_is_away(app_without_replica: App) -> None:
+    shop = open_shop(ApiClient(app_without_replica, AnswerChecker(app_without_replica)))
+    answered = shop.api.get("/api/v1/analytics/dashboard")
+    # there is no lake: what is refused is not the database
+    assert answered.status == 200 or answered.code != "database_unavailable", answered.body
+
+
+def test_a_replica_that_is_away_is_not_tried_by_each_request(
+    app_without_replica: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = open_shop(ApiClient(app_without_replica, AnswerChecker(app_without_replica)))
+    tries: list[Any] = []
+    event.listen(app_without_replica.services.read_engine, "do_connect", lambda *a: tries.append(a))
+    paths = ("orders", "customers", "products")
+    assert [shop.api.get(f"/api/v1/{path}").status for path in paths] == [200] * 3
+    assert len(tries) == 1
+    monkeypatch.setitem(tenancy._next_try, app_without_replica.services.read_engine, 0.0)
+    assert shop.api.get("/api/v1/orders").status == 200
+    assert len(tries) == 2
+
+
+def test_a_connection_to_the_replica_that_died_costs_nobody_an_answer(
+    database: Database, redis_url: str, tmp_path: Path
+) -> None:
+    settings = database.settings(
+        tmp_path, redis_url, database_read_url=database.application_url, cache_bytes=0
+    )
+    app = create_app(settings)
+    shop = open_shop(ApiClient(app, AnswerChecker(app)))
+    assert shop.api.get("/api/v1/orders").status == 200
+    with app.services.read_engine.connect() as connection:
+        pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+    with database.engine.connect() as connection:
+        connection.execute(text("SELECT pg_terminate_backend(:pid, 1000)"), {"pid": pid})
+    assert shop.api.get("/api/v1/orders").status == 200
+    app.close()

@@ -4,7 +4,7 @@ from flask import current_app
 
 from analytics.dashboard.answers import build_dashboard, build_orders, build_revenue
 from analytics.metrics.definitions import METRICS
-from shop_api.db.tenancy import tenant_session
+from shop_api.db.tenancy import read_session
 from shop_api.domains.insights.schemas import (
     AnalyticsQuery,
     DashboardSchema,
@@ -99,14 +99,15 @@ def _answer(call: Call, build: Build) -> Reply:
     the figures are computed.
     """
     lake: Insights = current_app.extensions[EXTENSION]
-    with tenant_session(call.services.read_engine, call.tenant_id) as session:
+    services = call.services
+    with read_session(services.engine, services.read_engine, call.tenant_id) as session:
         row = TenantRepository(session).find()
     if row is None:
         raise not_found("tenant")
     snapshot = lake.snapshot()
     profile = Profile(call.tenant_id, row.currency, row.timezone)
     now = call.exchange.started_at
-    deadline_seconds = call.services.settings.deadline_seconds
+    deadline_seconds = services.settings.deadline_seconds
     answer = lake.answer(build, snapshot, profile, call.query, now, deadline_seconds)
     call.exchange.cache_grant = CacheGrant(
         DEPENDENCY, lake.fingerprint(snapshot, call.tenant_id), keep_until(profile, now)
