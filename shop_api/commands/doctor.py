@@ -80,6 +80,7 @@ def examine(given: Settings) -> list[Finding]:
     findings = [
         Finding("settings", True, f"valid; data in {given.data_dir.resolve()}"),
         *_unknown_variables(),
+        _proxies(given),
         *_redis_program(given),
         *_ports(given),
     ]
@@ -111,6 +112,16 @@ def _unknown_variables() -> Iterator[Finding]:
             near = get_close_matches(name, known, n=1)
             advice = f"Did you mean {near[0]}?" if near else "Remove it."
             yield Finding("settings", False, f"no setting is named {name}", advice)
+
+
+def _proxies(settings: Settings) -> Finding:
+    """What is believed of X-Forwarded-For; only the operator knows whether that is right."""
+    trusted = settings.trusted_proxies
+    detail = f"SHOP_TRUSTED_PROXIES={trusted}"
+    if not trusted:
+        detail += ": right without a reverse proxy; behind one set it to 1, or failed sign-ins"
+        detail += " of all people count for one address"
+    return Finding("proxies", True, detail)
 
 
 def _redis_program(settings: Settings) -> Iterator[Finding]:

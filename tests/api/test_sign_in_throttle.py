@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from shop_api.app import App, create_app
-from shop_api.domains.accounts import service
+from shop_api.domains.accounts import endpoints, service
 from shop_api.kernel.clock import utc_now
 from shop_api.kernel.exchange import Exchange
 from tests.fixtures.api import PASSWORD, AnswerChecker, Answered, ApiClient, Shop
@@ -133,6 +133,20 @@ def test_while_redis_is_away_people_sign_in(
     assert sign_in(client, shop.email, "wrong").status == 401
     assert "sign-ins are not counted" in caplog.text
     alone.close()
+
+
+def test_a_proxy_that_no_setting_names_is_told_of_once(
+    database: Database, redis_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    endpoints.warn_of_proxy.cache_clear()
+    direct = make_app(database, redis_url, tmp_path, trusted_proxies=0)
+    client = ApiClient(direct, AnswerChecker(direct))
+    client.post(LOGIN, {"email": "nobody@example.com", "password": "x"})
+    assert "SHOP_TRUSTED_PROXIES" not in caplog.text
+    for _ in range(2):
+        sign_in(client, "nobody@example.com", "x")
+    assert caplog.text.count("SHOP_TRUSTED_PROXIES is 0") == 1
+    direct.close()
 
 
 @pytest.mark.parametrize(

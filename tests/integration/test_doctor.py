@@ -44,6 +44,7 @@ def test_a_sound_installation_passes(environment: dict[str, str]) -> None:
     result = examine(environment)
     assert result.exit_code == 0, result.output
     assert problems(result) == {}
+    assert "behind one set it to 1" in result.output
 
 
 def test_a_role_that_row_level_security_does_not_bind_is_a_problem(

@@ -1,5 +1,7 @@
 """Signing in over HTTP."""
 
+import logging
+from functools import cache
 from typing import Any
 
 from shop_api.domains.accounts import errors, service
@@ -9,6 +11,8 @@ from shop_api.kernel.principal import PUBLIC
 from shop_api.web.blueprint import Blueprint, Call
 from shop_api.web.reply import Reply
 from shop_api.web.services import Services
+
+logger = logging.getLogger(__name__)
 
 auth = Blueprint(
     "auth",
@@ -52,6 +56,23 @@ def tokens_reply(tokens: Tokens) -> Reply:
     return reply
 
 
+@cache
+def warn_of_proxy() -> None:
+    """Say, once per process, that everybody behind a proxy counts as one address."""
+    logger.warning(
+        "sign-ins arrive through a proxy (X-Forwarded-For) and SHOP_TRUSTED_PROXIES is 0: failed"
+        " sign-ins of all people count for the proxy's one address. Set it to the number of proxies"
+    )
+
+
+def client_address(call: Call) -> str:
+    """Whose failed sign-ins are counted together."""
+    trusted_proxies = call.services.settings.trusted_proxies
+    if not trusted_proxies and call.exchange.header("X_FORWARDED_FOR"):
+        warn_of_proxy()
+    return call.exchange.client_address(trusted_proxies)
+
+
 @auth.mutation("POST", "/login", scope=PUBLIC, body=LoginBody, returns=TokensSchema, is_secret=True)
 def login(call: Call, commit: Any) -> Any:
     """Sign in with e-mail address and password.
@@ -61,7 +82,7 @@ def login(call: Call, commit: Any) -> Any:
     from this network address.
     """
     email, password = call.body["email"], call.body["password"]
-    address = call.exchange.client_address(call.services.settings.trusted_proxies)
+    address = client_address(call)
     with sign_in_throttle(call.services).attempt(email, address):
         user = service.check_login(call.services.engine, email, password, call.body.get("tenant"))
     policy = token_policy(call.services)
