@@ -39,6 +39,11 @@ class Changeset:
     def rows_written(self) -> dict[str, int]:
         return {name: rewrite.rows_written for name, rewrite in self.rewrites.items()}
 
+    @property
+    def damaged_tenant_ids(self) -> set[str]:
+        """Tenants of whom a file in the lake was lost or cut off."""
+        return set().union(*(rewrite.damaged_tenant_ids for rewrite in self.rewrites.values()))
+
     def remove_tenant(self, tenant_id: str) -> None:
         """Take all of a tenant's files out of all tables."""
         for rewrite in self.rewrites.values():

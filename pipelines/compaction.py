@@ -4,6 +4,8 @@ Belongs here: changing how rows lie in files, never the rows. Does not: rows (in
 rebuild.py).
 """
 
+import logging
+from collections.abc import Collection
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
@@ -16,12 +18,13 @@ from pipelines.context import LakeContext
 from pipelines.exports.facts import FACTS
 from pipelines.frames import INTEGER, TEXT, period_of
 from pipelines.runner import Outcome, tell, write
-from pipelines.sinks import run_record
-from pipelines.sinks.delta import DataFile, Rewrite
+from pipelines.sinks import quarantine, run_record
+from pipelines.sinks.delta import DataFile, Rewrite, UnreadableFileError
 from pipelines.sinks.parquet import file_rows
-from pipelines.sinks.publication import newest, writer_lock
+from pipelines.sinks.publication import Published, newest, writer_lock
 
 COMPACT = "lake_compact"
+logger = logging.getLogger(__name__)
 
 
 def run_compact(context: LakeContext, now: datetime, *, is_thorough: bool = True) -> Outcome:
@@ -36,11 +39,7 @@ def run_compact(context: LakeContext, now: datetime, *, is_thorough: bool = True
             return Outcome("idle")
 
         def work() -> Changeset:
-            changeset = begin(context, published.versions, now)
-            for tenant_id in _grown(changeset.of(ORDERS), context.month_rows):
-                _promote(changeset, tenant_id)
-            for rewrite in changeset.rewrites.values():
-                _join_small_files(rewrite, set(changeset.grains))
+            changeset = _tidied(context, published, now)
             for name, table in context.tables.items():
                 context.on_step(f"vacuum {name}")
                 table.vacuum(is_thorough=is_thorough)
@@ -50,6 +49,39 @@ def run_compact(context: LakeContext, now: datetime, *, is_thorough: bool = True
         run_record.forget_old(held, now)
     tell(context, outcome, now)
     return outcome
+
+
+def _tidied(context: LakeContext, published: Published, now: datetime) -> Changeset:
+    """Tenants with damaged files are left alone, and are refused: an export makes them anew."""
+    damaged = dict.fromkeys(
+        begin(context, published.versions, now).damaged_tenant_ids,
+        Exception("files in the lake were lost or cut off"),
+    )
+    while True:
+        changeset = begin(context, published.versions, now)
+        try:
+            _tidy(changeset, damaged.keys(), context.month_rows)
+        except UnreadableFileError as error:
+            if error.tenant_id in damaged:
+                raise
+            damaged[error.tenant_id] = error
+            continue
+        with context.engine.connect() as connection:
+            held_back = quarantine.read(connection)
+        for tenant_id, reason in damaged.items():
+            logger.error("tenant %s is to be made anew: %s", tenant_id, reason)
+            # of one held back already the wait would begin anew
+            if tenant_id not in held_back:
+                changeset.refused[tenant_id] = reason
+        return changeset
+
+
+def _tidy(changeset: Changeset, without: Collection[str], month_rows: int) -> None:
+    for tenant_id in _grown(changeset.of(ORDERS), month_rows):
+        if tenant_id not in without:
+            _promote(changeset, tenant_id)
+    for rewrite in changeset.rewrites.values():
+        _join_small_files(rewrite, {*changeset.grains, *without})
 
 
 def _grown(orders: Rewrite, month_rows: int) -> list[str]:
@@ -74,9 +106,9 @@ def _promote(changeset: Changeset, tenant_id: str) -> None:
                 rewrite.add(tenant_id, str(period), part)
 
 
-def _join_small_files(rewrite: Rewrite, promoted: set[str]) -> None:
+def _join_small_files(rewrite: Rewrite, without: set[str]) -> None:
     """Files of a partition that are less than half full become one, or a few full ones."""
-    files = rewrite.table.files().filter(~pl.col("tenant_id").is_in(promoted))
+    files = rewrite.table.files().filter(~pl.col("tenant_id").is_in(without))
     half_full = pl.DataFrame(
         [(period, file_rows(period, rewrite.now) // 2) for period in files["period"].unique()],
         schema={"period": TEXT, "half_full": INTEGER},

@@ -77,7 +77,7 @@ def _to_rebuild(
             anew.add(tenant_id)
     rollups = changeset.of(DAILY_SALES)
     changed_tenants = changes.filter(pl.col("subject_type") == "tenant")["tenant_id"]
-    for tenant_id in set(changed_tenants) & set(tenants):
+    for tenant_id in (set(changed_tenants) & set(tenants)) - anew:
         days = rollups.read(rollups.files(tenant_id)[:1])
         if days.height and days["timezone"][0] != tenants[tenant_id].timezone:
             anew.add(tenant_id)

@@ -23,6 +23,7 @@ from pipelines.changeset import Changeset, begin
 from pipelines.context import LakeContext
 from pipelines.incremental import apply_changes
 from pipelines.isolation import apart, apply_apart, refusals
+from pipelines.mending import apply_mending
 from pipelines.rebuild import rebuild_tenants
 from pipelines.sinks import quarantine, run_record
 from pipelines.sinks.delta import UnusableTableError
@@ -95,7 +96,11 @@ def export_at(context: LakeContext, held: Connection, reader: Reader, now: datet
             return changeset
 
         try:
-            return apply_apart(attempt, todo, held_back.keys())
+            return apply_mending(
+                lambda of: apply_apart(attempt, of, held_back.keys()),
+                lambda: begin(context, published.versions, now).damaged_tenant_ids,
+                todo,
+            )
         except UnusableTableError as error:
             logger.warning("rebuilding the lake: %s", error)
             return _all_anew(context, reader, now, published)

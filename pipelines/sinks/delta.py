@@ -55,6 +55,14 @@ class UnusableTableError(Exception):
     """The table is not there, or not at the version that was published."""
 
 
+class UnreadableFileError(Exception):
+    """A file that the log names is not there, or is not what was written."""
+
+    def __init__(self, tenant_id: str, path: Path, reason: Exception) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.tenant_id = tenant_id
+
+
 class LakeTable:
     """A table of the lake at its newest version."""
 
@@ -163,6 +171,12 @@ class Rewrite:
         """Tenants that had files before this run."""
         return set(self._places)
 
+    @property
+    def damaged_tenant_ids(self) -> set[str]:
+        """Tenants of whom a file is not there, or not of the size that was written."""
+        files = self._files.select("tenant_id", "path", "size_bytes").rows()
+        return {id_ for id_, path, size in files if _size_bytes(self.table.root / path) != size}
+
     def files(self, tenant_id: str) -> list[DataFile]:
         """The tenant's files before this run."""
         start, end = self._places.get(tenant_id, (0, 0))
@@ -170,13 +184,17 @@ class Rewrite:
 
     def read(self, files: Iterable[DataFile]) -> pl.DataFrame:
         """The rows of some of the table's files, with tenant_id."""
-        frames = [
-            pl.read_parquet(self.table.root / file.path, hive_partitioning=False).select(
+        frames = [self._read(file) for file in files]
+        return pl.concat(frames) if frames else empty(self.contract)
+
+    def _read(self, file: DataFile) -> pl.DataFrame:
+        path = self.table.root / file.path
+        try:
+            return pl.read_parquet(path, hive_partitioning=False).select(
                 pl.lit(file.tenant_id).alias("tenant_id"), *self.contract.column_names
             )
-            for file in files
-        ]
-        return pl.concat(frames) if frames else empty(self.contract)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise UnreadableFileError(file.tenant_id, path, error) from error
 
     def remove(self, files: Iterable[DataFile]) -> None:
         """Take files out of the table."""
@@ -223,6 +241,14 @@ class Rewrite:
             raise ForeignCommitError(
                 f"{self.table.root} is at {self.table.version}, not {expected}"
             )
+
+
+def _size_bytes(path: Path) -> int | None:
+    """None when there is no such file."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
 
 
 def empty(contract: Contract) -> pl.DataFrame:

@@ -15,6 +15,7 @@ import polars as pl
 from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects.postgresql import insert
 
+from pipelines.sources.spine import whole_tenants
 from shop_api.models import lake_quarantine
 
 FIRST_RETRY = timedelta(seconds=30)
@@ -41,11 +42,9 @@ def read(connection: Connection) -> dict[str, Held]:
 
 def with_due(changes: pl.DataFrame, held_back: Mapping[str, Held], now: datetime) -> pl.DataFrame:
     """Changes without those of the tenants held back, and with all of each that is due."""
-    due = sorted(id_ for id_, held in held_back.items() if held.retry_at <= now)
-    everything = pl.DataFrame(
-        [(tenant_id, "tenant", None) for tenant_id in due], schema=changes.schema, orient="row"
-    )
-    return pl.concat([changes.filter(~pl.col("tenant_id").is_in(list(held_back))), everything])
+    due = [id_ for id_, held in held_back.items() if held.retry_at <= now]
+    others = changes.filter(~pl.col("tenant_id").is_in(list(held_back)))
+    return pl.concat([others, whole_tenants(due)])
 
 
 def update(

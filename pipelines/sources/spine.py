@@ -10,6 +10,7 @@ A database restored elsewhere brings events whose ids its server has not reached
 lake starts from there holds them; until the server gets to their ids they are not new.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,6 +20,7 @@ from sqlalchemy import Connection, text
 from pipelines.frames import TEXT
 from pipelines.sources.reader import Reader
 
+CHANGE_COLUMNS = {"tenant_id": TEXT, "subject_type": TEXT, "subject_id": TEXT}
 SUBJECTS = ("order", "product", "customer", "category", "tenant")
 
 
@@ -83,6 +85,12 @@ def position(reader: Reader) -> Position:
     return Position(*reader.row(POSITION))
 
 
+def whole_tenants(tenant_ids: Iterable[str]) -> pl.DataFrame:
+    """Changes, as of `changes`, that stand for all of each tenant."""
+    rows = [(tenant_id, "tenant", None) for tenant_id in sorted(tenant_ids)]
+    return pl.DataFrame(rows, schema=CHANGE_COLUMNS, orient="row")
+
+
 def changes(reader: Reader, transactions: str) -> pl.DataFrame:
     """(tenant_id, subject_type, subject_id) of events not in `transactions`, each once.
 
@@ -90,6 +98,6 @@ def changes(reader: Reader, transactions: str) -> pl.DataFrame:
     """
     return reader.frame(
         CHANGES,
-        {"tenant_id": TEXT, "subject_type": TEXT, "subject_id": TEXT},
+        CHANGE_COLUMNS,
         {"transactions": transactions, "subjects": list(SUBJECTS)},
     )
