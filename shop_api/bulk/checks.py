@@ -64,6 +64,23 @@ def _existing(table: str, alias: str, field: str) -> str:
     )
 
 
+def _sum_of(entity: str) -> tuple[Rule, str]:
+    """The row that takes the amounts of its order past what their sum can hold, and the join."""
+    rule = Rule(
+        "amount",
+        f"t.total > {TOTAL_LIMIT} AND t.total - s.amount <= {TOTAL_LIMIT}",
+        f"'with it the {entity} of the order come to more than an amount can hold'",
+    )
+    return rule, (
+        f' LEFT JOIN (SELECT ctid AS place, sum(amount) OVER (PARTITION BY "order"'
+        f' ORDER BY file, row) AS total FROM stage_{entity} WHERE "order" IN (SELECT "order"'
+        f" FROM stage_{entity} GROUP BY 1 HAVING sum(amount) > {TOTAL_LIMIT})) t"
+        " ON t.place = s.ctid"
+    )
+
+
+_PAYMENTS_SUM, _PAYMENTS_TOTAL = _sum_of("payments")
+_REFUNDS_SUM, _REFUNDS_TOTAL = _sum_of("refunds")
 PRODUCT_CHECKS = (
     Check(
         "products",
@@ -169,8 +186,12 @@ ORDER_CHECKS = (
                 "e.order_id IS DISTINCT FROM old.id AND e.id IS NOT NULL",
                 "'it is a payment of another order already'",
             ),
+            _PAYMENTS_SUM,
         ),
-        _ORDER + _existing("payments", "e", "external_id") + _existing("orders", "old", "order"),
+        _ORDER
+        + _existing("payments", "e", "external_id")
+        + _existing("orders", "old", "order")
+        + _PAYMENTS_TOTAL,
     ),
     Check(
         "refunds",
@@ -193,8 +214,12 @@ ORDER_CHECKS = (
                 "e.order_id IS DISTINCT FROM old.id AND e.id IS NOT NULL",
                 "'it is a refund of another order already'",
             ),
+            _REFUNDS_SUM,
         ),
-        _ORDER + _existing("refunds", "e", "external_id") + _existing("orders", "old", "order"),
+        _ORDER
+        + _existing("refunds", "e", "external_id")
+        + _existing("orders", "old", "order")
+        + _REFUNDS_TOTAL,
     ),
     Check(
         "orders",

@@ -240,8 +240,8 @@ def run_import(
     """Import the files of `folder` as `mapping` says, on the connection of an `import_session`.
 
     Goes on where `journal` says it stopped, and closes the job: succeeded, or failed or cancelled,
-    and then raises. ImportHandedOver, and an error that another attempt may not meet, leave the job
-    open.
+    and then raises. ImportHandedOver, and an error that another attempt of a worker may not meet,
+    leave the job open.
     """
     log = summary.rejects
     with journal.held(_interrupter(single)):
@@ -260,15 +260,31 @@ def run_import(
         except IntegrityError as error:
             clashed = clash(error)
             if clashed is None:
+                _close_broken(journal, summary, error)
                 raise
             journal.finish("failed", summary.counts, log, clashed.detail)
             raise clashed from error
         # a COPY raises the driver's own
-        except (OperationalError, psycopg.errors.QueryCanceled) as error:
-            if journal.stopping.is_set():
-                raise ImportHandedOver from error
+        except (DBAPIError, psycopg.Error) as error:
+            if isinstance(error, OperationalError | psycopg.OperationalError):
+                if journal.stopping.is_set():
+                    raise ImportHandedOver from error
+                if not journal.is_local:
+                    raise
+            _close_broken(journal, summary, error)
             raise
     journal.finish("succeeded", summary.counts, log, None)
+
+
+def _close_broken(journal: Journal, summary: Summary, error: DBAPIError | psycopg.Error) -> None:
+    """Close the job that an error of Postgres ended, if Postgres still answers."""
+    origin = error.orig if isinstance(error, DBAPIError) else error
+    message = origin.diag.message_primary if isinstance(origin, psycopg.Error) else None
+    detail = f"Postgres ended the import: {message or 'it does not answer'}. What is written stays."
+    try:
+        journal.finish("failed", summary.counts, summary.rejects, detail)
+    except DBAPIError as second:
+        logger.warning("cannot close job %s: %s", journal.job_id, second)
 
 
 def _interrupter(single: Engine) -> Callable[[], None]:

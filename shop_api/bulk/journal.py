@@ -82,7 +82,7 @@ class Checkpoint:
 @dataclass
 class Journal:
     """A job that is being worked on. `listener` hears of progress, for a terminal; `stopping` is
-    set when the process is to end."""
+    set when the process is to end. No worker takes up a job that `is_local` when it breaks off."""
 
     engine: Engine
     waker: Waker
@@ -91,6 +91,8 @@ class Journal:
     checkpoint: Checkpoint
     listener: Callable[[Progress], None] | None = None
     stopping: threading.Event = field(default_factory=threading.Event)
+    is_local: bool = False
+    is_closed: bool = False
     ratio: float = 0.0
     _is_cancelled: threading.Event = field(default_factory=threading.Event)
 
@@ -197,6 +199,7 @@ class Journal:
             work.audit(
                 "import_finished", "job", self.job_id, {"state": "running"}, {"state": state}
             )
+        self.is_closed = True
 
 
 def _write_rejects(work: UnitOfWork, job_id: UUID, rejects: RejectLog) -> None:
@@ -245,7 +248,7 @@ def open_local_job(
         ).first()
         job_id = row.id if row else insert_job(work, kind, params, state="running")
     checkpoint = read_checkpoint(row.checkpoint if row else {})
-    return Journal(engine, waker, origin, job_id, checkpoint, listener)
+    return Journal(engine, waker, origin, job_id, checkpoint, listener, is_local=True)
 
 
 def insert_job(work: UnitOfWork, kind: str, params: dict[str, Any], *, state: str) -> UUID:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from shop_api.bulk.mapping import parse_mapping
 from shop_api.bulk.rejects import Reject
@@ -185,6 +186,62 @@ def test_an_order_is_refused_whole_with_a_bad_part(
         [reject, Reject("orders.csv", 1, None, reason)],
         ["A2", "A3"],
     )
+
+
+def test_parts_that_come_to_more_than_a_sum_can_hold_are_refused(
+    database: Database, tmp_path: Path
+) -> None:
+    most = "999999999999.00"
+    payments = [*PAYMENTS, *({**PAYMENTS[0], "receipt": f"M{n}", "sum": most} for n in range(101))]
+    refunds = [
+        *REFUNDS,
+        *(
+            {**REFUNDS[0], "number": "A3", "slip": f"M{n}", "line": "", "sum": most}
+            for n in range(101)
+        ),
+    ]
+    rejects, orders = _rejects(database, tmp_path, payments=payments, refunds=refunds)
+    reason = "with it the {} of the order come to more than an amount can hold"
+    assert rejects == [
+        Reject("payments.csv", 103, "sum", reason.format("payments")),
+        Reject("refunds.csv", 102, "sum", reason.format("refunds")),
+        Reject("orders.csv", 1, None, "refused with its row 103 of payments.csv"),
+        Reject("orders.csv", 3, None, "refused with its row 102 of refunds.csv"),
+    ]
+    assert orders == ["A2"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        # of the data, and one that another attempt may not meet
+        ("SELECT 1e20::numeric(18,4)", "numeric field overflow"),
+        ("DO $$ BEGIN RAISE deadlock_detected; END $$", "deadlock_detected"),
+    ],
+)
+def test_an_error_of_postgres_closes_the_job(
+    database: Database, tmp_path: Path, statement: str, message: str
+) -> None:
+    tenant_id = make_tenant(database, "EUR")
+    write_export(tmp_path)
+    database.server.execute(
+        "CREATE FUNCTION break_off() RETURNS trigger LANGUAGE plpgsql AS"
+        f" $f$ BEGIN EXECUTE $s${statement}$s$; RETURN NEW; END $f$;"
+        "CREATE TRIGGER break_off BEFORE INSERT ON payments"
+        " FOR EACH ROW EXECUTE FUNCTION break_off()",
+        database.name,
+    )
+    try:
+        with pytest.raises(DBAPIError):
+            import_folder(database, tenant_id, tmp_path, parse_mapping(mapping_text()))
+    finally:
+        database.server.execute("DROP FUNCTION break_off CASCADE", database.name)
+    assert query(database, tenant_id, "SELECT state, error, lease_until FROM jobs") == [
+        ("failed", f"Postgres ended the import: {message}. What is written stays.", None)
+    ]
+    # asked for again, it goes on
+    import_folder(database, tenant_id, tmp_path, parse_mapping(mapping_text()))
+    assert query(database, tenant_id, "SELECT state, error FROM jobs") == [("succeeded", None)]
 
 
 def test_a_ragged_line_takes_its_order_along(database: Database, tmp_path: Path) -> None:

@@ -127,7 +127,8 @@ class ImportRunner:
             logger.exception("import %s was cut short", job_id)
         except Exception:
             logger.exception("import %s failed", job_id)
-            self._give_up(journal, f"An internal error; the log names it by {job_id}.")
+            if not journal.is_closed:
+                self._give_up(journal, f"An internal error; the log names it by {job_id}.")
 
     def _give_up(self, journal: Journal, detail: str) -> None:
         journal.finish("failed", journal.checkpoint.counts, RejectLog(), detail)
