@@ -72,8 +72,7 @@ def digest_key(secret_key: str) -> bytes:
 
 
 def read_body(exchange: Exchange, readers: BodyReaders) -> bytes:
-    """The whole body, put back for Flask; 413 past the limit, 400 when it ends early,
-    408 when it is late."""
+    """The whole body, put back for Flask; 413 past the limit, 400 when it ends early."""
     environ = exchange.environ
     limit = environ["shop_api.body_limit_bytes"]
     if is_stranger(exchange):

@@ -94,7 +94,7 @@ def build_stages(wsgi_app: Any, wiring: Wiring) -> list[tuple[str, Stage]]:
             digest_key(settings.secret_key or ""),
             wiring.public_paths,
             wiring.publishable_paths,
-            BodyReaders(settings.api_threads, settings.deadline_seconds),
+            BodyReaders(settings.api_threads),
         ),
         "application": lambda _: Application(wsgi_app),
     }

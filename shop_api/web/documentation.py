@@ -56,14 +56,6 @@ PROBLEMS: dict[int, tuple[str, DomainError]] = {
             "This API speaks version 1: Accept: application/vnd.shop.v1+json.",
         ),
     ),
-    408: (
-        "The body did not arrive in time.",
-        DomainError(
-            ErrorKind.TIMED_OUT,
-            "body_timeout",
-            "The body did not arrive in time. Send it again.",
-        ),
-    ),
     409: (
         "The present state refuses it: a duplicate, an illegal move, out of stock, …",
         conflict("illegal_state_change", "A completed order cannot be cancelled. It is final."),
@@ -214,7 +206,7 @@ def operation_documentation(
     if "<" in rule:
         statuses.add(404)
     if method != "GET":
-        statuses |= {408, 409, 413, 415}
+        statuses |= {409, 413, 415}
     if takes_condition:
         statuses.add(412)
     document: dict[str, Any] = {

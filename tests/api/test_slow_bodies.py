@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shop_api.app import App, create_app
+from shop_api.app import App
 from tests.fixtures.api import Answered, ApiClient, Shop, encode, raw
 
 LOGIN = "/api/v1/auth/login"
@@ -112,28 +112,3 @@ def test_publishable_keys_do_not_take_the_places_of_customers(
     with half_sent(app, "/api/v1/batch", key, places // 4):
         assert send(app, "/api/v1/batch", io.BytesIO(b"{}"), key, 2).code == "server_busy"
         assert other_shop.api.post(CUSTOMERS, {"first_name": "Ada"}).status == 201
-
-
-def test_a_place_is_not_held_past_the_deadline(app: App, shop: Shop) -> None:
-    settings = app.services.settings.model_copy(update={"deadline_seconds": 0.5})
-    hasty = create_app(settings)
-    places = settings.api_threads - 2
-    bodies = [HalfSent() for _ in range(places)]
-    answers: list[Answered] = []
-    threads = [
-        threading.Thread(
-            target=lambda body=body: answers.append(send(hasty, CUSTOMERS, body, shop.api.token))
-        )
-        for body in bodies
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(5)
-    assert [(found.status, found.code) for found in answers] == [(408, "body_timeout")] * places
-    # nobody has let go of the bodies
-    sent = encode({"first_name": "Ada"})
-    assert send(hasty, CUSTOMERS, io.BytesIO(sent), shop.api.token, len(sent)).status == 201
-    for body in bodies:
-        body.let_go.set()
-    hasty.close()
