@@ -32,7 +32,18 @@ PERSON: dict[str, Any] = {
     "tags": ["quillfeather-vip"],
     "external_id": "zelda@erased.example",
 }
-TRACES = ("zelda@", "erased.example", "zeldanya", "quillfeather", "7734", "whispering lane")
+# the telephone as it was written, as bare digits, and as a word of a search vector: its last digits
+# alone are in some timestamp or id sooner or later
+TRACES = (
+    "zelda@",
+    "erased.example",
+    "zeldanya",
+    "quillfeather",
+    "010 7734",
+    "0107734",
+    "'7734'",
+    "whispering lane",
+)
 PLACE = {
     "recipient": "Zeldanya Quillfeather",
     "phone": PERSON["phone"],
