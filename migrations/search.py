@@ -20,7 +20,9 @@ CANDIDATES = 1000
 # `fold_text` in shop_api.kernel.folding is the same in Python; a test holds them equal.
 #
 # A word in a document begins with its tenant, so that the index has each tenant's words by
-# themselves: a prefix that many tenants use costs none of them what it costs all.
+# themselves: a prefix that many tenants use costs none of them what it costs all. A row without any
+# text is told apart first: imported customers often are such, and 16 µs each were a twelfth of an
+# import.
 DOCUMENTS = rf"""
 CREATE FUNCTION fold_text(value text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN
@@ -39,7 +41,8 @@ CREATE FUNCTION search_words(value text) RETURNS SETOF text
         ) s WHERE s.word <> '';
     END;
 CREATE FUNCTION search_document(tenant uuid, first text[], second text[], third text[])
-    RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (
+    RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN CASE
+        WHEN array_to_string(first || second || third, '') = '' THEN ''::tsvector ELSE (
         SELECT coalesce(string_agg(quote_literal(search_tag(tenant) || w.word) || ':' || w.place
             || w.weight, ' '), '')::tsvector
         FROM (
@@ -51,7 +54,7 @@ CREATE FUNCTION search_document(tenant uuid, first text[], second text[], third 
                 SELECT search_words(left(t, 2000)), 'C' FROM unnest(third) t
             ) d LIMIT {MAX_DOCUMENT_WORDS}
         ) w
-    );
+    ) END;
 CREATE FUNCTION search_query(tenant uuid, value text, suffix text) RETURNS tsquery
     LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (
         SELECT string_agg(quote_literal(search_tag(tenant) || w.word) || suffix, ' & ')::tsquery
