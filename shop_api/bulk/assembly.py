@@ -16,10 +16,8 @@ from sqlalchemy import Connection, CursorResult
 from shop_api.bulk.fields import ADDRESS_PARTS
 from shop_api.bulk.rejects import Reject, RejectLog
 from shop_api.bulk.staging import Staging
-from shop_api.models import MAX_CATEGORY_LEVELS
+from shop_api.models import MAX_ADDRESSES, MAX_CATEGORY_LEVELS
 
-# what the API lets a customer have
-BOOK_SIZE = 50
 _ADDRESS = ", ".join(f"'{part}', s.address_{part}" for part in ADDRESS_PARTS)
 ADDRESS = f"NULLIF(jsonb_strip_nulls(jsonb_build_object({_ADDRESS})), '{{}}')"
 # where a row is in its files, as text that sorts
@@ -123,7 +121,7 @@ FROM ready_customers r JOIN stage_customers s ON s.external_id = r.external_id
 LEFT JOIN customer_addresses a ON a.tenant_id = %(tenant_id)s AND a.id = r.id
 WHERE {ADDRESS} IS NOT NULL AND (NOT r.is_existing OR a.id IS NOT NULL OR
     (SELECT count(*) FROM customer_addresses b WHERE b.tenant_id = %(tenant_id)s
-     AND b.customer_id = r.id) < {BOOK_SIZE})
+     AND b.customer_id = r.id) < {MAX_ADDRESSES})
 """
 # The order's own discount goes to its lines by largest remainder, as kernel.money.allocate does it.
 ALLOCATED_DISCOUNTS = """

@@ -1,7 +1,6 @@
 """Waiting for bodies: how many at once.
 
-Belongs here: places. Does not: limits of size and what is
-made of a body (idempotency.py).
+Belongs here: places. Does not: limits of size and what is made of a body (idempotency.py).
 """
 
 from collections.abc import Callable

@@ -4,7 +4,7 @@ from shop_api.models.api_key import api_keys
 from shop_api.models.audit_entry import audit_entries
 from shop_api.models.base import PLATFORM_TABLES, metadata
 from shop_api.models.category import MAX_CATEGORY_LEVELS, categories
-from shop_api.models.customer import customer_addresses, customers
+from shop_api.models.customer import MAX_ADDRESSES, customer_addresses, customers
 from shop_api.models.event import events, spine_cursors
 from shop_api.models.fulfillment import fulfillment_lines, fulfillments, return_lines, returns
 from shop_api.models.idempotency_record import idempotency_records
@@ -35,6 +35,7 @@ from shop_api.models.user import users
 from shop_api.models.variant import variants
 
 __all__ = [
+    "MAX_ADDRESSES",
     "MAX_CATEGORY_LEVELS",
     "PLATFORM_TABLES",
     "api_keys",

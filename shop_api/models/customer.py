@@ -17,6 +17,9 @@ from shop_api.models.base import (
     version,
 )
 
+# One customer's book holds no more, whoever fills it.
+MAX_ADDRESSES = 50
+
 customers = Table(
     "customers",
     metadata,

@@ -9,8 +9,6 @@ from typing import Any
 # stands for an id of the reader's own shop
 _ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 _ADDRESS = {"line1": "Via Roma 1", "city": "Torino", "postal_code": "10121", "country": "IT"}
-_DISCOUNT = {"code": "WELCOME10", "title": "10 % off", "kind": "percentage", "percentage": 10}
-_SHIPPING = {"name": "Standard, 3 days", "kind": "flat", "countries": ["IT", "FR"], "price": 4.90}
 
 BODY_EXAMPLES: dict[str, Any] = {
     "create_api_key": {"name": "Warehouse", "scopes": ["catalog:read", "inventory:write"]},
@@ -34,9 +32,19 @@ BODY_EXAMPLES: dict[str, Any] = {
     "adjust_stock": {"adjustments": [{"variant_id": _ID, "delta": 12}]},
     "create_customer": {"email": "ada@example.com", "first_name": "Ada", "last_name": "Lovelace"},
     "update_customer": {"phone": "+39 011 555 0100", "tags": ["regular"]},
-    "create_discount": _DISCOUNT,
+    "create_discount": {
+        "code": "WELCOME10",
+        "title": "10 % off",
+        "kind": "percentage",
+        "percentage": 10,
+    },
     "update_discount": {"percentage": 15, "usage_limit": 100},
-    "create_shipping_rate": _SHIPPING,
+    "create_shipping_rate": {
+        "name": "Standard, 3 days",
+        "kind": "flat",
+        "countries": ["IT", "FR"],
+        "price": 4.90,
+    },
     "update_shipping_rate": {"price": 5.90, "free_from_subtotal": 60},
     "open_session": {"kind": "table", "name": "Table 4"},
     "place_order": {"lines": [{"variant_id": _ID, "quantity": 2}], "shipping_address": _ADDRESS},

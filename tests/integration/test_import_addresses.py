@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
-from shop_api.bulk.assembly import BOOK_SIZE
 from shop_api.bulk.loader import Loader, Phase
 from shop_api.bulk.mapping import parse_mapping
 from shop_api.domains.erasures.repository import ErasureRepository
-from shop_api.models import customer_addresses
+from shop_api.models import MAX_ADDRESSES, customer_addresses
 from tests.factories.exports import CUSTOMERS, mapping_text, write_export
 from tests.factories.imports import import_folder, query
 from tests.factories.rows import insert, make_tenant
@@ -58,7 +57,7 @@ def test_a_full_book_and_an_erased_customer_are_left_alone(
     import_folder(database, tenant_id, tmp_path, mapping)
     [(ada,), (ben,)] = query(database, tenant_id, "SELECT id FROM customers ORDER BY external_id")
     with selling(database, tenant_id) as work:
-        for _ in range(BOOK_SIZE):
+        for _ in range(MAX_ADDRESSES):
             insert(work, customer_addresses, customer_id=ben, city="Asti")
     towns = [{**CUSTOMERS[0], "town": "Rome"}, {**CUSTOMERS[1], "town": "Pisa"}]
     write_export(tmp_path, customers=towns)
@@ -79,4 +78,4 @@ def test_a_full_book_and_an_erased_customer_are_left_alone(
         "SELECT c.email, c.first_name, count(a.id)"
         " FROM customers c LEFT JOIN customer_addresses a ON a.customer_id = c.id"
         f" WHERE c.id IN ('{ada}', '{ben}') GROUP BY 1, 2 ORDER BY 3",
-    ) == [(None, "", 0), (None, "Ben", BOOK_SIZE)]
+    ) == [(None, "", 0), (None, "Ben", MAX_ADDRESSES)]

@@ -1,8 +1,7 @@
 """What address books refuse."""
 
 from shop_api.kernel.errors import conflict
-
-MAX_ADDRESSES = 50
+from shop_api.models import MAX_ADDRESSES
 
 TOO_MANY_ADDRESSES = conflict(
     "too_many_addresses", f"A customer has at most {MAX_ADDRESSES} addresses."

@@ -9,6 +9,7 @@ from shop_api.domains.addresses import errors
 from shop_api.domains.addresses.repository import AddressRepository
 from shop_api.kernel.errors import not_found
 from shop_api.kernel.ids import new_id
+from shop_api.models import MAX_ADDRESSES
 from shop_api.spine.unit_of_work import UnitOfWork
 
 FLAGS = ("is_default_shipping", "is_default_billing")
@@ -23,7 +24,7 @@ def add_address(work: UnitOfWork, customer_id: UUID, body: dict[str, Any]) -> Ro
     """An address in a customer's book, the first one its default. Raises `too_many_addresses`."""
     addresses = work.repository(AddressRepository)
     count = addresses.count(customer_id)
-    if count >= errors.MAX_ADDRESSES:
+    if count >= MAX_ADDRESSES:
         raise errors.TOO_MANY_ADDRESSES
     values = {**dict.fromkeys(FLAGS, count == 0), **body}
     _make_way(work, customer_id, values)
