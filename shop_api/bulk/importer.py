@@ -220,7 +220,7 @@ class Import:
         counts.created += written.created
         counts.updated += written.updated
         counts.unchanged += written.unchanged
-        self.journal.save(work, phase, place, self.summary.counts)
+        self.journal.save(work, phase, place, self.summary.counts, self.summary.rejects)
 
     def _report(self, step: str, done: int) -> None:
         weights = {n: self.staging.counts.get(n, 0) for n in ("products", "customers", "orders")}

@@ -94,10 +94,14 @@ class Journal:
     is_local: bool = False
     is_closed: bool = False
     ratio: float = 0.0
+    # of this run; None while those of a run before may be listed
+    _listed_count: int | None = None
     _is_cancelled: threading.Event = field(default_factory=threading.Event)
 
-    def save(self, work: UnitOfWork, phase: str, place: str, counts: Counts) -> None:
-        """Keep how far the import came, in the batch's own transaction."""
+    def save(
+        self, work: UnitOfWork, phase: str, place: str, counts: Counts, rejects: RejectLog
+    ) -> None:
+        """Keep how far the import came and what it refused, in the batch's own transaction."""
         position = {**self.checkpoint.position, phase: place}
         self.checkpoint = Checkpoint(position, counts)
         work.connection.exec_driver_sql(
@@ -106,13 +110,18 @@ class Journal:
             " WHERE tenant_id = %(tenant_id)s AND id = %(job_id)s",
             {
                 "checkpoint": _json(asdict(self.checkpoint)),
-                "counts": _json({name: asdict(c) for name, c in counts.items()}),
+                "counts": _json(_with_rejected(counts, rejects)),
                 "ratio": round(self.ratio, 4),
                 "now": utc_now(),
                 "tenant_id": self.origin.tenant_id,
                 "job_id": self.job_id,
             },
         )
+        if self._listed_count is None:
+            _delete_of_job(work, "job_rejects", self.job_id)
+            self._listed_count = 0
+        _write_rejects(work, self.job_id, rejects, self._listed_count)
+        self._listed_count = len(rejects.kept)
 
     def report(self, progress: Progress) -> None:
         """Take note of progress; raises as `require_going_on`."""
@@ -177,23 +186,26 @@ class Journal:
         """Close the job: its state, counts and rejects, and its event."""
         now = utc_now()
         origin = Origin(self.origin.tenant_id, self.origin.actor, self.origin.request_id, now)
-        plain = {name: asdict(c) for name, c in counts.items()}
+        plain = _with_rejected(counts, rejects)
         with unit_of_work(self.engine, self.waker, origin) as work:
-            key = {"tenant_id": origin.tenant_id, "job_id": self.job_id}
             work.connection.exec_driver_sql(
                 "UPDATE jobs SET state = %(state)s, counts = %(counts)s, error = %(error)s,"
                 " finished_at = %(now)s, updated_at = %(now)s, lease_until = NULL,"
                 " version = version + 1,"
                 " progress_ratio = CASE WHEN %(state)s = 'succeeded' THEN 1 ELSE progress_ratio END"
                 " WHERE tenant_id = %(tenant_id)s AND id = %(job_id)s",
-                {**key, "state": state, "counts": _json(plain), "error": error, "now": now},
+                {
+                    "tenant_id": origin.tenant_id,
+                    "job_id": self.job_id,
+                    "state": state,
+                    "counts": _json(plain),
+                    "error": error,
+                    "now": now,
+                },
             )
             for table in ("job_files", "job_rejects"):
-                work.connection.exec_driver_sql(
-                    f"DELETE FROM {table} WHERE tenant_id = %(tenant_id)s AND job_id = %(job_id)s",
-                    key,
-                )
-            _write_rejects(work, self.job_id, rejects)
+                _delete_of_job(work, table, self.job_id)
+            _write_rejects(work, self.job_id, rejects, 0)
             data = {"job_id": str(self.job_id), "state": state, "counts": plain}
             work.append("import_finished", "job", self.job_id, data)
             work.audit(
@@ -202,20 +214,37 @@ class Journal:
         self.is_closed = True
 
 
-def _write_rejects(work: UnitOfWork, job_id: UUID, rejects: RejectLog) -> None:
-    if rejects.kept:
+def _with_rejected(counts: Counts, rejects: RejectLog) -> dict[str, dict[str, int]]:
+    """The counts as they are kept, with the rows refused so far."""
+    plain = {name: asdict(entity_counts) for name, entity_counts in counts.items()}
+    for name in plain.keys() | rejects.counts.keys():
+        plain.setdefault(name, asdict(EntityCounts()))["rejected"] = rejects.counts.get(name, 0)
+    return plain
+
+
+def _delete_of_job(work: UnitOfWork, table: str, job_id: UUID) -> None:
+    work.connection.exec_driver_sql(
+        f"DELETE FROM {table} WHERE tenant_id = %s AND job_id = %s", (work.tenant_id, job_id)
+    )
+
+
+def _write_rejects(work: UnitOfWork, job_id: UUID, rejects: RejectLog, listed_count: int) -> None:
+    """Append the rejects after the first `listed_count` to the job's."""
+    new = rejects.kept[listed_count:]
+    if new:
         work.connection.exec_driver_sql(
             'INSERT INTO job_rejects (tenant_id, job_id, position, file, row, "column", reason)'
-            " SELECT %s, %s, r.position, r.file, r.row, r.col, r.reason FROM unnest(%s::text[],"
-            " %s::int[], %s::text[], %s::text[]) WITH ORDINALITY"
+            " SELECT %s, %s, %s + r.position, r.file, r.row, r.col, r.reason"
+            " FROM unnest(%s::text[], %s::int[], %s::text[], %s::text[]) WITH ORDINALITY"
             " AS r (file, row, col, reason, position)",
             (
                 work.tenant_id,
                 job_id,
-                [reject.file for reject in rejects.kept],
-                [reject.row for reject in rejects.kept],
-                [reject.column for reject in rejects.kept],
-                [reject.reason for reject in rejects.kept],
+                listed_count,
+                [reject.file for reject in new],
+                [reject.row for reject in new],
+                [reject.column for reject in new],
+                [reject.reason for reject in new],
             ),
         )
 

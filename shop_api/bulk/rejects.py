@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TextIO
 
-REJECT_LIMIT = 10_000
+REJECT_LIMIT = 100_000
 # What a spreadsheet would run as a formula is written as text.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -53,10 +53,11 @@ class RejectLog:
         self._rows.update((reject.file, reject.row) for reject in new)
 
 
-def write_rejects(rejects: Iterable[Reject], out: TextIO) -> None:
-    """The rejects as CSV with a header."""
+def write_rejects(rejects: Iterable[Reject], out: TextIO, *, has_header: bool = True) -> None:
+    """The rejects as CSV."""
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["file", "row", "column", "reason"])
+    if has_header:
+        writer.writerow(["file", "row", "column", "reason"])
     for reject in rejects:
         writer.writerow(
             [

@@ -5,7 +5,7 @@ hot answer is compressed once.
 """
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import brotli
 import zstandard
@@ -13,7 +13,16 @@ import zstandard
 from shop_api.kernel.etag import CODINGS, with_coding
 from shop_api.kernel.exchange import Answer, Exchange, Stage
 
-COMPRESSIBLE = ("application/json", "application/problem+json", "text/", "image/svg+xml")
+COMPRESSIBLE = (
+    "application/json",
+    "application/problem+json",
+    "application/x-ndjson",
+    "text/",
+    "image/svg+xml",
+)
+
+# encodes a part of a stream, and what follows the last
+Coder = tuple[Callable[[bytes], bytes], Callable[[], bytes]]
 
 
 def _zstd(body: bytes) -> bytes:
@@ -30,6 +39,40 @@ def _gzip(body: bytes) -> bytes:
     return compressor.compress(body) + compressor.flush()
 
 
+def _zstd_parts() -> Coder:
+    coder = zstandard.ZstdCompressor(level=3).compressobj()
+    return coder.compress, coder.flush
+
+
+def _br_parts() -> Coder:
+    coder = brotli.Compressor(quality=4)
+    return coder.process, coder.finish
+
+
+def _gzip_parts() -> Coder:
+    coder = zlib.compressobj(level=5, wbits=31)
+    return coder.compress, coder.flush
+
+
+def _encoded(parts: Iterable[bytes], coding: str) -> Iterator[bytes]:
+    """A stream in a coding, as it comes."""
+    encode, finish = STREAM_ENCODERS[coding]()
+    try:
+        for part in parts:
+            if data := encode(part):
+                yield data
+        yield finish()
+    finally:
+        close = getattr(parts, "close", None)
+        if close is not None:
+            close()
+
+
+STREAM_ENCODERS: dict[str, Callable[[], Coder]] = {
+    "zstd": _zstd_parts,
+    "br": _br_parts,
+    "gzip": _gzip_parts,
+}
 ENCODERS: dict[str, Callable[[bytes], bytes]] = {"zstd": _zstd, "br": _br, "gzip": _gzip}
 
 
@@ -53,33 +96,35 @@ class Compression:
             coding = self._choose(accepted)
         form = answer.forms.get(coding)
         if form is None:
-            form = self._form(answer, coding)
+            form = self._form(answer, coding, exchange.method)
             if form is not answer:
                 answer.forms[coding] = form
         return form
 
-    def _form(self, answer: Answer, coding: str | None) -> Answer:
+    def _form(self, answer: Answer, coding: str | None, method: str) -> Answer:
         """The answer in a coding, or as it is where compressing it is not worth it."""
         body = answer.body
-        if not isinstance(body, bytes) or len(body) < self.min_bytes:
+        if isinstance(body, bytes):
+            if len(body) < self.min_bytes:
+                return answer
+        elif answer.header("Content-Length"):
             return answer
         content_type = answer.header("Content-Type") or ""
         if not content_type.startswith(COMPRESSIBLE) or answer.header("Content-Encoding"):
             return answer
         if coding is None:
             return Answer(answer.status, [*answer.headers, ("Vary", "Accept-Encoding")], body)
-        encoded = ENCODERS[coding](body)
         headers = [
             (name, with_coding(value, coding) if name == "ETag" else value)
             for name, value in answer.headers
             if name != "Content-Length"
         ]
-        headers += [
-            ("Content-Encoding", coding),
-            ("Content-Length", str(len(encoded))),
-            ("Vary", "Accept-Encoding"),
-        ]
-        return Answer(answer.status, headers, encoded)
+        headers += [("Content-Encoding", coding), ("Vary", "Accept-Encoding")]
+        if not isinstance(body, bytes):
+            parts = b"" if method == "HEAD" else _encoded(body, coding)
+            return Answer(answer.status, headers, parts)
+        encoded = ENCODERS[coding](body)
+        return Answer(answer.status, [*headers, ("Content-Length", str(len(encoded)))], encoded)
 
     def _choose(self, accepted: str | None) -> str | None:
         """The best coding the client takes. Few different headers exist, so choices are kept."""

@@ -52,6 +52,8 @@ def problem_body(error: DomainError, request_id: str, instance: str) -> bytes:
 def problem_headers(error: DomainError) -> list[tuple[str, str]]:
     """The headers a problem carries beside its content type."""
     headers = [("Content-Type", CONTENT_TYPE)]
+    if error.kind is ErrorKind.NOT_ACCEPTABLE:
+        headers.append(("Vary", "Accept"))
     if error.kind is ErrorKind.UNAUTHENTICATED:
         headers.append(("WWW-Authenticate", 'Bearer realm="shop-api"'))
     if error.retry_after_seconds is not None:

@@ -5,7 +5,7 @@ The view's docstring becomes its documentation: the first line is the summary.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 from uuid import UUID
@@ -53,6 +53,8 @@ class Operation:
     body_location: str = "json"
     # of a successful answer that is no JSON
     content_type: str | None = None
+    # what else it comes as, by `Accept`: content type → an example
+    also_as: dict[str, str] = field(default_factory=dict)
     # open a tenant's transaction for a read
     has_session: bool = True
     # a change of something that has one ETag, so that If-Match is honoured
@@ -73,6 +75,9 @@ class Blueprint(flask_smorest.Blueprint):
     @staticmethod
     def _prepare_header_doc(doc: dict[str, Any], info: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Append the request headers, which smorest's own documentation would replace."""
+        for content_type, example in info.get("also_as", {}).items():
+            content = next(iter(doc["responses"].values()))["content"]
+            content[content_type] = {"schema": {"type": "string"}, "example": example}
         headers = info.get("request_headers", [])
         if headers:
             doc["parameters"] = [*doc.get("parameters", []), *headers]
@@ -92,7 +97,7 @@ class Blueprint(flask_smorest.Blueprint):
                     ) as session:
                         call.tenant_session = session
                         reply = view(call, **path)
-                return to_response(reply.status, reply.all_headers(), reply.body)
+                return to_response(reply.status, reply.all_headers(), reply.parts or reply.body)
 
             return self._register(operation, view, run)
 
@@ -192,6 +197,7 @@ class Blueprint(flask_smorest.Blueprint):
         )(documented)
         # where smorest looks for what its decorators noted
         notes: dict[str, Any] = documented._apidoc  # noqa: SLF001
+        notes["also_as"] = operation.also_as
         notes["request_headers"] = request_headers(operation.method, takes_condition)
         # smorest's own 422; ours is a problem, documented with the others
         notes.get("arguments", {}).pop("responses", None)

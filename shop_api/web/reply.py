@@ -4,6 +4,7 @@ Belongs here: making Flask responses from them. Does not: conditional requests a
 (gateway).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +30,8 @@ class Reply:
     content_type: str = JSON
     # kept under the request's idempotency key
     is_stored: bool = True
+    # in place of the body, a part at a time; it must be the same for the same version
+    parts: Iterator[bytes] | None = None
 
     @classmethod
     def of(cls, value: Any, status: int = 200, version: int = 0) -> "Reply":
@@ -57,16 +60,19 @@ class Reply:
         headers = list(self.headers)
         if self.status != 204:
             headers.append(("Content-Type", self.content_type))
-            headers.append(("ETag", make_etag(self.body, self.version)))
+            tagged = self.body if self.parts is None else self.content_type.encode()
+            headers.append(("ETag", make_etag(tagged, self.version)))
         return headers
 
 
-def to_response(status: int, headers: list[tuple[str, str]], body: bytes) -> Response:
+def to_response(
+    status: int, headers: list[tuple[str, str]], body: bytes | Iterator[bytes]
+) -> Response:
     """A Flask response of exactly these bytes."""
     response = Response(body, status=status)
     response.headers.clear()
     for name, value in headers:
         response.headers.add(name, value)
-    if status != 204:
+    if status != 204 and isinstance(body, bytes):
         response.headers["Content-Length"] = str(len(body))
     return response

@@ -14,7 +14,7 @@ from shop_api.gateway.body_size import BodySize
 from shop_api.kernel.clock import utc_now
 from tests.factories.exports import mapping_text, write_table
 from tests.fixtures.api import Answered, ApiClient, Shop
-from tests.fixtures.imports import new_runner
+from tests.fixtures.imports import error_lines, new_runner
 from tests.fixtures.stores import Database
 
 PATH = "/api/v1/products/bulk-import"
@@ -69,7 +69,7 @@ def test_fields_and_their_columns_are_a_mapping(
     done = shop.api.get(job_path).json
     assert (done["state"], done["error"], done["rejected_count"]) == ("succeeded", None, 2)
     assert done["counts"]["products"]["created"] == 2
-    assert shop.api.get(f"{job_path}/errors").body.decode().splitlines()[1:] == [
+    assert error_lines(shop.api, done["id"])[1:] == [
         f"new [goods].{ending},2,title,name is required",
         f"new [goods].{ending},3,price,\"'12,0' is not an amount of 0 or more with at most 12"
         " digits and 4 decimals (decimal mark '.')\"",

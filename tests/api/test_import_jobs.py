@@ -24,7 +24,7 @@ from shop_api.spine.unit_of_work import Origin
 from tests.factories.exports import mapping_text
 from tests.factories.imports import query
 from tests.fixtures.api import ApiClient, Shop
-from tests.fixtures.imports import new_runner, send, write_bad_export
+from tests.fixtures.imports import error_lines, new_runner, send, write_bad_export
 from tests.fixtures.stores import Database
 
 
@@ -285,7 +285,7 @@ def test_what_the_shop_does_meanwhile_fails_the_job_and_says_what_to_do(
     again = send(shop.api, folder, mapping_text(), key="import-2").json
     runner.run(utc_now())
     assert shop.api.get(f"/api/v1/jobs/{again['id']}").json["state"] == "succeeded"
-    errors = shop.api.get(f"/api/v1/jobs/{again['id']}/errors").body.decode().splitlines()
+    errors = error_lines(shop.api, again["id"])
     assert [line for line in errors if line.startswith("customers.csv")] == rejects
 
 

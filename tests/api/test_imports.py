@@ -44,8 +44,9 @@ def test_an_import_is_queued_run_and_reported(
     assert (done["state"], done["error"], done["progress_ratio"]) == ("succeeded", None, 1)
     counts = {"read": 3, "created": 2, "updated": 0, "unchanged": 0, "rejected": 1}
     assert done["counts"]["orders"] == counts
-    assert done["rejected_count"] == 2
-    errors = shop.api.get(f"{path}/errors")
+    assert (done["rejected_count"], done["error_count"]) == (2, 2)
+    assert done["errors_url"] == f"{path}/errors"
+    errors = shop.api.get(f"{path}/errors", headers={"Accept": "text/csv"})
     assert errors.headers["Content-Disposition"] == f'attachment; filename="errors-{job["id"]}.csv"'
     assert errors.body.decode() == (
         "file,row,column,reason\n"

@@ -312,11 +312,11 @@ def test_only_the_first_rejects_are_kept_and_all_are_counted(
 ) -> None:
     tenant_id = make_tenant(database)
     header = "key,name\n"
-    (tmp_path / "shelves.csv").write_text(header + "".join(f"{i},\n" for i in range(10_050)))
+    (tmp_path / "shelves.csv").write_text(header + "".join(f"{i},\n" for i in range(100_050)))
     mapping = parse_mapping(
         "name: shelves\nfiles: {shelves: {name: shelves.csv}}\nentities:\n  categories:\n"
         "    from: shelves\n    fields: {external_id: key, name: name}\n"
     )
     summary = import_folder(database, tenant_id, tmp_path, mapping)
-    assert len(summary.rejects.kept) == 10_000
-    assert summary.of("categories").rejected == summary.rejects.total == 10_050
+    assert len(summary.rejects.kept) == 100_000
+    assert summary.of("categories").rejected == summary.rejects.total == 100_050

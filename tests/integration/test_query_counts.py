@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from shop_api.app import App, create_app
 from shop_api.db.tenancy import tenant_session
+from tests.factories.operations import make_job
 from tests.factories.pricing import ADDRESS, percent_off, place, shipping, tax
 from tests.fixtures.api import AnswerChecker, ApiClient, Shop, open_shop
 from tests.fixtures.statements import statements
@@ -101,6 +102,13 @@ def test_a_total_takes_one_more(app: App, filled: Filled, path: str) -> None:
 
 def test_filtering_by_category_takes_one_more(app: App, filled: Filled) -> None:
     assert counted(app, filled.shop, "/api/v1/products", category="c-1") == LIST_STATEMENTS + 1
+
+
+def test_a_jobs_errors_take_one_more_than_a_list_for_the_job(app: App, filled: Filled) -> None:
+    path = f"/api/v1/jobs/{make_job(filled.shop)}"
+    assert counted(app, filled.shop, path) == 2
+    for query, expected in (({"limit": 1}, 3), ({"limit": 100}, 3), ({"include_total": "true"}, 4)):
+        assert counted(app, filled.shop, f"{path}/errors", **query) == expected
 
 
 def test_one_resource_takes_two(app: App, filled: Filled) -> None:

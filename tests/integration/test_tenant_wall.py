@@ -40,7 +40,7 @@ from shop_api.domains.tenants.repository import TenantRepository
 from shop_api.domains.users import repository as users
 from shop_api.domains.users.repository import UserRepository
 from shop_api.kernel.ids import new_id
-from shop_api.models import PLATFORM_TABLES, metadata
+from shop_api.models import PLATFORM_TABLES, job_rejects, metadata
 from tests.factories.addresses import booked_address
 from tests.factories.calls import (
     NOW,
@@ -155,12 +155,17 @@ CASES: dict[type[Repository], dict[str, Arguments]] = {
         "add_file": lambda victim: (victim.ids["job_id"], "taken-over.csv", b"x"),
         "change": change("job_id", state="failed"),
         "count": no_filters,
+        "count_rejects": one("job_id"),
         "delete_files": one("job_id"),
         "file_content": lambda victim: (victim.ids["job_id"], "goods.csv"),
         "file_names": one("job_id"),
         "find": one("job_id"),
         "list_page": listed(imports.JOB_SORTS["created_at"]),
-        "rejects": one("job_id"),
+        "list_rejects": lambda victim: (
+            victim.ids["job_id"],
+            page(imports.REJECTS_BY_POSITION),
+        ),
+        "list_rejects_after": lambda victim: (victim.ids["job_id"], 0, 10),
     },
     PricingRepository: PRICING,
     ReportRepository: {
@@ -235,6 +240,8 @@ def victim(app: App, api: ApiClient) -> Victim:
     assert shop.api.post("/api/v1/invitations", invited).status == 201
     with tenant_session(app.services.engine, shop.tenant_id) as session:
         token = session.execute(text("SELECT id, family_id, user_id FROM refresh_tokens")).one()
+        reject = {"job_id": found["job_id"], "position": 1, "file": "x", "row": 1, "reason": "x"}
+        session.execute(job_rejects.insert(), [{"tenant_id": shop.tenant_id, **reject}])
     found |= {"token_id": token[0], "family_id": token[1], "owner_id": token[2]}
     return Victim(shop, product, found)
 

@@ -1,6 +1,7 @@
 """Imports and jobs over HTTP."""
 
 import io
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -8,11 +9,19 @@ from sqlalchemy import Row
 from werkzeug.datastructures import FileStorage
 
 from shop_api.bulk.rejects import Reject, write_rejects
+from shop_api.db.tenancy import read_session
 from shop_api.domains.imports import service
-from shop_api.domains.imports.repository import JOB_SORTS, JobRepository
+from shop_api.domains.imports.errors import only_of_json
+from shop_api.domains.imports.repository import (
+    JOB_SORTS,
+    REJECTS_BY_POSITION,
+    JobRepository,
+)
 from shop_api.domains.imports.schemas import (
     ImportForm,
     ImportQuery,
+    JobErrorPage,
+    JobErrorQuery,
     JobPage,
     JobQuery,
     JobSchema,
@@ -20,9 +29,14 @@ from shop_api.domains.imports.schemas import (
 )
 from shop_api.kernel.errors import not_found
 from shop_api.web.blueprint import Blueprint, Call
-from shop_api.web.reply import Reply
+from shop_api.web.negotiation import VARIES, choose_type
+from shop_api.web.reply import JSON, Reply
 
-CSV = "text/csv; charset=utf-8"
+CSV = "text/csv"
+NDJSON = "application/x-ndjson"
+ERROR_FORMS = (JSON, NDJSON, CSV)
+# of those that are streamed
+ROWS_AT_A_TIME = 1000
 
 imports = Blueprint(
     "imports", __name__, url_prefix="/api/v1/imports", description="Bring in another shop's export."
@@ -138,20 +152,71 @@ def cancel_job(call: Call, job_id: UUID) -> Reply:
 @jobs.read(
     "/<id:job_id>/errors",
     scope="jobs:read",
-    returns={"type": "string"},
-    content_type="text/csv",
+    query=JobErrorQuery,
+    returns=JobErrorPage,
+    also_as={
+        NDJSON: '{"position":1,"file":"goods.csv","row":3,"column":"title",'
+        '"reason":"name is required"}\n',
+        CSV: "file,row,column,reason\ngoods.csv,3,title,name is required\n",
+    },
 )
-def get_job_errors(call: Call, job_id: UUID) -> Reply:
-    """Download the refused rows as CSV: file, row, column, reason (the first 10 000)."""
+def list_job_errors(call: Call, job_id: UUID) -> Reply:
+    """List what a job refused, in the order it was found: the first 100 000.
+
+    `Accept` chooses the form: JSON in pages, or all of it as `application/x-ndjson` (a JSON object
+    a line) or `text/csv`. Those that a running job has found so far are listed with each batch that
+    it writes. In CSV, what a spreadsheet would run as a formula begins with `'`.
+    """
+    kind = choose_type(call.exchange.header("ACCEPT"), ERROR_FORMS)
+    asked = call.page_request(REJECTS_BY_POSITION, is_descending=False)
+    if kind != JSON and call.query:
+        raise only_of_json(next(iter(call.query)))
     repository = JobRepository(call.session)
-    row = repository.find(job_id)
-    if row is None:
+    job = repository.find(job_id)
+    if job is None:
         raise not_found("job")
-    out = io.StringIO()
-    write_rejects(
-        (Reject(r.file, r.row, r.column, r.reason) for r in repository.rejects(job_id)), out
-    )
-    disposition = ("Content-Disposition", f'attachment; filename="errors-{job_id}.csv"')
-    return Reply(
-        out.getvalue().encode(), version=row.version, headers=[disposition], content_type=CSV
-    )
+    if kind == JSON:
+        page = repository.list_rejects(job_id, asked)
+        total = repository.count_rejects(job_id) if call.query.get("include_total") else None
+        reply = call.page(page, asked, total)
+    else:
+        found = _all_rejects(call, job_id)
+        is_csv = kind == CSV
+        ending = "csv" if is_csv else "ndjson"
+        disposition = f'attachment; filename="errors-{job_id}.{ending}"'
+        reply = Reply(
+            b"",
+            version=job.version,
+            headers=[("Content-Disposition", disposition)],
+            content_type=f"{CSV}; charset=utf-8" if is_csv else NDJSON,
+            parts=_as_csv(found) if is_csv else _as_lines(found),
+        )
+    reply.headers.append(VARIES)
+    return reply
+
+
+def _all_rejects(call: Call, job_id: UUID) -> Iterator[list[Row[Any]]]:
+    """The rejects a part at a time, each in a transaction of its own: no client holds one open."""
+    services, tenant_id, position = call.services, call.tenant_id, 0
+    while True:
+        with read_session(services.engine, services.read_engine, tenant_id) as session:
+            rows = JobRepository(session).list_rejects_after(job_id, position, ROWS_AT_A_TIME)
+        yield rows
+        if len(rows) < ROWS_AT_A_TIME:
+            return
+        position = rows[-1].position
+
+
+def _as_csv(found: Iterator[list[Row[Any]]]) -> Iterator[bytes]:
+    has_header = True
+    for rows in found:
+        out = io.StringIO()
+        rejects = (Reject(r.file, r.row, r.column, r.reason) for r in rows)
+        write_rejects(rejects, out, has_header=has_header)
+        has_header = False
+        yield out.getvalue().encode()
+
+
+def _as_lines(found: Iterator[list[Row[Any]]]) -> Iterator[bytes]:
+    for rows in found:
+        yield "".join([row.body + "\n" for row in rows]).encode()

@@ -12,12 +12,16 @@ from shop_api.kernel.clock import format_instant
 from shop_api.models import job_files, job_rejects, jobs
 
 j = jobs.alias("j")
+x = job_rejects.alias("x")
 
 JOB_JSON = """
 (SELECT row_to_json(r)::text FROM (SELECT j.id, j.kind, j.state, j.params->>'mapping' AS mapping,
     j.progress_ratio, j.counts,
     (SELECT coalesce(sum((c.value->>'rejected')::bigint), 0) FROM jsonb_each(j.counts) c)
         AS rejected_count,
+    (SELECT coalesce(max(x.position), 0) FROM job_rejects x
+        WHERE x.tenant_id = j.tenant_id AND x.job_id = j.id) AS error_count,
+    '/api/v1/jobs/' || j.id || '/errors' AS errors_url,
     j.error, j.is_cancel_requested, json_instant(j.started_at) AS started_at,
     json_instant(j.finished_at) AS finished_at, json_instant(j.created_at) AS created_at,
     json_instant(j.updated_at) AS updated_at) r)
@@ -26,6 +30,12 @@ JOB_JSON = """
 JOB_SORTS = {
     "created_at": Sort("created_at", j.c.created_at, format_instant, datetime.fromisoformat)
 }
+
+# the positions of a job's rejects are 1, 2, 3, …; the job's id beside them is the same in all
+REJECT_JSON = """
+(SELECT row_to_json(r)::text FROM (SELECT x.position, x.file, x.row, x."column", x.reason) r)
+"""
+REJECTS_BY_POSITION = Sort("position", x.c.position, str, int)
 
 
 class JobRepository(Repository):
@@ -96,12 +106,31 @@ class JobRepository(Repository):
         )
         return bytes(self.session.execute(query).scalar_one())
 
-    def rejects(self, job_id: UUID) -> list[Row[Any]]:
-        """The refused rows of a job: file, row, column, reason."""
-        r = job_rejects.c
+    def list_rejects(self, job_id: UUID, page: PageRequest) -> KeysetPage:
+        """A page of what a job refused."""
+        query = select(page.sort.column, x.c.job_id, literal_column(REJECT_JSON)).where(
+            x.c.tenant_id == self.tenant_id, x.c.job_id == job_id
+        )
+        return fetch_page(self.session, query, x.c.job_id, page)
+
+    def count_rejects(self, job_id: UUID) -> int:
+        """How many of them are listed."""
+        query = select(func.count()).where(x.c.tenant_id == self.tenant_id, x.c.job_id == job_id)
+        return self.session.execute(query).scalar_one()
+
+    def list_rejects_after(self, job_id: UUID, position: int, limit: int) -> list[Row[Any]]:
+        """The next of them: position, file, row, column, reason and all of it as JSON."""
         query = (
-            select(r.file, r.row, r.column, r.reason)
-            .where(r.tenant_id == self.tenant_id, r.job_id == job_id)
-            .order_by(r.position)
+            select(
+                x.c.position,
+                x.c.file,
+                x.c.row,
+                x.c.column,
+                x.c.reason,
+                literal_column(REJECT_JSON).label("body"),
+            )
+            .where(x.c.tenant_id == self.tenant_id, x.c.job_id == job_id, x.c.position > position)
+            .order_by(x.c.position)
+            .limit(limit)
         )
         return list(self.session.execute(query))

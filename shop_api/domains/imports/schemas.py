@@ -68,7 +68,23 @@ class JobSchema(Schema):
         required=True,
         metadata={"description": "By entity: products, customers, orders, …"},
     )
-    rejected_count = fields.Integer(required=True)
+    rejected_count = fields.Integer(
+        required=True, metadata={"description": "All rows that were refused so far.", "example": 2}
+    )
+    error_count = fields.Integer(
+        required=True,
+        metadata={
+            "description": "How many refusals are listed under `errors_url`: at most 100 000.",
+            "example": 2,
+        },
+    )
+    errors_url = fields.String(
+        required=True,
+        metadata={
+            "description": "Where they are listed, as JSON, NDJSON or CSV.",
+            "example": "/api/v1/jobs/01890a5d-ac96-774b-bcce-b302099a8057/errors",
+        },
+    )
     error = fields.String(required=True, allow_none=True)
     is_cancel_requested = fields.Boolean(required=True)
     started_at = Instant(required=True, allow_none=True)
@@ -83,6 +99,37 @@ class JobPage(Schema):
     data = fields.List(fields.Nested(JobSchema), required=True)
     page_info = fields.Nested(PageInfo, required=True)
     total = fields.Integer()
+
+
+class JobErrorSchema(Schema):
+    """A value that a job refused, and why."""
+
+    position = fields.Integer(
+        required=True,
+        metadata={"description": "From 1 on, in the order they were found.", "example": 1},
+    )
+    file = fields.String(required=True, metadata={"example": "goods.csv"})
+    row = fields.Integer(
+        required=True, metadata={"description": "From 1 on, the header not counted.", "example": 3}
+    )
+    column = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "null: the row as a whole.", "example": "title"},
+    )
+    reason = fields.String(required=True, metadata={"example": "name is required"})
+
+
+class JobErrorPage(Schema):
+    """A page of a job's errors."""
+
+    data = fields.List(fields.Nested(JobErrorSchema), required=True)
+    page_info = fields.Nested(PageInfo, required=True)
+    total = fields.Integer()
+
+
+class JobErrorQuery(PageQuery):
+    """Which of a job's errors, as JSON."""
 
 
 class JobQuery(PageQuery):
