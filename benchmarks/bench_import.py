@@ -17,8 +17,9 @@ from sqlalchemy import Engine
 
 from benchmarks.measure import Result, paired
 from benchmarks.servers import Stores
-from shop_api.bulk.importer import Summary, import_session, run_import
+from shop_api.bulk.importer import Summary, run_import
 from shop_api.bulk.journal import open_local_job
+from shop_api.bulk.locks import import_session
 from shop_api.bulk.mapping import load_preset
 from shop_api.db.engines import make_engine
 from shop_api.kernel.clock import utc_now

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, CursorResult
 
-from shop_api.bulk.fields import ADDRESS_PARTS
+from shop_api.bulk.fields import ADDRESS_PARTS, SEO_PARTS, Mapped
 from shop_api.bulk.rejects import Reject, RejectLog
 from shop_api.bulk.staging import Staging
 from shop_api.models import MAX_ADDRESSES, MAX_CATEGORY_LEVELS
@@ -34,12 +34,12 @@ WITH named AS (
     FROM stage_categories s LEFT JOIN categories c
         ON c.tenant_id = %(tenant_id)s AND c.external_id = s.external_id
 ), slugged AS (
-    SELECT n.*, row_number() OVER (PARTITION BY wanted ORDER BY file, row) AS n,
+    SELECT n.*, row_number() OVER (PARTITION BY wanted ORDER BY file, row, external_id) AS n,
            EXISTS (SELECT FROM categories c WHERE c.tenant_id = %(tenant_id)s
                    AND c.slug = n.wanted) AS is_taken
     FROM named n
 )
-SELECT row_number() OVER (ORDER BY s.file, s.row) AS ordinal, s.file, s.row,
+SELECT row_number() OVER (ORDER BY s.file, s.row, s.external_id) AS ordinal, s.file, s.row,
        {PLACE} AS place, COALESCE(s.old_id, s.id) AS id, s.old_id IS NOT NULL AS is_existing,
        s.external_id, s.name, s.parent, COALESCE(p.old_id, p.id, e.id) AS parent_id, s.position,
        s.is_active, %(now)s::timestamptz AS created_at,
@@ -49,7 +49,7 @@ FROM slugged s LEFT JOIN slugged p ON p.external_id = s.parent
 LEFT JOIN categories e ON e.tenant_id = %(tenant_id)s AND e.external_id = s.parent
 """
 # A parent that is unknown, ancestors that form a circle, here or with what the shop has, or more of
-# them than there may be.
+# them than there may be; or a move that takes what lies below, in the shop, too deep.
 UNROOTED_CATEGORIES = f"""
 WITH RECURSIVE edges AS (
     SELECT id, parent_id, parent IS NULL AS is_root FROM ready_categories
@@ -60,15 +60,27 @@ WITH RECURSIVE edges AS (
     SELECT id, 1 AS level FROM edges WHERE is_root
     UNION SELECT e.id, r.level + 1 FROM edges e JOIN rooted r ON e.parent_id = r.id
     WHERE r.level < {MAX_CATEGORY_LEVELS}
+), above AS (
+    SELECT e.parent_id AS id FROM edges e WHERE e.id NOT IN (SELECT id FROM rooted)
+    AND NOT EXISTS (SELECT FROM ready_categories r WHERE r.id = e.id)
+    UNION SELECT e.parent_id FROM edges e JOIN above a USING (id)
 )
-DELETE FROM ready_categories WHERE id NOT IN (SELECT id FROM rooted) RETURNING file, row, parent
+DELETE FROM ready_categories r WHERE id NOT IN (SELECT id FROM rooted) OR EXISTS
+    (SELECT FROM above a JOIN categories c ON c.tenant_id = %(tenant_id)s AND c.id = a.id
+     WHERE a.id = r.id AND c.parent_id IS DISTINCT FROM r.parent_id)
+RETURNING file, row, parent, id IN (SELECT id FROM rooted) AS is_known
 """
+# The parts a mapping fills; the others stay.
+SEO = "jsonb_strip_nulls(jsonb_build_object({}))".format(
+    ", ".join(f"'{part}', s.seo_{part}" for part in SEO_PARTS)
+)
 PRODUCTS = f"""
 CREATE TEMP TABLE ready_products AS
 SELECT row_number() OVER (ORDER BY s.file, s.row) AS ordinal, {PLACE} AS place,
        COALESCE(p.id, s.id) AS id, p.id IS NOT NULL AS is_existing, s.external_id, s.name,
        COALESCE(s.description, '') AS description, s.sku, s.price, s.compare_price, s.cost_price,
        s.currency, s.status, {TAGS} AS tags, c.id AS category_id,
+       COALESCE(p.seo, '{{}}') - %(seo_parts)s::text[] || {SEO} AS seo,
        COALESCE(s.created_at, %(now)s::timestamptz) AS created_at
 FROM stage_products s
 LEFT JOIN products p ON p.tenant_id = %(tenant_id)s AND p.external_id = s.external_id
@@ -86,7 +98,7 @@ CREATE TEMP TABLE ready_variants AS
 SELECT p.ordinal, COALESCE(v.id, s.id) AS id, v.id IS NOT NULL AS is_existing, p.id AS parent_id,
        p.id AS product_id, s.external_id, s.title, s.sku, s.price, s.cost_price,
        {_OPTIONS} AS options, s.position, s.track_quantity, s.allow_backorder, s.low_stock_alert,
-       p.created_at
+       s.weight_grams, p.created_at
 FROM stage_variants s JOIN ready_products p ON p.external_id = s.product
 LEFT JOIN variants v ON v.tenant_id = %(tenant_id)s AND v.external_id = s.external_id
 WHERE v.id IS NOT NULL OR %(has_variants)s OR NOT EXISTS
@@ -101,6 +113,35 @@ JOIN locations l ON l.tenant_id = %(tenant_id)s
     AND CASE WHEN s.location IS NULL THEN l.is_default ELSE l.code = s.location END
 WHERE NOT EXISTS (SELECT FROM stock_levels e WHERE e.tenant_id = %(tenant_id)s
                   AND e.variant_id = v.id AND e.location_id = l.id)
+"""
+PRODUCT_CATEGORIES = """
+CREATE TEMP TABLE ready_product_categories AS
+SELECT r.ordinal, r.id AS product_id, c.id AS category_id
+FROM stage_products s JOIN ready_products r ON r.external_id = s.external_id
+CROSS JOIN LATERAL unnest(string_to_array(s.categories, E'\\x1f')) AS k (key)
+JOIN categories c ON c.tenant_id = %(tenant_id)s AND c.external_id = k.key
+"""
+# An image is known by its product and address. Those of the file that say no position, and those of
+# the shop that the file does not have, keep their order behind the others.
+PRODUCT_IMAGES = """
+CREATE TEMP TABLE ready_product_images AS
+WITH wanted AS (
+    SELECT r.id AS product_id, s.url, 1::bigint AS n, s.id, s.alt_text, s.position, s.file, s.row
+    FROM stage_images s JOIN ready_products r ON r.external_id = s.product
+), held AS (
+    SELECT i.product_id, i.url, row_number() OVER (PARTITION BY i.product_id, i.url
+               ORDER BY i.position, i.id) AS n, i.id, i.alt_text, i.position
+    FROM product_images i WHERE i.tenant_id = %(tenant_id)s
+    AND i.product_id IN (SELECT product_id FROM wanted)
+), images AS (
+    SELECT product_id, url, COALESCE(h.id, w.id) AS id, h.id IS NOT NULL AS is_existing,
+           CASE WHEN w.id IS NULL THEN h.alt_text ELSE COALESCE(w.alt_text, '') END AS alt_text,
+           row_number() OVER (PARTITION BY product_id ORDER BY w.position NULLS LAST,
+               h.position NULLS LAST, w.file, w.row, w.id) - 1 AS position
+    FROM wanted w FULL JOIN held h USING (product_id, url, n)
+)
+SELECT r.ordinal, i.*, r.id AS parent_id, %(now)s::timestamptz AS created_at
+FROM images i JOIN ready_products r ON r.id = i.product_id
 """
 CUSTOMERS = f"""
 CREATE TEMP TABLE ready_customers AS
@@ -249,7 +290,13 @@ LEFT JOIN refund_lines e ON r.is_existing AND e.tenant_id = %(tenant_id)s AND e.
     AND e.order_line_id = l.id
 """
 READY = {
-    "products": (("products", PRODUCTS), ("variants", VARIANTS), ("stock", STOCK)),
+    "products": (
+        ("products", PRODUCTS),
+        ("variants", VARIANTS),
+        ("stock", STOCK),
+        ("product_categories", PRODUCT_CATEGORIES),
+        ("product_images", PRODUCT_IMAGES),
+    ),
     "customers": (("customers", CUSTOMERS), ("customer_addresses", CUSTOMER_ADDRESSES)),
     "orders": (
         ("orders", ORDERS),
@@ -268,6 +315,7 @@ class Assembler:
     staging: Staging
     tenant_id: UUID
     now: datetime
+    mapped: Mapped
 
     def assemble(self, phase: str) -> None:
         """The ready tables of products, customers or orders."""
@@ -281,7 +329,11 @@ class Assembler:
         """The ready categories; those that hang in the air are refused."""
         with self.staging.sets() as connection:
             self._make(connection, "categories", CATEGORIES)
-            unrooted = sorted(self._execute(connection, UNROOTED_CATEGORIES).all())
+            unrooted: list[Any] = []
+            # one that is refused stays where it was, and takes along what was to come below it
+            while found := self._execute(connection, UNROOTED_CATEGORIES).all():
+                unrooted += found
+            unrooted.sort(key=lambda row: (row.file, row.row))
             log.add(
                 "categories",
                 len(unrooted),
@@ -290,7 +342,9 @@ class Assembler:
                         self.staging.files[row.file],
                         row.row,
                         parent_label,
-                        f"'{row.parent}' is not known, lies on level {MAX_CATEGORY_LEVELS}"
+                        f"below '{row.parent}' it takes others past level {MAX_CATEGORY_LEVELS}"
+                        if row.is_known
+                        else f"'{row.parent}' is not known, lies on level {MAX_CATEGORY_LEVELS}"
                         " or below, or its ancestors form a circle",
                     )
                     for row in unrooted
@@ -307,5 +361,8 @@ class Assembler:
             "tenant_id": self.tenant_id,
             "now": self.now,
             "has_variants": self.staging.has_variants,
+            "seo_parts": [
+                part for part in SEO_PARTS if f"seo_{part}" in self.mapped.get("products", ())
+            ],
         }
         return connection.exec_driver_sql(statement, values)

@@ -15,7 +15,7 @@ from shop_api.kernel.errors import invalid
 
 NAME = "columns"
 # What a mapping of products may fill.
-PRODUCT_ENTITIES = ("categories", "products", "variants", "stock")
+PRODUCT_ENTITIES = ("categories", "products", "variants", "stock", "images")
 
 
 def parse_product_mapping(text: str, file_names: Sequence[str]) -> tuple[Mapping, str]:

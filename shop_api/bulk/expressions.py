@@ -5,56 +5,16 @@ rules that need other rows (checks.py). A chunk comes out as the frame to stage 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import polars as pl
 
-from shop_api.bulk.fields import (
-    INTEGER_LIMIT,
-    KEY_LENGTH,
-    LIST_LENGTH_LIMIT,
-    MONEY_DECIMALS,
-    MONEY_DIGITS,
-    Entity,
-    Field,
-)
-from shop_api.bulk.instants import to_utc
-from shop_api.bulk.mapping import (
-    TENANT_TIMEZONE,
-    EntityMapping,
-    Expression,
-    Lookup,
-    Mapping,
-    columns_of,
-)
+from shop_api.bulk.field_types import TYPES, Scope, refusal
+from shop_api.bulk.fields import Entity, Field
+from shop_api.bulk.mapping import Columns, EntityMapping, Expression, Lookup, columns_of, listed
 from shop_api.bulk.readers import PROBLEM, ROW
 from shop_api.bulk.rejects import Reject
-from shop_api.kernel.money import CURRENCIES
-
-# joins the items of a list on their way to Postgres
-LIST_MARK = "\x1f"
-SHOWN_CHARACTERS = 60
-YES = ["true", "t", "1", "yes", "y"]
-# those the API refuses too: all but tab, line feed and carriage return
-CONTROL_CHARACTERS = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}]"
-NO = ["false", "f", "0", "no", "n"]
-
-LookupTables = dict[Lookup, tuple[pl.Series, pl.Series]]
-
-
-@dataclass(frozen=True)
-class Scope:
-    """What expressions need to know beside the row."""
-
-    mapping: Mapping
-    tenant_timezone: str
-    tenant_currency: str
-    lookups: LookupTables = field(default_factory=dict)
-
-    def zone(self, name: str | None) -> str:
-        """The time zone of naive times: the expression's, else the mapping's."""
-        chosen = name or self.mapping.timezone
-        return self.tenant_timezone if chosen == TENANT_TIMEZONE else chosen
+from shop_api.bulk.spreading import SPREADS
 
 
 @dataclass(frozen=True)
@@ -74,6 +34,14 @@ class TypedChunk:
     rejected_count: int
     # rows of the refused: ROW and the entity's fields as far as they could be read
     rejected: pl.DataFrame
+    # good rows of the file, where a list made more or fewer of them
+    spread_count: int | None = None
+
+    @property
+    def read_count(self) -> int:
+        """Rows of the file, good and refused."""
+        good_count = len(self.rows) if self.spread_count is None else self.spread_count
+        return good_count + self.rejected_count
 
 
 @dataclass(frozen=True)
@@ -87,10 +55,9 @@ class EntityReader:
 
     def read(self, chunk: pl.DataFrame, file: str) -> TypedChunk:
         """The chunk's rows, typed."""
-        if self.source.only_if:
-            chunk = chunk.filter(
-                pl.col(self.source.only_if).is_not_null() | pl.col(PROBLEM).is_not_null()
-            )
+        if self.source.only_if or self.source.unless:
+            is_taken = _is_taken(self.source.only_if, self.source.unless)
+            chunk = chunk.filter(is_taken | pl.col(PROBLEM).is_not_null())
         errors = [
             pl.coalesce(*value.errors, pl.lit(None, pl.String)).alias(f"\0error {name}")
             for name, value in self.values.items()
@@ -102,11 +69,15 @@ class EntityReader:
         is_bad = pl.any_horizontal(pl.col(PROBLEM, *names).is_not_null())
         bad = typed.filter(is_bad)
         good = typed if bad.is_empty() else typed.filter(~is_bad)
+        rows = good.drop(PROBLEM, *names)
+        spread = self.entity.spread
+        is_spread = spread is not None and spread.field in self.source.fields
         return TypedChunk(
-            good.drop(PROBLEM, *names),
+            SPREADS[spread.field](rows) if spread and is_spread else rows,
             list(self._rejects(bad, file)),
             len(bad),
             bad.drop(PROBLEM, *names),
+            len(rows) if is_spread else None,
         )
 
     def _rejects(self, bad: pl.DataFrame, file: str) -> Iterator[Reject]:
@@ -122,7 +93,10 @@ class EntityReader:
 def compile_entity(entity: Entity, source: EntityMapping, scope: Scope) -> EntityReader:
     """The reader of one entity; fields that are not mapped have their default or null."""
     values = {}
-    for name, rule in entity.fields.items():
+    spread = entity.spread
+    stood_for = spread.stands_for if spread and spread.field in source.fields else ()
+    for name, whole_rule in entity.fields.items():
+        rule = replace(whole_rule, is_required=False) if name in stood_for else whole_rule
         expression = source.fields.get(name)
         if isinstance(expression, str):
             expression = Expression(column=expression)
@@ -154,6 +128,10 @@ def _text(expression: Expression | str, scope: Scope) -> Value:
         value = Value(value.value.str.slice(0, expression.first_characters), value.errors)
     if expression.values is not None:
         value = _mapped(value, expression)
+    if expression.only_if or expression.unless:
+        is_taken = _is_taken(expression.only_if, expression.unless)
+        errors = tuple(pl.when(is_taken).then(error) for error in value.errors)
+        value = Value(pl.when(is_taken).then(value.value), errors)
     if expression.default is not None:
         value = Value(value.value.fill_null(_constant(expression.default)), value.errors)
     return value
@@ -169,7 +147,14 @@ def _source(expression: Expression, scope: Scope) -> Value:
     parts = [part.value for part in inner]
     if expression.first_of:
         return Value(pl.coalesce(*parts), errors)
-    return Value(pl.concat_str(parts, separator=expression.separator), errors)
+    text = pl.concat_str(parts, separator=expression.separator, ignore_nulls=expression.skip_empty)
+    return Value(pl.when(text != "").then(text), errors)
+
+
+def _is_taken(only_if: Columns, unless: Columns) -> pl.Expr:
+    """Where one of the first columns has a value, or there is none, and none of the others has."""
+    is_taken = pl.any_horizontal(pl.col(listed(only_if)).is_not_null()) if only_if else pl.lit(True)
+    return is_taken & pl.all_horizontal(pl.col(listed(unless)).is_null()) if unless else is_taken
 
 
 def _constant(value: str | int | bool) -> str:
@@ -183,7 +168,7 @@ def _looked_up(value: Value, lookup: Lookup, scope: Scope) -> Value:
         return Value(pl.coalesce(mapped, value.value), value.errors)
     if lookup.missing == "null":
         return Value(mapped, value.errors)
-    error = _error(
+    error = refusal(
         value.value.is_not_null() & mapped.is_null(),
         "{} is not in " + scope.mapping.files[lookup.file].name.replace("{", "{{"),
         value.value,
@@ -197,18 +182,13 @@ def _mapped(value: Value, expression: Expression) -> Value:
         list(table), list(table.values()), default=None, return_dtype=pl.String
     )
     if expression.otherwise == "keep":
-        return Value(pl.coalesce(mapped, value.value), value.errors)
+        kept = pl.coalesce(mapped, value.value)
+        return Value(pl.when(kept != "").then(kept), value.errors)
     if expression.otherwise == "null":
-        return Value(mapped, value.errors)
+        return Value(pl.when(mapped != "").then(mapped), value.errors)
     is_unknown = value.value.is_not_null() & mapped.is_null()
-    error = _error(is_unknown, "{} is not among the values of the mapping", value.value)
-    return Value(mapped, (*value.errors, error))
-
-
-def _error(condition: pl.Expr, sentence: str, shown: pl.Expr) -> pl.Expr:
-    """`sentence` with the offending value for {}, where the condition holds."""
-    short = pl.concat_str(pl.lit("'"), shown.str.slice(0, SHOWN_CHARACTERS), pl.lit("'"))
-    return pl.when(condition).then(pl.format(sentence, short))
+    error = refusal(is_unknown, "{} is not among the values of the mapping", value.value)
+    return Value(pl.when(mapped != "").then(mapped), (*value.errors, error))
 
 
 def _typed(name: str, rule: Field, expression: Expression, scope: Scope) -> Value:
@@ -220,126 +200,8 @@ def _typed(name: str, rule: Field, expression: Expression, scope: Scope) -> Valu
         text = Value(text.value.fill_null(scope.tenant_currency), text.errors)
     elif rule.default is not None:
         text = Value(text.value.fill_null(rule.default), text.errors)
-    value, error = _TYPES[rule.type](text.value, rule, expression, scope)
+    value, error = TYPES[rule.type](text.value, rule, expression, scope)
     errors = [*text.errors, error]
-    if rule.is_required:
+    if rule.is_required or expression.is_required:
         errors.append(pl.when(text.value.is_null()).then(pl.lit(f"{name} is required")))
     return Value(value, tuple(errors))
-
-
-def _as_text(
-    text: pl.Expr, rule: Field, expression: Expression, scope: Scope
-) -> tuple[pl.Expr, pl.Expr]:
-    too_long = _error(
-        text.str.len_chars() > rule.length_limit,
-        "{}… is longer than " + f"{rule.length_limit} characters",
-        text,
-    )
-    is_refused = text.str.contains(CONTROL_CHARACTERS)
-    return text, pl.coalesce(too_long, _error(is_refused, "{} holds control characters", text))
-
-
-def _as_email(
-    text: pl.Expr, rule: Field, expression: Expression, scope: Scope
-) -> tuple[pl.Expr, pl.Expr]:
-    address = text.str.strip_chars().str.to_lowercase()
-    _, error = _as_text(address, rule, expression, scope)
-    is_address = address.str.contains(r"^[^@\s]+@[^@\s]+$")
-    return address, pl.coalesce(error, _error(~is_address, "{} is no e-mail address", text))
-
-
-def _as_list(
-    text: pl.Expr, rule: Field, expression: Expression, scope: Scope
-) -> tuple[pl.Expr, pl.Expr]:
-    _, error = _as_text(text, rule, expression, scope)
-    items = text.str.split(expression.list_separator).list.eval(
-        pl.element().str.strip_chars().filter(pl.element().str.strip_chars() != "")
-    )
-    items = items.list.unique(maintain_order=True)
-    too_many = _error(items.list.len() > LIST_LENGTH_LIMIT, "{}… has more than 250 items", text)
-    too_long = _error(
-        items.list.eval(pl.element().str.len_chars().max()).list.first() > KEY_LENGTH,
-        "an item of {}… is longer than 255 characters",
-        text,
-    )
-    return items.list.join(LIST_MARK), pl.coalesce(error, too_many, too_long)
-
-
-def _as_money(
-    text: pl.Expr, rule: Field, expression: Expression, scope: Scope
-) -> tuple[pl.Expr, pl.Expr]:
-    mark = expression.decimal_mark or scope.mapping.decimal_mark
-    thousands = expression.thousands_mark
-    stripped = text.str.strip_chars()
-    whole = rf"[0-9]{{1,{MONEY_DIGITS}}}"
-    if thousands:
-        whole = rf"({whole}|[0-9]{{1,3}}([{thousands}][0-9]{{3}}){{1,3}})"
-    is_number = stripped.str.contains(rf"^{whole}([{mark}][0-9]{{0,{MONEY_DECIMALS}}}0*)?$")
-    plain = stripped.str.replace_all(thousands, "", literal=True) if thousands else stripped
-    number = plain.str.replace(mark, ".", literal=True)
-    marks = f"decimal mark {mark!r}" + (f", thousands {thousands!r}" if thousands else "")
-    sentence = (
-        "{} is not an amount of 0 or more with at most "
-        f"{MONEY_DIGITS} digits and {MONEY_DECIMALS} decimals ({marks})"
-    )
-    return number, _error(~is_number, sentence, text)
-
-
-def _as_integer(
-    text: pl.Expr, rule: Field, expression: Expression, scope: Scope
-) -> tuple[pl.Expr, pl.Expr]:
-    number = text.str.strip_chars().str.to_integer(strict=False, dtype=pl.Int64)
-    is_fine = number.is_not_null() & number.is_between(rule.minimum, INTEGER_LIMIT)
-    error = _error(
-        text.is_not_null() & ~is_fine.fill_null(False),
-        "{} is not a whole number from " + f"{rule.minimum} to {INTEGER_LIMIT}",
-        text,
-    )
-    return number, error
-
-
-def _as_boolean(
-    text: pl.Expr, rule: Field, expression: Expression, scope: Scope
-) -> tuple[pl.Expr, pl.Expr]:
-    word = text.str.strip_chars().str.to_lowercase()
-    return word.is_in(YES), _error(~word.is_in(YES + NO), "{} is not true or false", text)
-
-
-def _as_choice(
-    text: pl.Expr, rule: Field, expression: Expression, scope: Scope
-) -> tuple[pl.Expr, pl.Expr]:
-    sentence = "{} is not one of " + ", ".join(rule.choices)
-    return text, _error(~text.is_in(list(rule.choices)), sentence, text)
-
-
-def _as_currency(
-    text: pl.Expr, rule: Field, expression: Expression, scope: Scope
-) -> tuple[pl.Expr, pl.Expr]:
-    return text, _error(~text.is_in(sorted(CURRENCIES)), "{} is not a currency of ISO 4217", text)
-
-
-def _as_timestamp(
-    text: pl.Expr, rule: Field, expression: Expression, scope: Scope
-) -> tuple[pl.Expr, pl.Expr]:
-    time_format = expression.time_format or scope.mapping.time_format
-    instant = to_utc(text, scope.zone(expression.timezone), time_format)
-    expected = f"of the form {time_format}" if time_format else "as in 2026-01-31 12:00:00"
-    error = _error(
-        text.is_not_null() & instant.is_null(),
-        "{} is not a time " + expected + " from the years 1900 to 2199",
-        text,
-    )
-    return instant.dt.strftime("%Y-%m-%d %H:%M:%S%.6f+00"), error
-
-
-_TYPES = {
-    "text": _as_text,
-    "list": _as_list,
-    "money": _as_money,
-    "integer": _as_integer,
-    "boolean": _as_boolean,
-    "choice": _as_choice,
-    "currency": _as_currency,
-    "email": _as_email,
-    "timestamp": _as_timestamp,
-}

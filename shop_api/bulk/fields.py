@@ -4,11 +4,24 @@ Belongs here: the table a mapping is checked against. Does not: where values com
 and how they reach the tables (staging.py, assembly.py).
 """
 
+from collections.abc import Mapping as MappingType
 from dataclasses import dataclass
 from typing import Literal
 
 FieldType = Literal[
-    "text", "list", "money", "integer", "boolean", "timestamp", "choice", "currency", "email"
+    "text",
+    "list",
+    "money",
+    "integer",
+    # a number that is rounded to a whole one
+    "measure",
+    "boolean",
+    "timestamp",
+    "choice",
+    "currency",
+    "email",
+    "url",
+    "urls",
 ]
 
 # numeric(18,4) holds 14 digits before the point; two are kept free so that sums of lines still fit.
@@ -32,6 +45,14 @@ class Field:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """A list that makes several rows of one; it stands for the fields that it fills."""
+
+    field: str
+    stands_for: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Entity:
     """One kind of row. `key` is the field that tells rows apart; None: no one field does."""
 
@@ -39,6 +60,7 @@ class Entity:
     key: str | None = "external_id"
     # an order is refused as a whole when a row of one of its parts is
     is_part_of_order: bool = False
+    spread: Spread | None = None
 
 
 _KEY = Field("text", is_required=True)
@@ -51,6 +73,7 @@ _NO_MONEY = Field("money", default="0")
 _INTEGER = Field("integer")
 _TIMESTAMP = Field("timestamp")
 ADDRESS_PARTS = ("line1", "line2", "city", "region", "postal_code", "country")
+SEO_PARTS = ("title", "description", "slug")
 _ADDRESS = {f"address_{part}": _TEXT for part in ADDRESS_PARTS}
 
 CATEGORIES = Entity(
@@ -60,7 +83,10 @@ CATEGORIES = Entity(
         "parent": _TEXT,
         "position": Field("integer", default="0"),
         "is_active": Field("boolean", default="true"),
-    }
+        # from the root to the category itself: each on the way is one
+        "paths": Field("list", length_limit=10_000),
+    },
+    spread=Spread("paths", ("external_id", "name", "parent")),
 )
 PRODUCTS = Entity(
     {
@@ -75,7 +101,11 @@ PRODUCTS = Entity(
         "currency": Field("currency"),
         "status": Field("choice", default="active", choices=("draft", "active", "archived")),
         "category": _TEXT,
+        "categories": Field("list", length_limit=10_000),
         "tags": _TAGS,
+        "seo_title": Field("text", length_limit=200),
+        "seo_description": Field("text", length_limit=500),
+        "seo_slug": Field("text", length_limit=200),
         "track_quantity": Field("boolean", default="true"),
         "created_at": _TIMESTAMP,
     }
@@ -98,6 +128,7 @@ VARIANTS = Entity(
         "track_quantity": Field("boolean", default="true"),
         "allow_backorder": Field("boolean", default="false"),
         "low_stock_alert": _INTEGER,
+        "weight_grams": Field("measure"),
     }
 )
 STOCK = Entity(
@@ -108,6 +139,18 @@ STOCK = Entity(
         "quantity": Field("integer", is_required=True),
     },
     key=None,
+)
+IMAGES = Entity(
+    {
+        "product": _KEY,
+        "url": Field("url", is_required=True, length_limit=2000),
+        "urls": Field("urls", length_limit=100_000),
+        "alt_text": Field("text", length_limit=500),
+        # empty: after those that have one
+        "position": _INTEGER,
+    },
+    key=None,
+    spread=Spread("urls", ("url",)),
 )
 CUSTOMERS = Entity(
     {
@@ -208,6 +251,7 @@ ENTITIES: dict[str, Entity] = {
     "products": PRODUCTS,
     "variants": VARIANTS,
     "stock": STOCK,
+    "images": IMAGES,
     "customers": CUSTOMERS,
     "orders": ORDERS,
     "order_lines": ORDER_LINES,
@@ -215,3 +259,11 @@ ENTITIES: dict[str, Entity] = {
     "refunds": REFUNDS,
 }
 PARTS_OF_ORDER = tuple(name for name, entity in ENTITIES.items() if entity.is_part_of_order)
+# for each entity the fields that a mapping fills
+Mapped = MappingType[str, frozenset[str]]
+# What is refused whole when a row of it is, by the row's entity: whose it is, and what names it.
+WHOLES = {
+    "variants": ("products", "product"),
+    "orders": ("orders", "external_id"),
+    **dict.fromkeys(PARTS_OF_ORDER, ("orders", "order")),
+}

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Callable, Iterator
 from collections.abc import Mapping as MappingType
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,16 +22,11 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from shop_api.bulk.assembly import Assembler
-from shop_api.bulk.checks import (
-    ORDER_CHECKS,
-    PRODUCT_CHECKS,
-    STOCK_CHECKS,
-    VARIANT_CHECKS,
-    Checker,
-)
+from shop_api.bulk.checks import Checker
 from shop_api.bulk.clashes import clash
-from shop_api.bulk.expressions import Scope, TypedChunk, compile_entity, field_labels
-from shop_api.bulk.fields import ENTITIES
+from shop_api.bulk.expressions import TypedChunk, compile_entity, field_labels
+from shop_api.bulk.field_types import Scope
+from shop_api.bulk.fields import ENTITIES, Mapped
 from shop_api.bulk.journal import (
     Counts,
     EntityCounts,
@@ -42,24 +36,37 @@ from shop_api.bulk.journal import (
     Progress,
 )
 from shop_api.bulk.loader import Loader, Phase, Written
+from shop_api.bulk.locks import tree_lock
 from shop_api.bulk.lookups import load_lookups
-from shop_api.bulk.mapping import Mapping, entity_columns, mapping_error, require_currency
+from shop_api.bulk.mapping import (
+    Mapping,
+    columns_of,
+    entity_columns,
+    mapping_error,
+    require_currency,
+)
+from shop_api.bulk.order_checks import ORDER_CHECKS
 from shop_api.bulk.phases import (
-    Mapped,
     categories_phase,
     customers_phase,
     orders_phase,
     products_phase,
 )
-from shop_api.bulk.readers import find_files, read_chunks
+from shop_api.bulk.product_checks import (
+    CATEGORY_LIST_CHECKS,
+    IMAGE_CHECKS,
+    OPTION_CHECKS,
+    PRODUCT_CHECKS,
+    STOCK_CHECKS,
+    VARIANT_CHECKS,
+)
+from shop_api.bulk.readers import absent_columns, find_files, read_chunks
 from shop_api.bulk.rejects import RejectLog
-from shop_api.bulk.staging import Staging, new_staging, staging_engine
+from shop_api.bulk.staging import Staging, new_staging
 from shop_api.db.tenancy import tenant_session
-from shop_api.kernel.errors import DomainError, conflict, not_found
+from shop_api.kernel.errors import DomainError, not_found
 from shop_api.spine.unit_of_work import Origin, UnitOfWork
 
-# A holder that was killed keeps its lock until the server has ended its last statement.
-LOCK_WAIT_SECONDS = 10
 # Reading takes about this share of an import's time.
 READ_SHARE = 0.3
 INTERRUPT_SECONDS = 5.0
@@ -108,34 +115,6 @@ def import_digest(folder: Path, mapping: Mapping) -> str:
     return digest.hexdigest()
 
 
-@contextmanager
-def import_session(engine: Engine, tenant_id: UUID) -> Iterator[Engine]:
-    """A staging engine that holds the tenant's import lock: one import of a tenant at a time."""
-    key = f"import {tenant_id}"
-    with staging_engine(engine, tenant_id) as single:
-        with single.begin() as connection:
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_WAIT_SECONDS}s'")
-            try:
-                connection.exec_driver_sql(
-                    "SELECT pg_advisory_lock(hashtextextended(%s, 0))", (key,)
-                )
-            except OperationalError as error:
-                if not isinstance(error.orig, psycopg.errors.LockNotAvailable):
-                    raise
-                raise conflict(
-                    "import_in_progress",
-                    "Another import of this tenant is running. Wait for it, or cancel its job.",
-                ) from error
-        try:
-            yield single
-        finally:
-            # a connection that broke has given the lock back already
-            with contextlib.suppress(DBAPIError), single.begin() as connection:
-                connection.exec_driver_sql(
-                    "SELECT pg_advisory_unlock(hashtextextended(%s, 0))", (key,)
-                )
-
-
 @dataclass
 class Import:
     """An import's fixed parts; `write` runs the phases over what was staged."""
@@ -162,11 +141,10 @@ class Import:
         log = self.summary.rejects
         self.staging.analyze()
         checker = Checker(self.staging, self.origin.tenant_id, log, self.labels)
-        assembler = Assembler(self.staging, self.origin.tenant_id, self.origin.now)
+        assembler = Assembler(self.staging, self.origin.tenant_id, self.origin.now, self.mapped)
         self._refuse_duplicates(checker)
         self._report("checking", 0)
-        assembler.assemble_categories(log, self.labels.get(("categories", "parent"), "parent"))
-        self._load(categories_phase(self.mapped))
+        self._write_categories(assembler)
         self._check_products(checker)
         assembler.assemble("products")
         self._load(products_phase(self.mapped))
@@ -174,20 +152,38 @@ class Import:
         assembler.assemble("customers")
         self._load(customers_phase(self.mapped))
         checker.run(*ORDER_CHECKS)
-        checker.report_bad_orders()
+        checker.report_bad("orders")
         assembler.assemble("orders")
         self._load(orders_phase(self.mapped))
         for entity, count in log.counts.items():
             self.summary.of(entity).rejected = count
 
+    def _write_categories(self, assembler: Assembler) -> None:
+        """Categories, while nobody moves others: what is checked holds when it is written."""
+        field_name = "paths" if "paths" in self.mapped.get("categories", ()) else "parent"
+        label = self.labels.get(("categories", field_name), field_name)
+        with contextlib.ExitStack() as held:
+            if self.staging.counts.get("categories"):
+                held.enter_context(tree_lock(self.staging.engine, self.origin.tenant_id))
+            assembler.assemble_categories(self.summary.rejects, label)
+            self._load(categories_phase(self.mapped))
+
     def _check_products(self, checker: Checker) -> None:
         """A product stands on its variants, a variant on its product."""
-        checker.run(*VARIANT_CHECKS, *PRODUCT_CHECKS)
+        checker.run(*VARIANT_CHECKS)
+        if self.staging.has_variants:
+            checker.run(*OPTION_CHECKS)
+            checker.report_bad("products")
+        checker.run(*PRODUCT_CHECKS)
+        if "categories" in self.mapped.get("products", ()):
+            checker.run(*CATEGORY_LIST_CHECKS)
         if self.staging.has_variants:
             checker.run(*VARIANT_CHECKS)
         else:
             self.staging.drop_default_variants()
         checker.run(*STOCK_CHECKS)
+        if "images" in self.mapped:
+            checker.run(*IMAGE_CHECKS)
 
     def _refuse_duplicates(self, checker: Checker) -> None:
         keys: dict[str, tuple[str, ...]] = {
@@ -195,6 +191,7 @@ class Import:
         }
         # the first is named and must be there; lines are told apart within their order
         keys |= {"order_lines": ("external_id", "order"), "stock": ("variant", "location")}
+        keys |= {"images": ("url", "product")}
         policies = dict(self.policies)
         if not self.staging.has_variants:
             # they follow their products without a word
@@ -316,12 +313,29 @@ def _run(
     run = Import(
         new_staging(single, origin.now, has_variants="variants" in mapping.entities),
         journal,
-        {name: frozenset(entity.fields) for name, entity in mapping.entities.items()},
+        _mapped(folder, mapping),
         summary,
         {name: entity.duplicates for name, entity in mapping.entities.items()},
     )
     _stage(run, folder, scope)
     run.write()
+
+
+def _mapped(folder: Path, mapping: Mapping) -> Mapped:
+    """The fields that the files can fill: not those of columns that none of them has."""
+    absent = {
+        alias: absent_columns(find_files(folder, file), file)
+        for alias, file in mapping.files.items()
+    }
+    return {
+        name: frozenset(
+            field_name
+            for field_name, expression in entity.fields.items()
+            if not (columns := columns_of(expression))
+            or any(columns - absent[alias] for alias in entity.sources)
+        )
+        for name, entity in mapping.entities.items()
+    }
 
 
 def _ahead(chunks: Iterator[TypedChunk]) -> Iterator[TypedChunk]:
@@ -349,7 +363,7 @@ def _stage(run: Import, folder: Path, scope: Scope) -> None:
                 chunks = read_chunks(path, file, entity_columns(source))
                 for typed in _ahead(reader.read(chunk, path.name) for chunk in chunks):
                     run.staging.add(name, typed, path.name)
-                    counts.read += len(typed.rows) + typed.rejected_count
+                    counts.read += typed.read_count
                     run.summary.rejects.add(name, typed.rejected_count, typed.rejects)
                     ratio = READ_SHARE * i / len(entities)
                     run.journal.report(Progress(f"reading {name}", counts.read, ratio))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from shop_api.bulk.expressions import LookupTables
+from shop_api.bulk.field_types import LookupTables
 from shop_api.bulk.mapping import Expression, Lookup, Mapping, inner_expressions, mapping_error
 from shop_api.bulk.readers import find_files, read_chunks
 

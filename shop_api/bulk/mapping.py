@@ -29,6 +29,10 @@ FORMATS = {".csv": "csv", ".tsv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"
 FORMATS |= {".parquet": "parquet"}
 
 
+# a column, or several
+Columns = str | tuple[str, ...]
+
+
 class Lookup(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A table made of two columns of another file: the value for a key."""
 
@@ -48,6 +52,11 @@ class Expression(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     first_of: "tuple[Expression | str, ...] | None" = None
     concat: "tuple[Expression | str, ...] | None" = None
     separator: str = ""
+    # of a concat: parts without a value are left out; else one makes the whole empty
+    skip_empty: bool = False
+    # no value in rows where all these columns are empty, or where one of those has a value
+    only_if: Columns = ()
+    unless: Columns = ()
     lookup: Lookup | None = None
     first_characters: int | None = None
     values: dict[str, str] | None = None
@@ -59,6 +68,10 @@ class Expression(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     decimal_mark: Literal[".", ","] | None = None
     thousands_mark: Literal[".", ",", " ", "'"] | None = None
     list_separator: str = ","
+    # of lists of categories: what stands between a category and its child
+    path_separator: str | None = None
+    # an empty value is refused, also where the field may be empty
+    is_required: bool = False
 
 
 class SourceFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -69,6 +82,8 @@ class SourceFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     delimiter: str = ","
     quote: str = '"'
     encoding: Literal["utf-8", "utf-16", "latin-1", "cp1252"] = "utf-8"
+    # read as empty in a file that does not have them
+    optional_columns: tuple[str, ...] = ()
 
     @property
     def file_format(self) -> str:
@@ -83,14 +98,15 @@ class EntityMapping(
 
     source: str | tuple[str, ...]
     fields: dict[str, Expression | str]
-    # rows where this column is empty are passed over
-    only_if: str | None = None
+    # rows where all these columns are empty, or where one of those has a value, are passed over
+    only_if: Columns = ()
+    unless: Columns = ()
     # rows with a key that came before
     duplicates: Literal["reject", "first", "last"] = "reject"
 
     @property
     def sources(self) -> tuple[str, ...]:
-        return (self.source,) if isinstance(self.source, str) else self.source
+        return listed(self.source)
 
 
 class Mapping(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -199,7 +215,7 @@ def _problems(mapping: Mapping) -> Iterator[str]:
     for part in ("order_lines", "payments", "refunds"):
         if part in mapping.entities and "orders" not in mapping.entities:
             yield f"entities.{part}: needs orders"
-    for part in ("variants", "stock"):
+    for part in ("variants", "stock", "images"):
         if part in mapping.entities and "products" not in mapping.entities:
             yield f"entities.{part}: needs products"
     for name, entity in mapping.entities.items():
@@ -240,8 +256,14 @@ def _entity_problems(name: str, entity: EntityMapping, mapping: Mapping) -> Iter
         if field not in known:
             yield f"{path}.fields.{field}: no such field; there are {', '.join(known)}"
         yield from _expression_problems(f"{path}.fields.{field}", expression, mapping)
+    spread = ENTITIES[name].spread
+    stood_for = spread.stands_for if spread and spread.field in entity.fields else ()
+    for field in stood_for:
+        if field in entity.fields:
+            yield f"{path}.fields: {field} goes without {spread and spread.field}"
     for field, rule in known.items():
-        if rule.is_required and rule.default is None and field not in entity.fields:
+        is_filled = field in entity.fields or field in stood_for or rule.default is not None
+        if rule.is_required and not is_filled:
             yield f"{path}.fields: {field} is required"
 
 
@@ -262,6 +284,8 @@ def _expression_problems(
         yield f"{path}: thousands_mark and decimal_mark are the same"
     if len(expression.list_separator) != 1:
         yield f"{path}.list_separator: one character"
+    if expression.path_separator is not None and len(expression.path_separator) != 1:
+        yield f"{path}.path_separator: one character"
     if expression.lookup and expression.lookup.file not in mapping.files:
         yield f"{path}.lookup.file: `{expression.lookup.file}` is not among files"
     for inner in inner_expressions(expression):
@@ -274,11 +298,18 @@ def inner_expressions(expression: Expression) -> Iterable["Expression | str"]:
     yield from expression.concat or ()
 
 
+def listed(columns: Columns) -> tuple[str, ...]:
+    """The columns, one or several, as a tuple."""
+    return (columns,) if isinstance(columns, str) else columns
+
+
 def columns_of(expression: Expression | str) -> set[str]:
     """The columns an expression reads from the row's own file."""
     if isinstance(expression, str):
         return {expression}
-    columns = {expression.column} if expression.column is not None else set()
+    columns = {*listed(expression.only_if), *listed(expression.unless)}
+    if expression.column is not None:
+        columns.add(expression.column)
     for inner in inner_expressions(expression):
         columns |= columns_of(inner)
     return columns
@@ -286,7 +317,7 @@ def columns_of(expression: Expression | str) -> set[str]:
 
 def entity_columns(entity: EntityMapping) -> set[str]:
     """The columns an entity reads from its own files."""
-    columns = {entity.only_if} if entity.only_if else set()
+    columns = {*listed(entity.only_if), *listed(entity.unless)}
     for expression in entity.fields.values():
         columns |= columns_of(expression)
     return columns

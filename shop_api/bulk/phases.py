@@ -4,19 +4,18 @@ Belongs here: the phases as data for the loader. Does not: running them (loader.
 compared, and updated, only when the mapping fills it: what the file does not speak of stays.
 """
 
-from collections.abc import Mapping as MappingType
-
-from shop_api.bulk.fields import ADDRESS_PARTS, ENTITIES
+from shop_api.bulk.fields import ADDRESS_PARTS, ENTITIES, SEO_PARTS, Mapped
 from shop_api.bulk.loader import CATEGORY_BATCH_ROWS, IN_BATCH, TIMES, Guard, Phase, TableLoad
-
-Mapped = MappingType[str, frozenset[str]]
 
 # everything an entity has, for rows that come from no mapping
 ALL_FIELDS: Mapped = {name: frozenset(entity.fields) for name, entity in ENTITIES.items()}
 
 # ready column → the fields it is made of, where the names differ
 _MADE_OF = {
-    "parent_id": ("parent",),
+    # paths of categories stand for both
+    "name": ("name", "paths"),
+    "parent_id": ("parent", "paths"),
+    "seo": tuple(f"seo_{part}" for part in SEO_PARTS),
     **{part: (f"address_{part}",) for part in ADDRESS_PARTS},
     "options": tuple(f for f in ENTITIES["variants"].fields if f.startswith("option")),
 }
@@ -25,6 +24,21 @@ PRODUCT_CATEGORIES = f"""
 INSERT INTO product_categories (tenant_id, product_id, category_id)
 SELECT %(tenant_id)s, r.id, r.category_id FROM ready_products r
 WHERE {IN_BATCH} AND r.category_id IS NOT NULL ON CONFLICT DO NOTHING RETURNING product_id
+"""
+LISTED_CATEGORIES = f"""
+INSERT INTO product_categories (tenant_id, product_id, category_id)
+SELECT %(tenant_id)s, r.product_id, r.category_id FROM ready_product_categories r
+WHERE {IN_BATCH} ON CONFLICT DO NOTHING RETURNING product_id
+"""
+# Categories that came by an import, and that the file no longer has for the product.
+EXTRA_CATEGORIES = f"""
+DELETE FROM product_categories t USING ready_products r, categories c
+WHERE {IN_BATCH} AND r.is_existing AND t.tenant_id = %(tenant_id)s AND t.product_id = r.id
+AND c.tenant_id = t.tenant_id AND c.id = t.category_id AND c.external_id IS NOT NULL
+AND c.id IS DISTINCT FROM r.category_id
+AND NOT EXISTS (SELECT FROM ready_product_categories s WHERE s.ordinal = r.ordinal
+                AND s.product_id = r.id AND s.category_id = c.id)
+RETURNING r.id
 """
 STOCK = f"""
 WITH level AS (
@@ -113,7 +127,7 @@ def categories_phase(mapped: Mapped) -> Phase:
 
 
 def products_phase(mapped: Mapped) -> Phase:
-    """Products with their variants, their category and their first stock."""
+    """Products with their variants, images, categories and first stock."""
     own: tuple[str, ...] = (
         "name",
         "description",
@@ -123,7 +137,7 @@ def products_phase(mapped: Mapped) -> Phase:
         "cost_price",
         "currency",
     )
-    own += ("status", "tags")
+    own += ("status", "tags", "seo")
     variant: tuple[str, ...] = (
         "title",
         "sku",
@@ -133,7 +147,14 @@ def products_phase(mapped: Mapped) -> Phase:
         "position",
         "track_quantity",
     )
-    variant += ("allow_backorder", "low_stock_alert")
+    variant += ("allow_backorder", "low_stock_alert", "weight_grams")
+    images = TableLoad(
+        "product_images",
+        ("id", "product_id", "url", "alt_text", "position"),
+        ("position", *_compared(mapped, "images", "alt_text")),
+        TIMES,
+    )
+    has_list = "categories" in mapped.get("products", ())
     return Phase(
         "products",
         "product",
@@ -147,8 +168,10 @@ def products_phase(mapped: Mapped) -> Phase:
                 _compared(mapped, "variants", *variant),
                 TIMES,
             ),
+            *((images,) if "images" in mapped else ()),
         ),
-        (PRODUCT_CATEGORIES, STOCK),
+        (PRODUCT_CATEGORIES, *((LISTED_CATEGORIES,) if has_list else ()), STOCK),
+        (EXTRA_CATEGORIES,) if has_list else (),
     )
 
 

@@ -6,7 +6,7 @@ line longer than LINE_LIMIT is refused and passed over.
 """
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -42,8 +42,37 @@ def read_chunks(path: Path, source: SourceFile, columns: set[str]) -> Iterator[p
     """The file's rows as frames of ROW, PROBLEM and the text columns; empty text is null."""
     read = {"csv": _read_csv, "ndjson": _read_ndjson, "parquet": _read_parquet}
     for frame in read[source.file_format](path, source, sorted(columns)):
-        texts = pl.col(sorted(columns))
-        yield frame.with_columns(pl.when(texts != "").then(texts).name.keep())
+        absent = [pl.lit(None, pl.String).alias(c) for c in sorted(columns - {*frame.columns})]
+        texts = pl.col(sorted(columns.intersection(frame.columns)))
+        yield frame.with_columns(pl.when(texts != "").then(texts).name.keep(), *absent)
+
+
+def absent_columns(paths: list[Path], source: SourceFile) -> set[str]:
+    """The optional columns that none of the files has."""
+    absent = set(source.optional_columns)
+    for path in paths:
+        if not absent:
+            break
+        absent.difference_update(_columns(path, source, absent))
+    return absent
+
+
+def _columns(path: Path, source: SourceFile, asked: set[str]) -> Iterable[str]:
+    """The file's columns; a file without a header may have any that is asked for."""
+    if source.file_format == "ndjson":
+        return asked
+    if source.file_format == "parquet":
+        return list(_parquet_schema(path))
+    with path.open(encoding=_encoding(source), errors="surrogateescape", newline="") as handle:
+        return _header(path, _csv_reader(_Lines(handle), source))
+
+
+def _encoding(source: SourceFile) -> str:
+    return "utf-8-sig" if source.encoding == "utf-8" else source.encoding
+
+
+def _csv_reader(lines: "_Lines", source: SourceFile) -> Iterator[list[str]]:
+    return csv.reader(lines, delimiter=source.delimiter, quotechar=source.quote, strict=True)
 
 
 @dataclass
@@ -66,11 +95,11 @@ class _Lines:
 
 
 def _read_csv(path: Path, source: SourceFile, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
-    encoding = "utf-8-sig" if source.encoding == "utf-8" else source.encoding
-    with path.open(encoding=encoding, errors="surrogateescape", newline="") as handle:
+    with path.open(encoding=_encoding(source), errors="surrogateescape", newline="") as handle:
         lines = _Lines(handle)
-        reader = csv.reader(lines, delimiter=source.delimiter, quotechar=source.quote, strict=True)
+        reader = _csv_reader(lines, source)
         header = _header(path, reader)
+        columns = _present(columns, header, source)
         indexes = [_column_index(path, header, column) for column in columns]
         records: list[Sequence[str | None]] = []
         problems: dict[int, str] = {}
@@ -98,6 +127,11 @@ def _header(path: Path, reader: Iterator[list[str]]) -> list[str]:
     if len(header) > COLUMN_LIMIT:
         raise mapping_error(f"{path.name} has more than {COLUMN_LIMIT} columns.")
     return header
+
+
+def _present(columns: Sequence[str], header: list[str], source: SourceFile) -> list[str]:
+    """The columns without those that may be absent and are."""
+    return [c for c in columns if c in header or c not in source.optional_columns]
 
 
 def _column_index(path: Path, header: list[str], column: str) -> int:
@@ -239,17 +273,22 @@ def _scalar_text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-def _read_parquet(path: Path, _: SourceFile, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+def _parquet_schema(path: Path) -> pl.Schema:
     try:
-        lazy = pl.scan_parquet(path, glob=False)
-        schema = lazy.collect_schema()
+        return pl.scan_parquet(path, glob=False).collect_schema()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise mapping_error(
             f"{path.name} is not readable as Parquet: it is damaged, or something else."
         ) from error
+
+
+def _read_parquet(path: Path, source: SourceFile, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    schema = _parquet_schema(path)
+    columns = _present(columns, list(schema), source)
     for column in columns:
         _column_index(path, list(schema), column)
     texts = [_parquet_text(path, column, schema[column]) for column in columns]
+    lazy = pl.scan_parquet(path, glob=False)
     batches = lazy.select(texts).collect_batches(chunk_size=CHUNK_ROWS, maintain_order=True)
     row = 0
     for batch in batches:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.pool import StaticPool
 
 from shop_api.bulk.expressions import TypedChunk
-from shop_api.bulk.fields import ENTITIES, PARTS_OF_ORDER, Field
+from shop_api.bulk.fields import ENTITIES, WHOLES, Field
 from shop_api.bulk.id_sequence import IdSequence
 from shop_api.bulk.readers import ROW
 from shop_api.kernel.money import currency_digits
@@ -36,6 +36,9 @@ _POSTGRES_TYPES = {
     "choice": "text",
     "currency": "text",
     "email": "text",
+    "measure": "integer",
+    "url": "text",
+    "urls": "text",
 }
 DEFAULT_VARIANT_TITLE = "Default"
 
@@ -90,10 +93,11 @@ class Staging:
                     f"CREATE TEMP TABLE stage_{name} (file smallint NOT NULL, row bigint NOT NULL,"
                     f" id uuid NOT NULL, part_id uuid, digits smallint{columns})"
                 )
-            connection.exec_driver_sql(
-                'CREATE TEMP TABLE bad_orders (external_id text COLLATE "C" PRIMARY KEY,'
-                " entity text NOT NULL, file smallint NOT NULL, row bigint NOT NULL)"
-            )
+            for name in {whole for whole, _ in WHOLES.values()}:
+                connection.exec_driver_sql(
+                    f'CREATE TEMP TABLE bad_{name} (external_id text COLLATE "C" PRIMARY KEY,'
+                    " entity text NOT NULL, file smallint NOT NULL, row bigint NOT NULL)"
+                )
 
     @contextmanager
     def sets(self) -> Iterator[Connection]:
@@ -113,14 +117,15 @@ class Staging:
         return self.files.index(name)
 
     def add(self, entity: str, chunk: TypedChunk, file: str) -> None:
-        """Stage a chunk's good rows, and remember the orders its refused rows belong to."""
+        """Stage a chunk's good rows, and remember the wholes its refused rows belong to."""
         number = self.file_number(file)
         self._copy(entity, chunk.rows, number)
         if entity == "products" and not self.has_variants:
             self._copy("variants", _default_variants(chunk.rows), number)
-        key = {"orders": "external_id", **dict.fromkeys(PARTS_OF_ORDER, "order")}.get(entity)
-        if key and chunk.rejected_count:
-            self._refuse_orders(entity, chunk.rejected.select(key, ROW).drop_nulls(), number)
+        if entity in WHOLES and chunk.rejected_count:
+            whole, key = WHOLES[entity]
+            refused = chunk.rejected.select(key, ROW).drop_nulls()
+            self._refuse_wholes(whole, entity, refused, number)
 
     def drop_default_variants(self) -> None:
         """Drop the default variants of products that were refused."""
@@ -160,10 +165,10 @@ class Staging:
                 copy.write(text)
         self.counts[entity] = self.counts.get(entity, 0) + len(rows)
 
-    def _refuse_orders(self, entity: str, refused: pl.DataFrame, file: int) -> None:
+    def _refuse_wholes(self, whole: str, entity: str, refused: pl.DataFrame, file: int) -> None:
         with self.engine.begin() as connection:
             connection.exec_driver_sql(
-                "INSERT INTO bad_orders SELECT * FROM unnest(%s::text[], %s::text[],"
+                f"INSERT INTO bad_{whole} SELECT * FROM unnest(%s::text[], %s::text[],"
                 " %s::smallint[], %s::bigint[]) ON CONFLICT DO NOTHING",
                 (
                     [key[:255].replace("\0", "") for key in refused.to_series(0)],
@@ -182,7 +187,7 @@ def new_staging(engine: Engine, now: datetime, *, has_variants: bool) -> Staging
 
 
 def _cell(name: str, rule: Field) -> pl.Expr:
-    return pl.col(name).cast(pl.Int64) if rule.type == "integer" else pl.col(name)
+    return pl.col(name).cast(pl.Int64) if rule.type in ("integer", "measure") else pl.col(name)
 
 
 def _part_ids(entity: str, rows: pl.DataFrame, ids: IdSequence) -> pl.Series:

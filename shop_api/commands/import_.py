@@ -10,8 +10,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from shop_api.bulk.importer import Summary, import_digest, import_session, run_import
+from shop_api.bulk.importer import Summary, import_digest, run_import
 from shop_api.bulk.journal import FOLDER_IMPORT, EntityCounts, ImportCancelled, open_local_job
+from shop_api.bulk.locks import import_session
 from shop_api.bulk.mapping import TENANT_TIMEZONE, Mapping, load_preset, parse_mapping, presets
 from shop_api.bulk.readers import find_files
 from shop_api.bulk.rejects import RejectLog, write_rejects

@@ -3,7 +3,7 @@
 from shop_api.models.api_key import api_keys
 from shop_api.models.audit_entry import audit_entries
 from shop_api.models.base import PLATFORM_TABLES, metadata
-from shop_api.models.category import MAX_CATEGORY_LEVELS, categories
+from shop_api.models.category import MAX_CATEGORY_LEVELS, categories, category_tree_lock
 from shop_api.models.customer import MAX_ADDRESSES, customer_addresses, customers
 from shop_api.models.event import events, spine_cursors
 from shop_api.models.fulfillment import fulfillment_lines, fulfillments, return_lines, returns
@@ -20,6 +20,7 @@ from shop_api.models.order import order_lines, orders
 from shop_api.models.payment import payment_callbacks, payments
 from shop_api.models.pricing import discounts, order_discounts, shipping_rates, tax_rates
 from shop_api.models.product import (
+    MAX_IMAGES,
     product_categories,
     product_images,
     product_stats,
@@ -37,10 +38,12 @@ from shop_api.models.variant import variants
 __all__ = [
     "MAX_ADDRESSES",
     "MAX_CATEGORY_LEVELS",
+    "MAX_IMAGES",
     "PLATFORM_TABLES",
     "api_keys",
     "audit_entries",
     "categories",
+    "category_tree_lock",
     "customer_addresses",
     "customers",
     "discounts",

@@ -1,5 +1,7 @@
 """The category tree."""
 
+from uuid import UUID
+
 from sqlalchemy import (
     Boolean,
     CheckConstraint,
@@ -26,6 +28,12 @@ from shop_api.models.base import (
 
 # A tree goes no deeper: what reads it walks it level by level.
 MAX_CATEGORY_LEVELS = 10
+
+
+def category_tree_lock(tenant_id: UUID) -> str:
+    """The name of the advisory lock that whoever moves categories of the tenant holds."""
+    return f"category tree {tenant_id}"
+
 
 categories = Table(
     "categories",

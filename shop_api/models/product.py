@@ -32,6 +32,9 @@ from shop_api.models.base import (
     version,
 )
 
+# Pages of products show all of them.
+MAX_IMAGES = 100
+
 products = Table(
     "products",
     metadata,

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from shop_api.bulk.importer import Summary, import_digest, import_session, run_import
+from shop_api.bulk.importer import Summary, import_digest, run_import
 from shop_api.bulk.journal import open_local_job
+from shop_api.bulk.locks import import_session
 from shop_api.bulk.mapping import Mapping
 from shop_api.db.tenancy import tenant_session
 from shop_api.kernel.clock import utc_now
@@ -15,7 +16,7 @@ from tests.fixtures.stores import Database
 WRITTEN_TABLES = (
     *("categories", "products", "product_categories", "variants", "stock_levels"),
     *("stock_movements", "customers", "orders", "order_lines", "payments", "refunds"),
-    *("refund_lines", "customer_addresses"),
+    *("refund_lines", "customer_addresses", "product_images"),
 )
 
 

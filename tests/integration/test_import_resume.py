@@ -134,12 +134,12 @@ def _wait_for_first_batch_of_orders(
 def test_two_imports_of_one_tenant_do_not_run_together(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from shop_api.bulk import importer
+    from shop_api.bulk import locks
 
-    monkeypatch.setattr(importer, "LOCK_WAIT_SECONDS", 1)
+    monkeypatch.setattr(locks, "LOCK_WAIT_SECONDS", 1)
     tenant_id = make_tenant(database, "EUR")
     write_export(tmp_path)
-    with importer.import_session(database.engine, tenant_id), pytest.raises(DomainError) as refused:
+    with locks.import_session(database.engine, tenant_id), pytest.raises(DomainError) as refused:
         import_folder(database, tenant_id, tmp_path, parse_mapping(mapping_text()))
     assert refused.value.code == "import_in_progress"
     assert query(database, tenant_id, "SELECT count(*) FROM jobs") == [(0,)]

@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import pytest
 
-from shop_api.bulk.expressions import Scope, compile_entity
+from shop_api.bulk.expressions import compile_entity
+from shop_api.bulk.field_types import Scope
 from shop_api.bulk.fields import ENTITIES, Entity, Field
 from shop_api.bulk.instants import to_utc
 from shop_api.bulk.mapping import EntityMapping, Expression, Lookup, Mapping, SourceFile

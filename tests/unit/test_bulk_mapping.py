@@ -23,13 +23,13 @@ entities:
 
 
 def test_the_presets_are_good() -> None:
-    assert presets() == ["maven_toy_store", "olist"]
+    assert presets() == ["maven_toy_store", "olist", "shopify"]
     for name in presets():
         assert load_preset(name).name == name
 
 
 def test_an_unknown_preset_names_the_known() -> None:
-    with pytest.raises(DomainError, match="There are: maven_toy_store, olist"):
+    with pytest.raises(DomainError, match="There are: maven_toy_store, olist, shopify"):
         load_preset("../olist")
 
 

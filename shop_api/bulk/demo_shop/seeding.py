@@ -18,8 +18,9 @@ from shop_api.bulk.demo_shop.history import Historian, History
 from shop_api.bulk.demo_shop.season import DAYS, draw_sales
 from shop_api.bulk.expressions import TypedChunk
 from shop_api.bulk.fields import ENTITIES
-from shop_api.bulk.importer import READ_SHARE, Import, Shop, Summary, import_session, read_shop
+from shop_api.bulk.importer import READ_SHARE, Import, Shop, Summary, read_shop
 from shop_api.bulk.journal import DEMO_SHOP, Journal, Progress, open_local_job
+from shop_api.bulk.locks import import_session
 from shop_api.bulk.phases import ALL_FIELDS
 from shop_api.bulk.readers import ROW
 from shop_api.bulk.staging import new_staging

@@ -11,7 +11,7 @@ from shop_api.db.tenancy import Repository
 from shop_api.db.types import AnyRow
 from shop_api.kernel.clock import format_instant
 from shop_api.kernel.ids import parse_id
-from shop_api.models import MAX_CATEGORY_LEVELS, categories
+from shop_api.models import MAX_CATEGORY_LEVELS, categories, category_tree_lock
 
 c = categories.alias("c")
 
@@ -135,7 +135,7 @@ class CategoryRepository(Repository):
         """Let one move of a category at a time be checked and made: two at once can make a loop."""
         self.session.execute(
             text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"),
-            {"name": f"category tree {self.tenant_id}"},
+            {"name": category_tree_lock(self.tenant_id)},
         )
 
     def is_below(self, category_id: UUID, ancestor_id: UUID) -> bool:

@@ -10,6 +10,7 @@ from shop_api.domains.images import errors
 from shop_api.domains.images.repository import ImageRepository
 from shop_api.kernel.errors import not_found
 from shop_api.kernel.ids import new_id
+from shop_api.models import MAX_IMAGES
 from shop_api.spine.unit_of_work import UnitOfWork
 
 
@@ -20,7 +21,7 @@ def add_image(work: UnitOfWork, product_id: UUID, body: dict[str, Any]) -> Row[A
     """
     images = work.repository(ImageRepository)
     ids = images.list_ids(product_id)
-    if len(ids) >= errors.MAX_IMAGES:
+    if len(ids) >= MAX_IMAGES:
         raise errors.TOO_MANY_IMAGES
     _check_variant(images, product_id, body)
     image_id = new_id(work.now)

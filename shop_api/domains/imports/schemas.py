@@ -3,6 +3,7 @@
 from flask_smorest.fields import Upload
 from marshmallow import Schema, fields, validate
 
+from shop_api.bulk.mapping import presets
 from shop_api.web.fields import Id, Instant, Text, one_of
 from shop_api.web.pagination import PageInfo, PageQuery
 
@@ -15,7 +16,10 @@ class ImportQuery(Schema):
     preset = Text(
         min_length=1,
         max_length=64,
-        metadata={"description": "A mapping that comes with the product.", "example": "olist"},
+        metadata={
+            "description": f"A mapping that comes with the product: {', '.join(presets())}.",
+            "example": "shopify",
+        },
     )
 
 

@@ -16,7 +16,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.exc import OperationalError
 
-from shop_api.bulk.importer import Summary, import_session, run_import
+from shop_api.bulk.importer import Summary, run_import
 from shop_api.bulk.journal import (
     LOCAL_KINDS,
     ImportCancelled,
@@ -28,6 +28,7 @@ from shop_api.bulk.journal import (
     read_checkpoint,
     release_job,
 )
+from shop_api.bulk.locks import import_session
 from shop_api.bulk.rejects import RejectLog
 from shop_api.db.tenancy import tenant_session
 from shop_api.domains.imports.repository import JobRepository
