@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import Row, Select, func, literal_column, select
 
 from shop_api.db.keyset import KeysetPage, PageRequest, Sort, fetch_page
+from shop_api.db.known_values import known
 from shop_api.db.tenancy import Repository
 from shop_api.kernel.clock import format_instant
 from shop_api.models import audit_entries
@@ -53,7 +54,7 @@ class AuditRepository(Repository):
             if name in filters:
                 query = query.where(a.c[name] == filters[name])
         if "created_after" in filters:
-            query = query.where(a.c.created_at > filters["created_after"])
+            query = query.where(a.c.created_at > known(filters["created_after"]))
         if "created_before" in filters:
-            query = query.where(a.c.created_at < filters["created_before"])
+            query = query.where(a.c.created_at < known(filters["created_before"]))
         return query

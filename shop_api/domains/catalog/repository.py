@@ -1,10 +1,12 @@
 """SQL of products and variants. One representation each, used by every answer."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ColumnElement,
     Row,
     Select,
     bindparam,
@@ -19,6 +21,7 @@ from sqlalchemy import (
 )
 
 from shop_api.db.keyset import KeysetPage, PageRequest, Sort, fetch_page
+from shop_api.db.known_values import known, known_list
 from shop_api.db.tenancy import Repository
 from shop_api.db.types import AnyRow
 from shop_api.domains.categories.repository import CategoryRepository
@@ -132,6 +135,18 @@ TENANT_TERMS = text("""
     FROM tenants WHERE id = :id FOR KEY SHARE
 """)
 
+# what a bound of a range leaves, by the filter's name
+BOUNDS: dict[str, Callable[[Any], ColumnElement[bool]]] = {
+    "min_price": lambda price: p.c.price_rank >= known(amount_rank(price)),
+    "max_price": lambda price: p.c.price_rank <= known(amount_rank(price)),
+    "created_after": lambda instant: p.c.created_at > known(instant),
+    "created_before": lambda instant: p.c.created_at < known(instant),
+}
+
+# Of these words as many as a list may be cut from; the function is migrations/search.py's.
+SEARCHED_ROWS = 1000
+FOUND = text("p.id IN (SELECT f.id FROM search_products(:asked, :status, :limit) f)")
+
 w = variants.alias("w")
 s = stock_levels.alias("s")
 _OF_PRODUCT = (w.c.tenant_id == p.c.tenant_id) & (w.c.product_id == p.c.id)
@@ -185,15 +200,10 @@ class CatalogRepository(Repository):
         if is_public:
             query = query.where(p.c.status == "active")
         if "status" in filters:
-            query = query.where(p.c.status.in_(filters["status"]))
-        if "min_price" in filters:
-            query = query.where(p.c.price_rank >= amount_rank(filters["min_price"]))
-        if "max_price" in filters:
-            query = query.where(p.c.price_rank <= amount_rank(filters["max_price"]))
-        if "created_after" in filters:
-            query = query.where(p.c.created_at > filters["created_after"])
-        if "created_before" in filters:
-            query = query.where(p.c.created_at < filters["created_before"])
+            query = query.where(p.c.status.in_(known_list(filters["status"])))
+        for name, bounded in BOUNDS.items():
+            if name in filters:
+                query = query.where(bounded(filters[name]))
         if "tags" in filters:
             query = query.where(p.c.tags.contains(filters["tags"]))
         for name, condition in (("in_stock", IN_STOCK), ("has_variants", HAS_VARIANTS)):
@@ -201,12 +211,17 @@ class CatalogRepository(Repository):
                 query = query.where(condition if filters[name] else ~condition)
         if "external_id" in filters:
             query = query.where(p.c.external_id == filters["external_id"])
+        if "search" in filters:
+            status = "active" if is_public else None
+            query = query.where(
+                FOUND.bindparams(asked=filters["search"], status=status, limit=SEARCHED_ROWS)
+            )
         if "category" in filters:
             tree = CategoryRepository(self.session).tree_of(filters["category"])
             in_tree = exists().where(
                 product_categories.c.tenant_id == p.c.tenant_id,
                 product_categories.c.product_id == p.c.id,
-                product_categories.c.category_id.in_(tree),
+                product_categories.c.category_id.in_(known_list(tree)),
             )
             query = query.where(in_tree)
         return query

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from marshmallow import Schema, fields
 
+from shop_api.domains.catalog.repository import SEARCHED_ROWS
 from shop_api.web.fields import (
     TOKEN,
     BoundedList,
@@ -237,3 +238,12 @@ class ProductQuery(PageQuery):
     created_after = Instant()
     created_before = Instant()
     external_id = Text(min_length=1, max_length=255)
+    search = Text(
+        min_length=1,
+        max_length=100,
+        metadata={
+            "description": "By the beginnings of words of name, SKU, tags and description; of more"
+            f" than {SEARCHED_ROWS} that are found, those that fit best.",
+            "example": "fig mu",
+        },
+    )

@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 
 from shop_api.db.keyset import KeysetPage, PageRequest, Sort, fetch_page
+from shop_api.db.known_values import known
 from shop_api.db.tenancy import Repository
 from shop_api.kernel.clock import format_instant
 from shop_api.models import customers, orders
@@ -61,9 +62,9 @@ class CustomerRepository(Repository):
         for column in (u.c.created_at, u.c.updated_at):
             name = column.name.removesuffix("_at")
             if f"{name}_after" in filters:
-                query = query.where(column > filters[f"{name}_after"])
+                query = query.where(column > known(filters[f"{name}_after"]))
             if f"{name}_before" in filters:
-                query = query.where(column < filters[f"{name}_before"])
+                query = query.where(column < known(filters[f"{name}_before"]))
         if "tags" in filters:
             query = query.where(u.c.tags.contains(filters["tags"]))
         if "search" in filters:

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import Row, Select, delete, func, insert, literal_column, select, update
 
 from shop_api.db.keyset import KeysetPage, PageRequest, Sort, fetch_page
+from shop_api.db.known_values import known_list
 from shop_api.db.tenancy import Repository
 from shop_api.kernel.clock import format_instant
 from shop_api.models import job_files, job_rejects, jobs
@@ -54,7 +55,7 @@ class JobRepository(Repository):
     def _filtered(self, query: Select[Any], filters: dict[str, Any]) -> Select[Any]:
         query = query.where(j.c.tenant_id == self.tenant_id)
         if "state" in filters:
-            query = query.where(j.c.state.in_(filters["state"]))
+            query = query.where(j.c.state.in_(known_list(filters["state"])))
         return query
 
     def find(self, job_id: UUID, *, for_update: bool = False) -> Row[Any] | None:

@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 
 from shop_api.db.keyset import KeysetPage, PageRequest, Sort, fetch_page
+from shop_api.db.known_values import known, known_list
 from shop_api.db.tenancy import Repository
 from shop_api.kernel.clock import format_instant
 from shop_api.models import locations, sessions, stock_levels, stock_movements, variants
@@ -212,11 +213,11 @@ class InventoryRepository(Repository):
             if name in filters:
                 query = query.where(m.c[name] == filters[name])
         if "reason" in filters:
-            query = query.where(m.c.reason.in_(filters["reason"]))
+            query = query.where(m.c.reason.in_(known_list(filters["reason"])))
         if "created_after" in filters:
-            query = query.where(m.c.created_at > filters["created_after"])
+            query = query.where(m.c.created_at > known(filters["created_after"]))
         if "created_before" in filters:
-            query = query.where(m.c.created_at < filters["created_before"])
+            query = query.where(m.c.created_at < known(filters["created_before"]))
         return query
 
     def list_stock(self, filters: dict[str, Any], page: PageRequest) -> KeysetPage:

@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from shop_api.db.constraints import violated_constraint
 from shop_api.db.keyset import KeysetPage, PageRequest, Sort, fetch_page
+from shop_api.db.known_values import known, known_list
 from shop_api.db.tenancy import Repository
 from shop_api.domains.orders import errors
 from shop_api.domains.pricing.repository import terms_json
@@ -280,11 +281,11 @@ class OrderRepository(Repository):
                 query = query.where(o.c[name] == filters[name])
         for name in ("status", "payment_status", "fulfillment_status"):
             if name in filters:
-                query = query.where(o.c[name].in_(filters[name]))
+                query = query.where(o.c[name].in_(known_list(filters[name])))
         if "placed_after" in filters:
-            query = query.where(o.c.placed_at > filters["placed_after"])
+            query = query.where(o.c.placed_at > known(filters["placed_after"]))
         if "placed_before" in filters:
-            query = query.where(o.c.placed_at < filters["placed_before"])
+            query = query.where(o.c.placed_at < known(filters["placed_before"]))
         return query
 
     def find(self, order_id: UUID) -> Row[Any] | None:
