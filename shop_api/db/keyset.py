@@ -44,6 +44,8 @@ class PageRequest:
     before: Position | None = None
     # the last page of the list
     from_end: bool = False
+    # of a small list: rows passed over instead of a position
+    offset: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ def fetch_page(
         query = query.where(key < bound if runs_down else key > bound)
     order = (sort.desc(), id_column.desc()) if runs_down else (sort.asc(), id_column.asc())
     query = query.order_by(*order).limit(page.limit + 1)
+    if page.offset:
+        query = query.offset(page.offset)
     rows = list(session.execute(query))
     has_more = len(rows) > page.limit
     rows = rows[: page.limit]

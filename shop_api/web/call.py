@@ -77,6 +77,11 @@ class Call:
                 "The resource has changed since the version in If-Match. Read it again.",
             )
 
+    @property
+    def wants_total(self) -> bool:
+        """Whether a list's rows are to be counted; a page by offset says how many there are."""
+        return "offset" in self.query or bool(self.query.get("include_total"))
+
     def page_request(self, sort: Sort, *, is_descending: bool) -> PageRequest:
         """The page asked for by the query."""
         return page_request(self.query, sort, self._signer(), is_descending)

@@ -21,6 +21,7 @@ from shop_api.web.fields import FlagParameter, Text, WholeParameter
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
+MAX_OFFSET = 100_000
 SIGNATURE_BYTES = 12
 # a name of 255 characters takes up to 1020 bytes, a third more in base64
 MAX_CURSOR_LENGTH = 2048
@@ -64,6 +65,26 @@ class PageQuery(Schema):
             raise ValidationError("Use either first or before.", "before")
 
 
+class SmallListQuery(PageQuery):
+    """Which page of a list that is short enough to be paged by numbers, too."""
+
+    offset = WholeParameter(
+        0,
+        MAX_OFFSET,
+        metadata={
+            "description": "How many rows to pass over, 0 to 100000. The answer then has"
+            " `pagination` instead of `page_info`.",
+            "example": 0,
+        },
+    )
+
+    @validates_schema
+    def offset_alone(self, data: dict[str, Any], **_: Any) -> None:
+        """A page begins at a number or at a cursor."""
+        if "offset" in data and {"after", "before", "last"}.intersection(data):
+            raise ValidationError("Use either offset or after/before/last.", "offset")
+
+
 class PageInfo(Schema):
     """Where a page stands in its list."""
 
@@ -73,7 +94,26 @@ class PageInfo(Schema):
     end_cursor = fields.String(required=True, allow_none=True)
 
 
-PAGING = frozenset({"limit", "first", "last", "after", "before", "order", "sort", "include_total"})
+class Pagination(Schema):
+    """Where a page by offset stands in its list."""
+
+    offset = fields.Integer(required=True)
+    limit = fields.Integer(required=True)
+    total = fields.Integer(required=True)
+    has_more = fields.Boolean(required=True)
+
+
+class SmallListPage(Schema):
+    """A page of a small list: `page_info`, or `pagination` where an offset was asked for."""
+
+    page_info = fields.Nested(PageInfo)
+    pagination = fields.Nested(Pagination)
+    total = fields.Integer()
+
+
+PAGING = frozenset(
+    {"limit", "first", "last", "after", "before", "offset", "order", "sort", "include_total"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +178,7 @@ def page_request(
     if "last" in query and before is None:
         # the end of the list is the start of the reversed one
         return PageRequest(sort, is_descending, limit, before=None, from_end=True)
-    return PageRequest(sort, is_descending, limit, after, before)
+    return PageRequest(sort, is_descending, limit, after, before, offset=query.get("offset"))
 
 
 def page_body(
@@ -148,7 +188,12 @@ def page_body(
     signer: CursorSigner,
     total: int | None,
 ) -> tuple[bytes, list[tuple[str, str]]]:
-    """`{"data", "page_info"[, "total"]}` of rows whose third column is JSON text, and its Link."""
+    """`{"data", "page_info"[, "total"]}` of rows whose third column is JSON text, and its Link.
+
+    A page by offset has `pagination` in the place of `page_info` and `total`.
+    """
+    if request.offset is not None:
+        return _offset_body(page, request, request.offset, query, signer.path, total)
     context = filter_context(query, request.sort, request.is_descending)
     start = signer.make(page.start, request.sort, context) if page.start else None
     end = signer.make(page.end, request.sort, context) if page.end else None
@@ -160,8 +205,7 @@ def page_body(
             "end_cursor": end,
         }
     )
-    data = ",".join([row[2] for row in page.rows]).encode()
-    body = b'{"data":[' + data + b'],"page_info":' + info
+    body = _data(page) + b',"page_info":' + info
     body += b"}" if total is None else b',"total":%d}' % total
     links = []
     base = {k: v for k, v in query.items() if k not in ("after", "before", "first", "last")}
@@ -170,6 +214,32 @@ def page_body(
         links.append(_link(signer.path, {**base, "after": end}, "next"))
     if page.has_previous and start:
         links.append(_link(signer.path, {**base, "before": start}, "prev"))
+    return body, [("Link", ", ".join(links))] if links else []
+
+
+def _data(page: KeysetPage) -> bytes:
+    return b'{"data":[' + ",".join([row[2] for row in page.rows]).encode() + b"]"
+
+
+def _offset_body(
+    page: KeysetPage,
+    request: PageRequest,
+    offset: int,
+    query: dict[str, Any],
+    path: str,
+    total: int | None,
+) -> tuple[bytes, list[tuple[str, str]]]:
+    """`{"data", "pagination"}`, and the Link to the pages beside."""
+    pagination = {"offset": offset, "limit": request.limit, "total": total}
+    info = msgspec.json.encode({**pagination, "has_more": page.has_next})
+    base = {k: v for k, v in query.items() if k != "first"} | {"limit": request.limit}
+    links = []
+    following = offset + request.limit
+    if page.has_next and following <= MAX_OFFSET:
+        links.append(_link(path, {**base, "offset": following}, "next"))
+    if offset:
+        links.append(_link(path, {**base, "offset": max(0, offset - request.limit)}, "prev"))
+    body = _data(page) + b',"pagination":' + info + b"}"
     return body, [("Link", ", ".join(links))] if links else []
 
 

@@ -83,7 +83,8 @@ def test_a_product_is_what_was_sent(shop: Shop) -> None:
 def test_products_are_found_by_what_they_are(shop: Shop) -> None:
     clothes = category(shop, "clothes")
     shirts = category(shop, "shirts", clothes)
-    shop.product("10.00", name="shirt", tags=["a", "b"], category_ids=[shirts])
+    small = {"title": "S", "sku": "Kx-9"}
+    shop.product("10.00", name="shirt", tags=["a", "b"], category_ids=[shirts], variants=[small])
     shop.product("20.00", name="coat", tags=["b"], category_ids=[clothes], external_id="c-1")
     shop.product("30.00", name="mug", status="draft")
     mug = shop.api.get(PRODUCTS, query={"status": "draft"}).json["data"][0]
@@ -100,6 +101,13 @@ def test_products_are_found_by_what_they_are(shop: Shop) -> None:
         ({"tags": "b"}, {"shirt", "coat"}),
         ({"tags": ["a", "b"]}, {"shirt"}),
         ({"external_id": "c-1"}, {"coat"}),
+        ({"search": "shi"}, {"shirt"}),
+        ({"search": "SHÏRT a"}, {"shirt"}),
+        ({"search": "Kx-9"}, {"shirt"}),
+        ({"search": "kX-9"}, set()),
+        ({"search": "b", "min_price": "15"}, {"coat"}),
+        ({"search": "mug", "status": "active"}, set()),
+        ({"search": "hirt"}, set()),
         ({"created_after": mug["created_at"]}, set()),
         ({"created_before": mug["created_at"]}, {"shirt", "coat"}),
     ]

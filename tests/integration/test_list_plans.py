@@ -170,6 +170,7 @@ LISTS: list[tuple[str, dict[str, Any], str]] = [
     ("products", {"sort": "name"}, "ix_products_name"),
     ("products", {"sort": "total_sales"}, "ix_products_total_sales"),
     ("products", {"sort": "inventory"}, "ix_products_available_quantity"),
+    ("products", {"search": "p7"}, "pk_products"),
     ("products", {"in_stock": "true"}, "ix_products_created_at"),
     ("products", {"sort": "price", "status": "active"}, "ix_products_price"),
     ("products", {"min_price": "100", "max_price": "200", "sort": "price"}, "ix_products_price"),

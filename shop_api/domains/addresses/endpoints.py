@@ -35,7 +35,7 @@ def list_addresses(call: Call, customer_id: UUID) -> Reply:
     asked = call.page_request(ADDRESS_SORTS["created_at"], is_descending=False)
     repository = AddressRepository(call.session)
     page = repository.list_page(customer_id, asked)
-    total = repository.count(customer_id) if call.query.get("include_total") else None
+    total = repository.count(customer_id) if call.wants_total else None
     return call.page(page, asked, total)
 
 

@@ -52,7 +52,7 @@ def list_api_keys(call: Call) -> Reply:
     asked = call.page_request(KEYS_BY_CREATED_AT, is_descending=True)
     keys = KeyRepository(call.session)
     page = keys.list_page(asked)
-    total = keys.count() if call.query.get("include_total") else None
+    total = keys.count() if call.wants_total else None
     return call.page(page, asked, total)
 
 

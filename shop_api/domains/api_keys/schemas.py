@@ -4,7 +4,7 @@ from marshmallow import Schema, fields
 
 from shop_api.kernel.principal import SCOPES
 from shop_api.web.fields import BoundedList, Id, Instant, Text, Whole, one_of
-from shop_api.web.pagination import PageInfo, PageQuery
+from shop_api.web.pagination import SmallListPage, SmallListQuery
 from shop_api.web.parser import OptionalBody
 
 DEFAULT_OVERLAP_SECONDS = 86_400
@@ -81,13 +81,11 @@ class NewApiKeySchema(ApiKeySchema):
     key = fields.String(required=True, metadata={"description": "Keep it; it is not shown again."})
 
 
-class ApiKeyPage(Schema):
+class ApiKeyPage(SmallListPage):
     """A page of API keys."""
 
     data = fields.List(fields.Nested(ApiKeySchema), required=True)
-    page_info = fields.Nested(PageInfo, required=True)
-    total = fields.Integer()
 
 
-class ApiKeyQuery(PageQuery):
+class ApiKeyQuery(SmallListQuery):
     """Which API keys."""

@@ -26,7 +26,7 @@ def list_audit_entries(call: Call) -> Reply:
     asked = call.page_request(ENTRY_SORTS["created_at"], is_descending=True)
     repository = AuditRepository(call.session)
     page = repository.list_page(call.query, asked)
-    total = repository.count(call.query) if call.query.get("include_total") else None
+    total = repository.count(call.query) if call.wants_total else None
     return call.page(page, asked, total)
 
 

@@ -39,7 +39,7 @@ def list_products(call: Call) -> Reply:
         raise errors.SORT_NOT_ALLOWED
     page = catalog.list_products(call.query, asked, is_public=is_public)
     total = None
-    if call.query.get("include_total"):
+    if call.wants_total:
         total = catalog.count_products(call.query, is_public=is_public)
     return call.page(page, asked, total)
 

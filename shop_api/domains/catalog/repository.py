@@ -145,7 +145,11 @@ BOUNDS: dict[str, Callable[[Any], ColumnElement[bool]]] = {
 
 # Of these words as many as a list may be cut from; the function is migrations/search.py's.
 SEARCHED_ROWS = 1000
-FOUND = text("p.id IN (SELECT f.id FROM search_products(:asked, :status, :limit) f)")
+FOUND = text("""p.id IN (
+    SELECT f.id FROM search_products(:asked, :status, :searched_rows) f
+    UNION ALL SELECT v.product_id FROM variants v
+    WHERE v.tenant_id = :tenant_id AND v.sku = ANY(:codes))
+""")
 
 w = variants.alias("w")
 s = stock_levels.alias("s")
@@ -160,6 +164,12 @@ IN_STOCK = exists().where(
     ),
 )
 HAS_VARIANTS = select(func.count()).where(_OF_PRODUCT).scalar_subquery() > 1
+
+
+def sku_spellings(asked: str) -> list[str]:
+    """The SKUs that words may stand for: as written, in capitals and in small letters."""
+    code = asked.strip()
+    return sorted({code, code.upper(), code.lower()})
 
 
 class CatalogRepository(Repository):
@@ -212,10 +222,14 @@ class CatalogRepository(Repository):
         if "external_id" in filters:
             query = query.where(p.c.external_id == filters["external_id"])
         if "search" in filters:
-            status = "active" if is_public else None
-            query = query.where(
-                FOUND.bindparams(asked=filters["search"], status=status, limit=SEARCHED_ROWS)
+            found = FOUND.bindparams(
+                tenant_id=self.tenant_id,
+                asked=filters["search"],
+                codes=sku_spellings(filters["search"]),
+                status="active" if is_public else None,
+                searched_rows=SEARCHED_ROWS,
             )
+            query = query.where(found)
         if "category" in filters:
             tree = CategoryRepository(self.session).tree_of(filters["category"])
             in_tree = exists().where(

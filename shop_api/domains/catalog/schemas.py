@@ -237,13 +237,13 @@ class ProductQuery(PageQuery):
     )
     created_after = Instant()
     created_before = Instant()
-    external_id = Text(min_length=1, max_length=255)
     search = Text(
         min_length=1,
         max_length=100,
         metadata={
-            "description": "By the beginnings of words of name, SKU, tags and description; of more"
-            f" than {SEARCHED_ROWS} that are found, those that fit best.",
+            "description": "By the beginnings of words of name, SKU, tags and description, or by a"
+            f" variant's whole SKU; of more than {SEARCHED_ROWS} found, those that fit best.",
             "example": "fig mu",
         },
     )
+    external_id = Text(min_length=1, max_length=255)

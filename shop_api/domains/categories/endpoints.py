@@ -40,7 +40,7 @@ def list_categories(call: Call) -> Reply:
     is_public = call.principal.is_publishable
     page = tree.list_page(call.query, asked, is_public=is_public)
     total = None
-    if call.query.get("include_total"):
+    if call.wants_total:
         total = tree.count(call.query, is_public=is_public)
     return call.page(page, asked, total)
 

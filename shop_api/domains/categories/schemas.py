@@ -3,7 +3,7 @@
 from marshmallow import Schema, fields
 
 from shop_api.web.fields import SLUG, Flag, FlagParameter, Id, Instant, Text, Whole, one_of
-from shop_api.web.pagination import PageInfo, PageQuery
+from shop_api.web.pagination import SmallListPage, SmallListQuery
 
 
 class CategoryChanges(Schema):
@@ -63,15 +63,13 @@ class CategorySchema(Schema):
     updated_at = Instant(required=True)
 
 
-class CategoryPage(Schema):
+class CategoryPage(SmallListPage):
     """A page of categories."""
 
     data = fields.List(fields.Nested(CategorySchema), required=True)
-    page_info = fields.Nested(PageInfo, required=True)
-    total = fields.Integer()
 
 
-class CategoryQuery(PageQuery):
+class CategoryQuery(SmallListQuery):
     """Which categories, in which order."""
 
     sort = fields.String(validate=one_of("created_at", "name", "position"))

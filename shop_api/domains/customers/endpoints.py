@@ -27,7 +27,7 @@ def list_customers(call: Call) -> Reply:
     )
     repository = CustomerRepository(call.session)
     page = repository.list_page(call.query, asked)
-    total = repository.count(call.query) if call.query.get("include_total") else None
+    total = repository.count(call.query) if call.wants_total else None
     return call.page(page, asked, total)
 
 

@@ -46,7 +46,7 @@ def list_fulfillments(call: Call, order_id: UUID) -> Reply:
         raise not_found("order")
     repository = FulfillmentRepository(call.session)
     page = repository.list_fulfillments(order_id, asked)
-    total = repository.count_fulfillments(order_id) if call.query.get("include_total") else None
+    total = repository.count_fulfillments(order_id) if call.wants_total else None
     return call.page(page, asked, total)
 
 
@@ -88,7 +88,7 @@ def list_returns(call: Call, order_id: UUID) -> Reply:
         raise not_found("order")
     repository = FulfillmentRepository(call.session)
     page = repository.list_returns(order_id, asked)
-    total = repository.count_returns(order_id) if call.query.get("include_total") else None
+    total = repository.count_returns(order_id) if call.wants_total else None
     return call.page(page, asked, total)
 
 

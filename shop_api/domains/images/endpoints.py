@@ -37,7 +37,7 @@ def list_images(call: Call, product_id: UUID) -> Reply:
     asked = call.page_request(IMAGE_SORTS["position"], is_descending=False)
     repository = ImageRepository(call.session)
     page = repository.list_page(product_id, asked)
-    total = repository.count(product_id) if call.query.get("include_total") else None
+    total = repository.count(product_id) if call.wants_total else None
     return call.page(page, asked, total)
 
 

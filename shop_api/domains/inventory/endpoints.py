@@ -43,7 +43,7 @@ def list_locations(call: Call) -> Reply:
     asked = call.page_request(LOCATION_SORTS["created_at"], is_descending=False)
     repository = InventoryRepository(call.session)
     page = repository.list_locations(asked)
-    total = repository.count_locations() if call.query.get("include_total") else None
+    total = repository.count_locations() if call.wants_total else None
     return call.page(page, asked, total)
 
 
@@ -99,7 +99,7 @@ def list_stock(call: Call) -> Reply:
     repository = InventoryRepository(call.session)
     page = repository.list_stock(call.query, asked)
     total = None
-    if call.query.get("include_total"):
+    if call.wants_total:
         total = repository.count_stock(call.query)
     return call.page(page, asked, total)
 
@@ -112,7 +112,7 @@ def list_stock_movements(call: Call) -> Reply:
     asked = call.page_request(MOVEMENT_SORTS["created_at"], is_descending=True)
     repository = InventoryRepository(call.session)
     page = repository.list_movements(call.query, asked)
-    total = repository.count_movements(call.query) if call.query.get("include_total") else None
+    total = repository.count_movements(call.query) if call.wants_total else None
     return call.page(page, asked, total)
 
 

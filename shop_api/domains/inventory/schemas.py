@@ -15,7 +15,7 @@ from shop_api.web.fields import (
     Whole,
     one_of,
 )
-from shop_api.web.pagination import PageInfo, PageQuery
+from shop_api.web.pagination import PageInfo, PageQuery, SmallListPage, SmallListQuery
 
 # why stock was adjusted; `adjusted` is without a reason
 ADJUSTMENT_REASONS = (
@@ -69,15 +69,13 @@ class LocationSchema(Schema):
     updated_at = Instant(required=True)
 
 
-class LocationPage(Schema):
+class LocationPage(SmallListPage):
     """A page of locations."""
 
     data = fields.List(fields.Nested(LocationSchema), required=True)
-    page_info = fields.Nested(PageInfo, required=True)
-    total = fields.Integer()
 
 
-class LocationQuery(PageQuery):
+class LocationQuery(SmallListQuery):
     """Which locations."""
 
 

@@ -42,7 +42,7 @@ def list_invitations(call: Call) -> Reply:
     asked = call.page_request(INVITATIONS_BY_CREATED_AT, is_descending=True)
     repository = InvitationRepository(call.session)
     page = repository.list_page(call.query, asked)
-    total = repository.count(call.query) if call.query.get("include_total") else None
+    total = repository.count(call.query) if call.wants_total else None
     return call.page(page, asked, total)
 
 

@@ -4,7 +4,7 @@ from marshmallow import Schema, fields
 
 from shop_api.kernel.principal import ROLE_SCOPES
 from shop_api.web.fields import Email, FlagParameter, Id, Instant, Text, Whole, one_of
-from shop_api.web.pagination import PageInfo, PageQuery
+from shop_api.web.pagination import SmallListPage, SmallListQuery
 
 DEFAULT_LIFE_SECONDS = 604_800
 MAX_LIFE_SECONDS = 2_592_000
@@ -50,15 +50,13 @@ class NewInvitationSchema(InvitationSchema):
     )
 
 
-class InvitationPage(Schema):
+class InvitationPage(SmallListPage):
     """A page of invitations."""
 
     data = fields.List(fields.Nested(InvitationSchema), required=True)
-    page_info = fields.Nested(PageInfo, required=True)
-    total = fields.Integer()
 
 
-class InvitationQuery(PageQuery):
+class InvitationQuery(SmallListQuery):
     """Which invitations."""
 
     email = Email()

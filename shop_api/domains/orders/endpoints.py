@@ -41,7 +41,7 @@ def list_orders(call: Call) -> Reply:
     asked = call.page_request(ORDER_SORTS[call.query.get("sort", "placed_at")], is_descending=True)
     repository = OrderRepository(call.session)
     page = repository.list_page(call.query, asked)
-    total = repository.count(call.query) if call.query.get("include_total") else None
+    total = repository.count(call.query) if call.wants_total else None
     return call.page(page, asked, total)
 
 
@@ -89,7 +89,7 @@ def list_customer_orders(call: Call, customer_id: UUID) -> Reply:
     filters = {**call.query, "customer_id": customer_id}
     repository = OrderRepository(call.session)
     page = repository.list_page(filters, asked)
-    total = repository.count(filters) if call.query.get("include_total") else None
+    total = repository.count(filters) if call.wants_total else None
     return call.page(page, asked, total)
 
 
@@ -101,5 +101,5 @@ def list_order_events(call: Call, order_id: UUID) -> Reply:
     if not repository.exists(order_id):
         raise not_found("order")
     page = repository.list_events(order_id, asked)
-    total = repository.count_events(order_id) if call.query.get("include_total") else None
+    total = repository.count_events(order_id) if call.wants_total else None
     return call.page(page, asked, total)

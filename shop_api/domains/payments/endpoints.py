@@ -29,7 +29,7 @@ def list_payments(call: Call, order_id: UUID) -> Reply:
         raise not_found("order")
     repository = PaymentRepository(call.session)
     page = repository.list_page(order_id, asked)
-    total = repository.count(order_id) if call.query.get("include_total") else None
+    total = repository.count(order_id) if call.wants_total else None
     return call.page(page, asked, total)
 
 

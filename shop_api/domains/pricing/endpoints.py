@@ -31,7 +31,7 @@ from shop_api.domains.pricing.schemas import (
 )
 from shop_api.kernel.errors import not_found
 from shop_api.web.blueprint import Blueprint, Call
-from shop_api.web.pagination import PageQuery
+from shop_api.web.pagination import SmallListQuery
 from shop_api.web.reply import Reply
 
 discounts = Blueprint(
@@ -143,7 +143,7 @@ def delete_tax_rate(call: Call, tax_rate_id: UUID) -> Reply:
     return Reply.empty()
 
 
-@shipping_rates.read("", scope="pricing:read", query=PageQuery, returns=ShippingRatePage)
+@shipping_rates.read("", scope="pricing:read", query=SmallListQuery, returns=ShippingRatePage)
 def list_shipping_rates(call: Call) -> Reply:
     """List shipping rates, newest first."""
     return _page(call, SHIPPING_RATE)
@@ -193,7 +193,7 @@ def _page(call: Call, noun: Noun) -> Reply:
     asked = call.page_request(noun.sort, is_descending=True)
     pricing = PricingRepository(call.session)
     page = pricing.list_page(noun, call.query, asked)
-    total = pricing.count(noun, call.query) if call.query.get("include_total") else None
+    total = pricing.count(noun, call.query) if call.wants_total else None
     return call.page(page, asked, total)
 
 

@@ -19,7 +19,7 @@ from shop_api.web.fields import (
     matching,
     one_of,
 )
-from shop_api.web.pagination import PageInfo, PageQuery
+from shop_api.web.pagination import SmallListPage, SmallListQuery
 
 DISCOUNT_KINDS = ("percentage", "fixed", "free_shipping")
 SHIPPING_KINDS = ("flat", "by_weight")
@@ -123,15 +123,13 @@ class DiscountSchema(Schema):
     updated_at = Instant(required=True)
 
 
-class DiscountPage(Schema):
+class DiscountPage(SmallListPage):
     """A page of discounts."""
 
     data = fields.List(fields.Nested(DiscountSchema), required=True)
-    page_info = fields.Nested(PageInfo, required=True)
-    total = fields.Integer()
 
 
-class DiscountQuery(PageQuery):
+class DiscountQuery(SmallListQuery):
     """Which discounts."""
 
     code = DiscountCode()
@@ -202,15 +200,13 @@ class TaxRateSchema(Schema):
     updated_at = Instant(required=True)
 
 
-class TaxRatePage(Schema):
+class TaxRatePage(SmallListPage):
     """A page of tax rates."""
 
     data = fields.List(fields.Nested(TaxRateSchema), required=True)
-    page_info = fields.Nested(PageInfo, required=True)
-    total = fields.Integer()
 
 
-class TaxRateQuery(PageQuery):
+class TaxRateQuery(SmallListQuery):
     """Which tax rates."""
 
     country = Text(min_length=2, max_length=2, validate=COUNTRY)
@@ -268,9 +264,7 @@ class ShippingRateSchema(Schema):
     updated_at = Instant(required=True)
 
 
-class ShippingRatePage(Schema):
+class ShippingRatePage(SmallListPage):
     """A page of shipping rates."""
 
     data = fields.List(fields.Nested(ShippingRateSchema), required=True)
-    page_info = fields.Nested(PageInfo, required=True)
-    total = fields.Integer()

@@ -25,7 +25,7 @@ def list_reports(call: Call) -> Reply:
     asked = call.page_request(REPORT_SORTS["period_from"], is_descending=True)
     repository = ReportRepository(call.session)
     page = repository.list_page(call.query, asked)
-    total = repository.count(call.query) if call.query.get("include_total") else None
+    total = repository.count(call.query) if call.wants_total else None
     return call.page(page, asked, total)
 
 

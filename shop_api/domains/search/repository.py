@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from shop_api.db.tenancy import Repository
 from shop_api.db.types import AnyRow
+from shop_api.domains.catalog.repository import sku_spellings
 
 PRODUCTS = text("""
 WITH hit AS (
@@ -55,8 +56,7 @@ class SearchRepository(Repository):
 
     def list_products(self, asked: str, status: str | None, limit: int) -> Sequence[AnyRow]:
         """Products by name, SKU, tags and description, or by a variant's SKU; the best first."""
-        code = asked.strip()
-        codes = sorted({code, code.upper(), code.lower()})
+        codes = sku_spellings(asked)
         return self._run(PRODUCTS, asked=asked, status=status, codes=codes, limit=limit)
 
     def list_customers(self, asked: str, limit: int) -> Sequence[AnyRow]:

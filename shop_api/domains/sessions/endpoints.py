@@ -23,7 +23,7 @@ def list_sessions(call: Call) -> Reply:
     asked = call.page_request(SESSION_SORTS["opened_at"], is_descending=True)
     repository = SessionRepository(call.session)
     page = repository.list_page(call.query, asked)
-    total = repository.count(call.query) if call.query.get("include_total") else None
+    total = repository.count(call.query) if call.wants_total else None
     return call.page(page, asked, total)
 
 

@@ -23,7 +23,7 @@ def list_users(call: Call) -> Reply:
     """List users in the order they were created."""
     asked = call.page_request(USERS_BY_CREATED_AT, is_descending=False)
     people = UserRepository(call.session)
-    total = people.count(call.query) if call.query.get("include_total") else None
+    total = people.count(call.query) if call.wants_total else None
     return call.page(people.list_page(call.query, asked), asked, total)
 
 

@@ -4,7 +4,7 @@ from marshmallow import Schema, fields
 
 from shop_api.kernel.principal import ROLE_SCOPES
 from shop_api.web.fields import Email, Flag, Id, Instant, Text, one_of
-from shop_api.web.pagination import PageInfo, PageQuery
+from shop_api.web.pagination import SmallListPage, SmallListQuery
 
 
 class UserChanges(Schema):
@@ -41,15 +41,13 @@ class UserSchema(Schema):
     updated_at = Instant(required=True)
 
 
-class UserPage(Schema):
+class UserPage(SmallListPage):
     """A page of users."""
 
     data = fields.List(fields.Nested(UserSchema), required=True)
-    page_info = fields.Nested(PageInfo, required=True)
-    total = fields.Integer()
 
 
-class UserQuery(PageQuery):
+class UserQuery(SmallListQuery):
     """Which users."""
 
     role = fields.String(validate=one_of(*ROLE_SCOPES))

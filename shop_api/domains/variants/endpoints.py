@@ -38,7 +38,7 @@ def list_variants(call: Call, product_id: UUID) -> Reply:
     asked = call.page_request(VARIANT_SORTS["position"], is_descending=False)
     repository = VariantRepository(call.session)
     page = repository.list_page(product_id, asked, is_public=call.principal.is_publishable)
-    total = repository.count(product_id) if call.query.get("include_total") else None
+    total = repository.count(product_id) if call.wants_total else None
     return call.page(page, asked, total)
 
 
