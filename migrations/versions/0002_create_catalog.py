@@ -69,6 +69,7 @@ CREATE INDEX ix_products_search ON products USING gin (search) WITH (gin_pending
 CREATE INDEX ix_products_created_at ON products (tenant_id, created_at, id);
 CREATE INDEX ix_products_name ON products (tenant_id, name, id);
 CREATE INDEX ix_products_price ON products (tenant_id, price_rank, id);
+CREATE INDEX ix_products_unlisted ON products (tenant_id, status, created_at, id) WHERE status <> 'active';
 CREATE INDEX ix_products_updated_at ON products (tenant_id, updated_at, id);
 CREATE INDEX ix_products_total_sales ON products (tenant_id, total_sales_rank, id);
 CREATE INDEX ix_products_available_quantity ON products (tenant_id, available_quantity, id);

@@ -74,6 +74,15 @@ products = Table(
     CheckConstraint("cost_price >= 0", name="cost_price"),
     search_index("products"),
     Index("ix_products_created_at", "tenant_id", "created_at", "id"),
+    # what is no longer sold or not yet: few of many
+    Index(
+        "ix_products_unlisted",
+        "tenant_id",
+        "status",
+        "created_at",
+        "id",
+        postgresql_where=text("status <> 'active'"),
+    ),
     Index("ix_products_updated_at", "tenant_id", "updated_at", "id"),
     Index("ix_products_price", "tenant_id", "price_rank", "id"),
     Index("ix_products_name", "tenant_id", "name", "id"),

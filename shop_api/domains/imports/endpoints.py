@@ -177,7 +177,7 @@ def list_job_errors(call: Call, job_id: UUID) -> Reply:
         raise not_found("job")
     if kind == JSON:
         page = repository.list_rejects(job_id, asked)
-        total = repository.count_rejects(job_id) if call.query.get("include_total") else None
+        total = repository.count_rejects(job_id) if call.wants_total else None
         reply = call.page(page, asked, total)
     else:
         found = _all_rejects(call, job_id)
