@@ -104,15 +104,20 @@ LEFT JOIN variants v ON v.tenant_id = %(tenant_id)s AND v.external_id = s.extern
 WHERE v.id IS NOT NULL OR %(has_variants)s OR NOT EXISTS
     (SELECT FROM variants o WHERE o.tenant_id = %(tenant_id)s AND o.product_id = p.id)
 """
-# Stock that the shop counts already is left alone: it has moved since.
+# Stock that the shop counts already is left alone: it has moved since. Joined first and compared
+# then: without statistics of what was just written, one join of all can compare each with each.
 STOCK = """
 CREATE TEMP TABLE ready_stock AS
-SELECT v.ordinal, s.part_id AS id, v.parent_id, v.id AS variant_id, l.id AS location_id, s.quantity
-FROM stage_stock s JOIN ready_variants v ON v.external_id = s.variant
-JOIN locations l ON l.tenant_id = %(tenant_id)s
-    AND CASE WHEN s.location IS NULL THEN l.is_default ELSE l.code = s.location END
+WITH wanted AS MATERIALIZED (
+    SELECT v.ordinal, s.part_id AS id, v.parent_id, v.id AS variant_id, l.id AS location_id,
+           s.quantity
+    FROM stage_stock s JOIN ready_variants v ON v.external_id = s.variant
+    JOIN locations l ON l.tenant_id = %(tenant_id)s
+        AND CASE WHEN s.location IS NULL THEN l.is_default ELSE l.code = s.location END
+)
+SELECT w.* FROM wanted w
 WHERE NOT EXISTS (SELECT FROM stock_levels e WHERE e.tenant_id = %(tenant_id)s
-                  AND e.variant_id = v.id AND e.location_id = l.id)
+                  AND e.variant_id = w.variant_id AND e.location_id = w.location_id)
 """
 PRODUCT_CATEGORIES = """
 CREATE TEMP TABLE ready_product_categories AS

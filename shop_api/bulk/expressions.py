@@ -128,6 +128,8 @@ def _text(expression: Expression | str, scope: Scope) -> Value:
         value = Value(value.value.str.slice(0, expression.first_characters), value.errors)
     if expression.values is not None:
         value = _mapped(value, expression)
+    if expression.times is not None:
+        value = Value(_multiplied(value.value, expression, scope), value.errors)
     if expression.only_if or expression.unless:
         is_taken = _is_taken(expression.only_if, expression.unless)
         errors = tuple(pl.when(is_taken).then(error) for error in value.errors)
@@ -155,6 +157,16 @@ def _is_taken(only_if: Columns, unless: Columns) -> pl.Expr:
     """Where one of the first columns has a value, or there is none, and none of the others has."""
     is_taken = pl.any_horizontal(pl.col(listed(only_if)).is_not_null()) if only_if else pl.lit(True)
     return is_taken & pl.all_horizontal(pl.col(listed(unless)).is_null()) if unless else is_taken
+
+
+def _multiplied(value: pl.Expr, expression: Expression, scope: Scope) -> pl.Expr:
+    """A number times another, with the mark it was written with; what is no number stays."""
+    mark = expression.decimal_mark or scope.mapping.decimal_mark
+    stripped = value.str.strip_chars()
+    number = stripped.str.replace(mark, ".", literal=True).cast(pl.Float64, strict=False)
+    product = (number * expression.times).round(6).cast(pl.String)
+    is_number = stripped.str.contains(rf"^[0-9]{{1,10}}([{mark}][0-9]{{0,20}})?$")
+    return pl.when(is_number).then(product.str.replace(".", mark, literal=True)).otherwise(value)
 
 
 def _constant(value: str | int | bool) -> str:

@@ -10,7 +10,14 @@ from pathlib import Path
 import polars as pl
 
 from shop_api.bulk.field_types import LookupTables
-from shop_api.bulk.mapping import Expression, Lookup, Mapping, inner_expressions, mapping_error
+from shop_api.bulk.mapping import (
+    Expression,
+    Lookup,
+    Mapping,
+    inner_expressions,
+    listed,
+    mapping_error,
+)
 from shop_api.bulk.readers import find_files, read_chunks
 
 LOOKUP_LIMIT = 2_000_000
@@ -44,9 +51,10 @@ def _load(
     source = mapping.files[lookup.file]
     table = pl.DataFrame(schema={"key": pl.String, "value": pl.String})
     for path in find_files(folder, source):
-        for chunk in read_chunks(path, source, {lookup.key, lookup.value}):
+        values = listed(lookup.value)
+        for chunk in read_chunks(path, source, {lookup.key, *values}):
             rows = chunk.select(
-                pl.col(lookup.key).alias("key"), pl.col(lookup.value).alias("value")
+                pl.col(lookup.key).alias("key"), pl.coalesce(pl.col(values)).alias("value")
             )
             table = _pick(pl.concat([table, rows.drop_nulls()]), lookup, mapping.decimal_mark)
             if len(table) > LOOKUP_LIMIT:

@@ -19,6 +19,7 @@ from shop_api.kernel.money import CURRENCIES
 from shop_api.kernel.timezones import timezones
 
 MAPPING_SIZE_LIMIT_BYTES = 262_144
+TIMES_LIMIT = 1_000_000
 TENANT_TIMEZONE = "tenant"
 # of a time_format
 TIME_DIRECTIVES = (
@@ -38,7 +39,8 @@ class Lookup(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     file: str
     key: str
-    value: str
+    # of several columns the first that is not empty
+    value: Columns
     # when a key occurs more than once; min and max compare numbers
     pick: Literal["first", "last", "min", "max"] = "first"
     missing: Literal["reject", "null", "keep"] = "reject"
@@ -60,6 +62,8 @@ class Expression(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     lookup: Lookup | None = None
     first_characters: int | None = None
     values: dict[str, str] | None = None
+    # multiplies a number, as from kilograms to grams
+    times: float | None = None
     otherwise: Literal["reject", "null", "keep"] = "reject"
     # stands in for an empty value
     default: str | int | bool | None = None
@@ -280,6 +284,8 @@ def _expression_problems(
     yield from _time_format_problems(f"{path}.time_format", expression.time_format)
     if expression.first_characters is not None and expression.first_characters < 1:
         yield f"{path}.first_characters: at least 1"
+    if expression.times is not None and not 0 < expression.times <= TIMES_LIMIT:
+        yield f"{path}.times: more than 0, and at most {TIMES_LIMIT}"
     if expression.thousands_mark == (expression.decimal_mark or mapping.decimal_mark):
         yield f"{path}: thousands_mark and decimal_mark are the same"
     if len(expression.list_separator) != 1:

@@ -79,7 +79,12 @@ def test_a_job_finished_is_told_on_the_spine(
         (None, None, "preset_or_mapping", "neither was"),
         ("name: x", "olist", "preset_or_mapping", "not both"),
         ("name: x", None, "invalid_mapping", "missing required field `files`"),
-        (None, "nobody", "unknown_preset", "There are: maven_toy_store, olist, shopify."),
+        (
+            None,
+            "nobody",
+            "unknown_preset",
+            "There are: maven_toy_store, olist, shopify, woocommerce.",
+        ),
         (None, "olist", "invalid_import_file", "does not name a file `customers.csv`"),
         (
             mapping_text().replace("lines.csv", "rows.csv"),

@@ -4,14 +4,24 @@ import re
 from pathlib import Path
 
 from shop_api.bulk.fields import ENTITIES
-from shop_api.bulk.mapping import TIME_DIRECTIVES, parse_mapping
+from shop_api.bulk.mapping import (
+    TIME_DIRECTIVES,
+    EntityMapping,
+    Expression,
+    Lookup,
+    SourceFile,
+    parse_mapping,
+    presets,
+)
 
 GUIDE = Path("docs/guides/imports.md").read_text()
 
 
 def test_the_mapping_of_the_guide_is_good() -> None:
     (text,) = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
-    assert set(parse_mapping(text).entities) == {"categories", "products", "orders", "order_lines"}
+    assert list(parse_mapping(text).entities) == [
+        *("categories", "products", "variants", "images", "orders", "order_lines"),
+    ]
     assert "%H" in TIME_DIRECTIVES
 
 
@@ -31,3 +41,13 @@ def test_the_fields_of_the_guide_are_those_of_the_code() -> None:
         assert sorted(required) == sorted(
             field for field, rule in entity.fields.items() if rule.is_required and not rule.default
         )
+
+
+def test_the_guide_names_every_preset_and_every_word_of_a_mapping() -> None:
+    words = {
+        name
+        for part in (Expression, SourceFile, EntityMapping, Lookup)
+        for name in part.__struct_encode_fields__
+    }
+    assert [word for word in sorted(words) if not re.search(rf"\b{word}\b", GUIDE)] == []
+    assert [name for name in presets() if f"`preset={name}`" not in GUIDE] == []

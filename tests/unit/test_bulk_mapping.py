@@ -23,13 +23,15 @@ entities:
 
 
 def test_the_presets_are_good() -> None:
-    assert presets() == ["maven_toy_store", "olist", "shopify"]
+    assert presets() == ["maven_toy_store", "olist", "shopify", "woocommerce"]
     for name in presets():
         assert load_preset(name).name == name
 
 
 def test_an_unknown_preset_names_the_known() -> None:
-    with pytest.raises(DomainError, match="There are: maven_toy_store, olist, shopify"):
+    with pytest.raises(
+        DomainError, match="There are: maven_toy_store, olist, shopify, woocommerce"
+    ):
         load_preset("../olist")
 
 
