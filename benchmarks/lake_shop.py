@@ -15,10 +15,9 @@ from benchmarks.servers import Stores
 from benchmarks.shop import BenchShop
 from shop_api.db.engines import make_engine
 from shop_api.db.tenancy import PLATFORM_TENANT
-from shop_api.domains.api_keys.service import create_key
+from shop_api.domains.api_keys.service import OPERATOR, create_key
 from shop_api.domains.tenants.repository import TenantRepository
 from shop_api.kernel.clock import utc_now
-from shop_api.kernel.principal import SCOPES
 from shop_api.spine.unit_of_work import Origin, unit_of_work
 from shop_api.spine.waker import Waker
 
@@ -58,7 +57,7 @@ def add_tenant(stores: Stores, tenant_id: UUID) -> BenchShop:
     with unit_of_work(engine, waker, platform) as work, work.as_tenant(tenant_id) as inner:
         inner.repository(TenantRepository).add(values)
     with unit_of_work(engine, waker, Origin(tenant_id, "system:bench", "bench", now)) as work:
-        key, _ = create_key(work, "bench", "secret", None, None, frozenset(SCOPES))
+        key, _ = create_key(work, "bench", "secret", None, None, OPERATOR)
     waker.stop()
     engine.dispose()
     return BenchShop(tenant_id, key)

@@ -9,10 +9,9 @@ from uuid import UUID
 from benchmarks.servers import Stores
 from shop_api.db.engines import make_engine
 from shop_api.db.tenancy import PLATFORM_TENANT, tenant_session
-from shop_api.domains.api_keys.service import create_key
+from shop_api.domains.api_keys.service import OPERATOR, create_key
 from shop_api.domains.tenants.service import create_tenant
 from shop_api.kernel.clock import utc_now
-from shop_api.kernel.principal import SCOPES
 from shop_api.spine.unit_of_work import Origin, unit_of_work
 from shop_api.spine.waker import Waker
 
@@ -63,7 +62,7 @@ def make_shop(stores: Stores, *, products: int, variants: int = 2) -> BenchShop:
     with unit_of_work(engine, waker, origin) as work:
         tenant_id = create_tenant(work, values, owner).id
     with unit_of_work(engine, waker, Origin(tenant_id, "system:bench", "bench", now)) as work:
-        key, _ = create_key(work, "bench", "secret", None, None, frozenset(SCOPES))
+        key, _ = create_key(work, "bench", "secret", None, None, OPERATOR)
     stores.psql(
         "SET session_replication_role = replica;"
         + PRODUCTS.format(tenant=tenant_id, count=products, variants=variants)

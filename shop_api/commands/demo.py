@@ -42,7 +42,7 @@ from shop_api.commands.progress import progress_listener
 from shop_api.commands.serve import announce_stopping, refuse_taken_ports
 from shop_api.db.engines import make_engine
 from shop_api.db.tenancy import PLATFORM_TENANT
-from shop_api.domains.api_keys.service import create_key
+from shop_api.domains.api_keys.service import OPERATOR, create_key
 from shop_api.domains.pricing import service as pricing
 from shop_api.domains.pricing.repository import SHIPPING_RATE, TAX_RATE
 from shop_api.domains.tenants.schemas import TenantBody
@@ -51,7 +51,6 @@ from shop_api.domains.users.service import create_user
 from shop_api.kernel.clock import utc_now
 from shop_api.kernel.logs import configure_logging
 from shop_api.kernel.money import currency_digits
-from shop_api.kernel.principal import SCOPES
 from shop_api.settings import Settings
 from shop_api.spine.unit_of_work import UnitOfWork
 from shop_api.spine.waker import Waker
@@ -255,9 +254,8 @@ def _make_login(settings: Settings, tenant_id: UUID, path: Path) -> DemoLogin:
 
 def _create_keys(work: UnitOfWork) -> tuple[str, str]:
     """A secret and a publishable key."""
-    everything = frozenset(SCOPES)
-    secret, _ = create_key(work, "demo", "secret", None, None, everything)
-    publishable, _ = create_key(work, "storefront", "publishable", None, None, everything)
+    secret, _ = create_key(work, "demo", "secret", None, None, OPERATOR)
+    publishable, _ = create_key(work, "storefront", "publishable", None, None, OPERATOR)
     return secret, publishable
 
 

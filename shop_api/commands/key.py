@@ -3,7 +3,7 @@
 import click
 
 from shop_api.commands.platform import find_tenant_id, open_work
-from shop_api.domains.api_keys.service import create_key
+from shop_api.domains.api_keys.service import OPERATOR, create_key
 from shop_api.kernel.errors import DomainError
 from shop_api.kernel.principal import SCOPES
 from shop_api.settings import Settings
@@ -36,9 +36,7 @@ def create(tenant: str, name: str, publishable: bool, scopes: tuple[str, ...]) -
         tenant_id = find_tenant_id(settings, tenant)
         try:
             with open_work(settings, tenant_id) as work:
-                token, _ = create_key(
-                    work, name, kind, list(scopes) or None, None, frozenset(SCOPES)
-                )
+                token, _ = create_key(work, name, kind, list(scopes) or None, None, OPERATOR)
         except DomainError as error:
             raise click.ClickException(error.detail) from error
     where = settings.data_dir if given.database_url is None else "the database of DATABASE_URL"

@@ -92,3 +92,5 @@ class Principal:
     origins: frozenset[str] = frozenset()
     # when a user's access token was made; a key has none
     signed_in_at: datetime | None = None
+    # of a key that ends; a user's access token is renewed
+    expires_at: datetime | None = None

@@ -133,17 +133,43 @@ def test_a_key_is_changed(api: ApiClient, shop: Shop) -> None:
 
 
 def test_nobody_takes_over_a_stronger_key(api: ApiClient, shop: Shop) -> None:
-    strong = make_key(shop, scopes=["keys:write", "orders:write"])
+    strong = make_key(shop, scopes=["keys:write", "orders:write", "tenant:read"])
     weak = make_key(shop, scopes=["keys:write", "keys:read"])
     client = api.with_token(weak["key"])
     path = f"{KEYS}/{strong['id']}"
-    for answered in (client.post(f"{path}/rotate"), client.patch(path, {"name": "mine"})):
+    for answered in (
+        client.post(f"{path}/rotate"),
+        client.patch(path, {"name": "mine"}),
+        client.delete(path),
+    ):
         assert (answered.status, answered.code) == (403, "key_not_allowed")
         assert "orders:write" in answered.json["detail"]
     own = f"{KEYS}/{weak['id']}"
     wider = client.patch(own, {"scopes": ["keys:write", "orders:write"]})
     assert (wider.status, wider.code) == (422, "scope_not_allowed")
     assert client.post(f"{own}/rotate").status == 201
+    assert opens(api, strong["key"])
+    assert client.delete(own).status == 204
+
+
+def test_no_key_outlives_the_one_that_made_it(api: ApiClient, shop: Shop) -> None:
+    soon = datetime.now(UTC) + DAY
+    maker = make_key(shop, scopes=["keys:write", "keys:read"], expires_at=soon.isoformat())
+    forever = make_key(shop, scopes=["keys:read"])
+    client = api.with_token(maker["key"])
+    ends = {
+        instant(client.post(KEYS, {"name": "child"}).json["expires_at"]),
+        instant(client.patch(f"{KEYS}/{maker['id']}", {"expires_at": None}).json["expires_at"]),
+        instant(client.post(f"{KEYS}/{forever['id']}/rotate").json["expires_at"]),
+        instant(client.post(f"{KEYS}/{maker['id']}/rotate").json["expires_at"]),
+    }
+    assert ends == {soon}
+    later = (soon + DAY).isoformat()
+    refused = client.post(KEYS, {"name": "child", "expires_at": later})
+    assert (refused.status, refused.code) == (422, "outlives_caller")
+    sooner = soon - DAY / 2
+    kept = client.post(KEYS, {"name": "child", "expires_at": sooner.isoformat()})
+    assert instant(kept.json["expires_at"]) == sooner
 
 
 @pytest.mark.parametrize("seconds", [-1, 2_592_001, 1.5, "60", None])

@@ -124,6 +124,7 @@ class Authenticator:
             tenant.plan,
             origins=frozenset(tenant.cors_origins),
             is_publishable=key.kind == "publishable",
+            expires_at=key.expires_at,
         )
 
     def _check_access_token(self, token: str) -> Principal | None:

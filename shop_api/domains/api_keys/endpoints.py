@@ -37,6 +37,10 @@ def _shown_once(token: str, row: AnyRow) -> Reply:
     return reply
 
 
+def _caller(call: Call) -> service.Caller:
+    return service.Caller(call.principal.scopes, call.principal.expires_at)
+
+
 def _locked(call: Call, key_id: UUID) -> AnyRow:
     """The key to change, in the version the client names."""
     row = KeyRepository(call.session).find(key_id, for_update=True)
@@ -75,14 +79,18 @@ def get_api_key(call: Call, key_id: UUID) -> Reply:
     is_secret=True,
 )
 def create_api_key(call: Call) -> Reply:
-    """Create an API key. Its secret is in this answer only."""
+    """Create an API key. Its secret is in this answer only.
+
+    It may do no more than the caller; made with a key that expires, it ends with that one at the
+    latest.
+    """
     made = service.create_key(
         call.work,
         call.body["name"],
         call.body["kind"],
         call.body.get("scopes"),
         call.body["expires_at"],
-        call.principal.scopes,
+        _caller(call),
     )
     return _shown_once(*made)
 
@@ -97,7 +105,7 @@ def update_api_key(call: Call, key_id: UUID) -> Reply:
     or expired.
     """
     before = _locked(call, key_id)
-    return Reply.resource(service.change_key(call.work, before, call.body, call.principal.scopes))
+    return Reply.resource(service.change_key(call.work, before, call.body, _caller(call)))
 
 
 @api_keys.mutation(
@@ -117,13 +125,14 @@ def rotate_api_key(call: Call, key_id: UUID) -> Reply:
     """
     before = _locked(call, key_id)
     overlap_seconds = call.body["overlap_seconds"]
-    return _shown_once(
-        *service.rotate_key(call.work, before, overlap_seconds, call.principal.scopes)
-    )
+    return _shown_once(*service.rotate_key(call.work, before, overlap_seconds, _caller(call)))
 
 
 @api_keys.mutation("DELETE", "/<id:key_id>", scope="keys:write", returns=None)
 def revoke_api_key(call: Call, key_id: UUID) -> Reply:
-    """Revoke an API key. It stops working everywhere within a second."""
-    service.revoke_key(call.work, _locked(call, key_id))
+    """Revoke an API key. It stops working everywhere within a second.
+
+    403 `key_not_allowed` when it may do more than the caller.
+    """
+    service.revoke_key(call.work, _locked(call, key_id), _caller(call))
     return Reply.empty()

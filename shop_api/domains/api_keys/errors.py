@@ -3,6 +3,9 @@
 from shop_api.kernel.errors import DomainError, ErrorKind, conflict, invalid
 
 EXPIRED_ALREADY = invalid("expired_already", "The key would be expired already.", "/expires_at")
+OUTLIVES_CALLER = invalid(
+    "outlives_caller", "The key would outlive the one that makes it.", "/expires_at"
+)
 NO_SCOPE = invalid("scope_not_allowed", "Name at least one scope.", "/scopes")
 KEY_NOT_LIVE = conflict("key_not_live", "The key is revoked or expired. Create a new one.")
 KEY_REPLACED = conflict(

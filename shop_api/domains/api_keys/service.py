@@ -1,8 +1,9 @@
 """Making, changing, rotating and revoking API keys; knows no HTTP.
 
-Nobody makes a key stronger than themselves, nor takes over one that is.
+Nobody makes a key stronger than themselves, nor one that outlives them, nor touches one that is.
 """
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,36 +19,49 @@ from shop_api.spine.unit_of_work import UnitOfWork
 KEY_PREFIX_LENGTH = 11
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes or changes a key, as far as a key can be stronger than they are."""
+
+    scopes: frozenset[str]
+    # of a caller's own key that ends
+    expires_at: datetime | None = None
+
+
+# who has the machine
+OPERATOR = Caller(frozenset(SCOPES))
+
+
 def create_key(
     work: UnitOfWork,
     name: str,
     kind: str,
     scopes: list[str] | None,
     expires_at: datetime | None,
-    allowed: frozenset[str],
+    caller: Caller,
 ) -> tuple[str, AnyRow]:
     """A new API key: its text, shown once, and its resource row.
 
-    Scopes default to all that `allowed` (the caller's own) and the kind permit; others are
-    refused, so that nobody makes a key stronger than themselves.
+    Scopes default to all that the caller and the kind permit; others are refused, so that nobody
+    makes a key stronger than themselves. It ends with the caller's key at the latest.
     """
-    _check_expiry(work, expires_at)
-    wanted = _allowed_scopes(scopes, kind, allowed)
-    token, row = _add(work, name, kind, wanted, expires_at)
+    _check_expiry(work, expires_at, caller)
+    wanted = _allowed_scopes(scopes, kind, caller.scopes)
+    token, row = _add(work, name, kind, wanted, expires_at or caller.expires_at)
     work.audit("api_key_created", "api_key", row.id, None, row.body)
     return token, row
 
 
-def change_key(
-    work: UnitOfWork, before: AnyRow, body: dict[str, Any], allowed: frozenset[str]
-) -> AnyRow:
+def change_key(work: UnitOfWork, before: AnyRow, body: dict[str, Any], caller: Caller) -> AnyRow:
     """Change name, scopes or expiry of a live key; the new resource row."""
     _check_live(work, before)
-    _check_strength(before, allowed)
+    _check_strength(before, caller)
     values = dict(body)
     if "scopes" in body:
-        values["scopes"] = _allowed_scopes(body["scopes"], before.kind, allowed)
-    _check_expiry(work, body.get("expires_at"))
+        values["scopes"] = _allowed_scopes(body["scopes"], before.kind, caller.scopes)
+    if "expires_at" in body:
+        _check_expiry(work, body["expires_at"], caller)
+        values["expires_at"] = body["expires_at"] or caller.expires_at
     keys = work.repository(KeyRepository)
     keys.change(before.id, {**values, "updated_at": work.now})
     row = _found(keys, before)
@@ -56,18 +70,20 @@ def change_key(
 
 
 def rotate_key(
-    work: UnitOfWork, before: AnyRow, overlap_seconds: int, allowed: frozenset[str]
+    work: UnitOfWork, before: AnyRow, overlap_seconds: int, caller: Caller
 ) -> tuple[str, AnyRow]:
     """A key that follows a live one: its text, shown once, and its resource row.
 
     The old one works for `overlap_seconds` more, and never longer than it would have. The new one
-    lives as long as the old one was made for.
+    lives as long as the old one was made for, and ends with the caller's key at the latest.
     """
     _check_live(work, before)
     if before.replaced_by is not None:
         raise errors.KEY_REPLACED
-    _check_strength(before, allowed)
+    _check_strength(before, caller)
     expires_at = before.expires_at and work.now + (before.expires_at - before.created_at)
+    if caller.expires_at is not None:
+        expires_at = min(expires_at or caller.expires_at, caller.expires_at)
     token, row = _add(work, before.name, before.kind, before.scopes, expires_at)
     ends_at = work.now + timedelta(seconds=overlap_seconds)
     keys = work.repository(KeyRepository)
@@ -85,8 +101,9 @@ def rotate_key(
     return token, row
 
 
-def revoke_key(work: UnitOfWork, before: AnyRow) -> None:
+def revoke_key(work: UnitOfWork, before: AnyRow, caller: Caller) -> None:
     """Revoke a key; one that is revoked stays so."""
+    _check_strength(before, caller)
     if before.revoked_at is not None:
         return
     keys = work.repository(KeyRepository)
@@ -125,9 +142,13 @@ def _allowed_scopes(scopes: list[str] | None, kind: str, allowed: frozenset[str]
     return wanted
 
 
-def _check_expiry(work: UnitOfWork, expires_at: datetime | None) -> None:
-    if expires_at is not None and expires_at <= work.now:
+def _check_expiry(work: UnitOfWork, expires_at: datetime | None, caller: Caller) -> None:
+    if expires_at is None:
+        return
+    if expires_at <= work.now:
         raise errors.EXPIRED_ALREADY
+    if caller.expires_at is not None and expires_at > caller.expires_at:
+        raise errors.OUTLIVES_CALLER
 
 
 def _check_live(work: UnitOfWork, key: AnyRow) -> None:
@@ -135,8 +156,8 @@ def _check_live(work: UnitOfWork, key: AnyRow) -> None:
         raise errors.KEY_NOT_LIVE
 
 
-def _check_strength(key: AnyRow, allowed: frozenset[str]) -> None:
-    beyond = sorted(set(key.scopes) - allowed)
+def _check_strength(key: AnyRow, caller: Caller) -> None:
+    beyond = sorted(set(key.scopes) - caller.scopes)
     if beyond:
         raise errors.key_too_strong(beyond)
 
