@@ -6,9 +6,9 @@ Belongs here: transactions bound to one tenant by row-level security. Does not: 
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -17,11 +17,16 @@ from sqlalchemy import Connection, Engine, Executable, Result
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from shop_api.db.round_trips import Statement, run_together
+
 logger = logging.getLogger(__name__)
 
-SET_TENANT = "SELECT set_config('app.tenant_id', %s, true)"
+SET_TENANT = "SELECT set_config('app.tenant_id', %(tenant_id)s, true)"
 # The lock is asked for in the same round trip; refused when another transaction holds it.
-SET_TENANT_AND_LOCK = "SELECT set_config('app.tenant_id', %s, true), pg_try_advisory_xact_lock(%s)"
+SET_TENANT_AND_LOCK = (
+    "SELECT set_config('app.tenant_id', %(tenant_id)s, true),"
+    " pg_try_advisory_xact_lock(%(lock_key)s) AS is_locked"
+)
 
 # Work of the platform itself (making tenants) is kept under this tenant, which has no row.
 PLATFORM_TENANT = UUID(int=0)
@@ -42,36 +47,51 @@ class TenantSession:
 
     connection: Connection
     tenant_id: UUID
+    # the rows of each statement that travelled with the transaction's beginning
+    first_rows: list[list[Any]] = field(default_factory=list)
 
     def execute(self, statement: Executable, parameters: Any = None) -> Result[*tuple[Any, ...]]:
         """Run one statement in the tenant's transaction."""
         return self.connection.execute(statement, parameters)
 
+    def fetch(self, text: str, parameters: dict[str, Any]) -> list[Any]:
+        """The rows of raw SQL, without the work SQLAlchemy does on them."""
+        (rows,) = run_together(self.connection, Statement(text, parameters))
+        return rows
+
     @contextmanager
     def as_tenant(self, tenant_id: UUID) -> "Iterator[TenantSession]":
         """The same transaction acting for another tenant: only for making one."""
-        self.connection.exec_driver_sql(SET_TENANT, (str(tenant_id),))
+        run_together(self.connection, _set_tenant(tenant_id))
         yield TenantSession(self.connection, tenant_id)
-        self.connection.exec_driver_sql(SET_TENANT, (str(self.tenant_id),))
+        run_together(self.connection, _set_tenant(self.tenant_id))
+
+
+def _set_tenant(tenant_id: UUID, lock_key: int | None = None) -> Statement:
+    if lock_key is None:
+        return Statement(SET_TENANT, {"tenant_id": str(tenant_id)})
+    return Statement(SET_TENANT_AND_LOCK, {"tenant_id": str(tenant_id), "lock_key": lock_key})
 
 
 @contextmanager
 def tenant_session(
-    engine: Engine, tenant_id: UUID, lock_key: int | None = None
+    engine: Engine,
+    tenant_id: UUID,
+    lock_key: int | None = None,
+    first: Sequence[Statement] = (),
 ) -> Iterator[TenantSession]:
     """A transaction in which row-level security shows `tenant_id`'s rows only.
 
     Commits when the block ends, rolls back when it raises. With `lock_key` (64-bit signed) the
-    transaction holds that advisory lock, or `LockTaken` is raised at once.
+    transaction holds that advisory lock, or `LockTaken` is raised at once. BEGIN, the tenant and
+    the statements of `first` are one round trip.
     """
     with engine.begin() as connection:
-        if lock_key is None:
-            connection.exec_driver_sql(SET_TENANT, (str(tenant_id),))
-        else:
-            result = connection.exec_driver_sql(SET_TENANT_AND_LOCK, (str(tenant_id), lock_key))
-            if not result.one()[1]:
-                raise LockTaken
-        yield TenantSession(connection, tenant_id)
+        opening = _set_tenant(tenant_id, lock_key)
+        (opened,), *first_rows = run_together(connection, opening, *first)
+        if lock_key is not None and not opened.is_locked:
+            raise LockTaken
+        yield TenantSession(connection, tenant_id, first_rows)
 
 
 @contextmanager
@@ -100,7 +120,7 @@ def _replica_connection(replica: Engine, tenant_id: UUID) -> Connection | None:
     try:
         connection = replica.connect()
         try:
-            connection.exec_driver_sql(SET_TENANT, (str(tenant_id),))
+            run_together(connection, _set_tenant(tenant_id))
         except BaseException:
             connection.close()
             raise

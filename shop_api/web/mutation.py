@@ -5,12 +5,14 @@ key's form (gateway/idempotency.py) and the changes (services).
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import psycopg
 from sqlalchemy.exc import DBAPIError
 
+from shop_api.db.round_trips import Statement
 from shop_api.db.tenancy import LockTaken
 from shop_api.kernel.errors import DomainError, ErrorKind
 from shop_api.kernel.exchange import Exchange, IdempotencyKey
@@ -59,14 +61,12 @@ def _run_once(
     if key is not None and exchange.principal is None:
         key = key.of(origin.tenant_id, origin.actor)
     lock_key = int.from_bytes(key.key_digest[:8], "big", signed=True) if key else None
+    first = [_find_answer(origin, key)] if key else []
     try:
-        with unit_of_work(services.engine, services.waker, origin, lock_key) as work:
-            if key is not None:
-                replayed = _find_answer(services, work, key)
-                if replayed is not None:
-                    return replayed
+        with unit_of_work(services.engine, services.waker, origin, lock_key, first) as work:
+            if key is not None and work.session.first_rows[0]:
+                return _replay(services, key, work.session.first_rows[0][0])
             reply = handler(work)
-            headers = reply.all_headers()
             if key is not None and reply.is_stored:
                 work.answer = _answer_to_store(services, origin, key, reply, is_secret)
     except LockTaken as error:
@@ -76,16 +76,20 @@ def _run_once(
             "A request with this Idempotency-Key is still running. Try again shortly.",
             retry_after_seconds=1,
         ) from error
-    return to_response(reply.status, headers, reply.body)
+    if reply.is_numbered:
+        resource = Reply.resource(work.resource, reply.status)
+        reply = replace(resource, headers=reply.headers)
+    return to_response(reply.status, reply.all_headers(), reply.body)
 
 
-def _find_answer(services: Services, work: UnitOfWork, key: IdempotencyKey) -> Any:
-    row = work.connection.exec_driver_sql(
+def _find_answer(origin: Origin, key: IdempotencyKey) -> Statement:
+    return Statement(
         FIND_ANSWER,
-        {"tenant_id": work.tenant_id, "key_digest": key.key_digest, "now": work.now},
-    ).first()
-    if row is None:
-        return None
+        {"tenant_id": origin.tenant_id, "key_digest": key.key_digest, "now": origin.now},
+    )
+
+
+def _replay(services: Services, key: IdempotencyKey, row: Any) -> Any:
     if bytes(row.request_digest) != key.request_digest:
         raise DomainError(
             ErrorKind.INVALID,
@@ -107,7 +111,16 @@ def _answer_to_store(
         request_digest=key.request_digest,
         status=reply.status,
         headers=reply.all_headers(),
-        body=services.cipher.encrypt(reply.body) if is_secret else reply.body,
+        body=_stored_body(services, reply, is_secret),
         is_encrypted=is_secret,
         expires_at=origin.now + timedelta(seconds=services.settings.idempotency_seconds),
     )
+
+
+def _stored_body(services: Services, reply: Reply, is_secret: bool) -> bytes | None:
+    """None where Postgres stores the body of the row it numbers."""
+    if not reply.is_numbered:
+        return services.cipher.encrypt(reply.body) if is_secret else reply.body
+    if is_secret:
+        raise RuntimeError("Postgres cannot encrypt the answer it makes")
+    return None

@@ -7,6 +7,7 @@ Belongs here: making Flask responses from them. Does not: conditional requests a
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from flask import Response
@@ -32,6 +33,8 @@ class Reply:
     is_stored: bool = True
     # in place of the body, a part at a time; it must be the same for the same version
     parts: Iterator[bytes] | None = None
+    # the body is that of the unit of work's numbered row, known once it is committed
+    is_numbered: bool = False
 
     @classmethod
     def of(cls, value: Any, status: int = 200, version: int = 0) -> "Reply":
@@ -51,15 +54,21 @@ class Reply:
         return reply
 
     @classmethod
+    def numbered(cls, row_id: UUID, collection: str) -> "Reply":
+        """201 with the Location of the unit of work's numbered row, written at its end."""
+        return cls(b"", 201, headers=[("Location", f"{collection}/{row_id}")], is_numbered=True)
+
+    @classmethod
     def empty(cls) -> "Reply":
         """204, no body."""
         return cls(b"", 204)
 
     def all_headers(self) -> list[tuple[str, str]]:
-        """The headers with content type and ETag."""
+        """The headers with content type and ETag; no tag before there is a body."""
         headers = list(self.headers)
         if self.status != 204:
             headers.append(("Content-Type", self.content_type))
+        if self.status != 204 and not self.is_numbered:
             tagged = self.body if self.parts is None else self.content_type.encode()
             headers.append(("ETag", make_etag(tagged, self.version)))
         return headers

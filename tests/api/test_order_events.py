@@ -13,11 +13,12 @@ from sqlalchemy import text
 from shop_api.app import App
 from shop_api.db.json import encode_json
 from shop_api.db.tenancy import tenant_session
-from shop_api.domains.orders.repository import OrderRepository
+from shop_api.domains.orders.repository import numbered_order
 from shop_api.kernel.clock import utc_now
 from shop_api.kernel.errors import DomainError
 from shop_api.realtime.event_log import EventLog
 from shop_api.spine.relay import channel_of
+from shop_api.spine.unit_of_work import Origin, unit_of_work
 from tests.factories.pricing import AN_ORDERS_AMOUNTS
 from tests.fixtures.api import Shop
 from tests.fixtures.realtime import relaying
@@ -121,9 +122,10 @@ def test_a_variant_deleted_while_it_is_ordered_is_not_found(app: App, shop: Shop
         "now": datetime.now(UTC),
         "lines": encode_json([line]),
     }
+    origin = Origin(shop.tenant_id, "system:test", "request-1", datetime.now(UTC))
     with (
         pytest.raises(DomainError) as refused,
-        tenant_session(app.services.engine, shop.tenant_id) as session,
+        unit_of_work(app.services.engine, app.services.waker, origin) as work,
     ):
-        OrderRepository(session).add(arguments)
+        work.numbered = numbered_order(arguments)
     assert refused.value.code == "variant_not_found"

@@ -21,7 +21,7 @@ from shop_api.domains.refunds import repository as refunds
 from shop_api.domains.refunds.repository import RefundRepository
 from shop_api.kernel.ids import new_id
 from shop_api.providers.simulated import AUTHORIZED_ONLY
-from tests.factories.pricing import AN_ORDERS_AMOUNTS, NO_TERMS
+from tests.factories.pricing import NO_TERMS
 from tests.fixtures.api import Shop
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -66,24 +66,6 @@ def page(sort: Any) -> PageRequest:
 
 def of_order(sort: Any) -> Arguments:
     return lambda victim: (victim.ids["order_id"], page(sort))
-
-
-def an_order(_: Any) -> tuple[dict[str, Any]]:
-    return (
-        {
-            "id": new_id(NOW),
-            **AN_ORDERS_AMOUNTS,
-            "customer_id": None,
-            "channel": "web",
-            "currency": "USD",
-            "note": None,
-            "hold_expires_at": None,
-            "external_id": None,
-            "session_id": None,
-            "now": NOW,
-            "lines": encode_json([]),
-        },
-    )
 
 
 def a_hold(victim: Any) -> tuple[dict[str, Any]]:
@@ -145,7 +127,6 @@ def goods_out_or_back(victim: Any) -> tuple[dict[str, Any]]:
 
 ORDER_CALLS: dict[type[Repository], dict[str, Arguments]] = {
     OrderRepository: {
-        "add": an_order,
         "change": change("order_id", note="taken over"),
         "count": lambda _: ({},),
         "count_events": one("order_id"),

@@ -3,10 +3,13 @@
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
+import psycopg
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
+from sqlalchemy.exc import DataError
 
-from shop_api.db.tenancy import tenant_session
+from shop_api.db.round_trips import Statement, run_together
+from shop_api.db.tenancy import SET_TENANT, tenant_session
 from shop_api.models import events
 from shop_api.spine.unit_of_work import Origin, unit_of_work
 from shop_api.spine.waker import Waker
@@ -50,6 +53,49 @@ def test_a_failed_mutation_leaves_no_event_and_no_gap(database: Database, tenant
     with unit_of_work(database.engine, database.waker, origin(tenant_id)) as work:
         work.append("thing_done", "thing", None, {})
     assert sequences(database, tenant_id) == [1, 2]
+
+
+ROWS = text("SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM audit_entries)")
+
+
+def test_without_a_counter_nothing_at_all_is_written(database: Database, tenant_id: UUID) -> None:
+    """The commit travels with the record, so it is the record that must fail."""
+    with tenant_session(database.engine, tenant_id) as session:
+        session.execute(text("DELETE FROM tenant_counters"))
+        before = session.execute(ROWS).all()
+    with (
+        pytest.raises(LookupError, match="lacks a counter"),
+        unit_of_work(database.engine, database.waker, origin(tenant_id)) as work,
+    ):
+        work.audit("thing_done", "thing", None, None, {"a": 1})
+        work.append("thing_done", "thing", None, {})
+    with tenant_session(database.engine, tenant_id) as session:
+        after = session.execute(ROWS).all()
+    assert after == before
+
+
+def test_what_travels_together_fails_together(database: Database, tenant_id: UUID) -> None:
+    """An error is SQLAlchemy's, nothing behind it is run, and the connection is of use again."""
+    done = Statement(
+        "UPDATE tenant_counters SET value = %(value)s WHERE name = 'event'", {"value": 50}
+    )
+    with database.engine.begin() as connection, pytest.raises(DataError) as refused:
+        run_together(connection, _acting_for(tenant_id), done, ONE_BY_ZERO, commits=True)
+    assert isinstance(refused.value.orig, psycopg.errors.DivisionByZero)
+    with database.engine.connect() as connection:
+        _, (row,) = run_together(connection, _acting_for(tenant_id), COUNTED)
+    assert (row.value, row.share) == (0, "7%")
+
+
+ONE_BY_ZERO = Statement("SELECT 1 / %(by)s::integer", {"by": 0})
+COUNTED = Statement(
+    "SELECT value, %(left)s::text || '%%' AS share FROM tenant_counters WHERE name = 'event'",
+    {"left": "7"},
+)
+
+
+def _acting_for(tenant_id: UUID) -> Statement:
+    return Statement(SET_TENANT, {"tenant_id": str(tenant_id)})
 
 
 def test_a_waker_that_cannot_notify_does_not_log_the_password(

@@ -66,8 +66,8 @@ def place_order(call: Call) -> Reply:
     """
     hold = timedelta(seconds=call.services.settings.order_hold_seconds)
     shows_stock = "inventory:read" in call.principal.scopes
-    row = service.place_order(call.work, call.body, hold, shows_stock=shows_stock)
-    return Reply.created(row, "/api/v1/orders")
+    order_id = service.place_order(call.work, call.body, hold, shows_stock=shows_stock)
+    return Reply.numbered(order_id, "/api/v1/orders")
 
 
 @orders.mutation(

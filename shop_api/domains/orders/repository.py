@@ -6,9 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, Select, func, literal_column, select, update
-from sqlalchemy.exc import IntegrityError
 
-from shop_api.db.constraints import violated_constraint
 from shop_api.db.keyset import KeysetPage, PageRequest, Sort, fetch_page
 from shop_api.db.known_values import known, known_list
 from shop_api.db.tenancy import Repository
@@ -16,6 +14,7 @@ from shop_api.domains.orders import errors
 from shop_api.domains.pricing.repository import terms_json
 from shop_api.kernel.clock import format_instant
 from shop_api.models import events, order_lines, orders, stock_levels
+from shop_api.spine.unit_of_work import NumberedRow
 
 o = orders.alias("o")
 e = events.alias("e")
@@ -156,24 +155,10 @@ WITH w AS (
 SELECT c.variant_id, c.location_id, c.available FROM chosen c
 """
 
-# One statement: the number, the order, its lines, and the order as clients see it.
-INSERT_ORDER = f"""
-WITH counter AS (
-    UPDATE tenant_counters SET value = value + 1
-    WHERE tenant_id = %(tenant_id)s AND name = 'order' RETURNING value
-), o AS (
-    INSERT INTO orders (tenant_id, id, number, customer_id, status, payment_status,
-        fulfillment_status, channel, currency, subtotal, discount_total, shipping_total,
-        shipping_tax_total, tax_total, tax_included, total, shipping_address, billing_address,
-        shipping_method, note, placed_at, hold_expires_at, external_id, session_id, created_at,
-        updated_at)
-    SELECT %(tenant_id)s, %(id)s, counter.value, %(customer_id)s, 'pending', 'unpaid',
-        'unfulfilled', %(channel)s, %(currency)s, %(subtotal)s, %(discount_total)s,
-        %(shipping_total)s, %(shipping_tax_total)s, %(tax_total)s, %(tax_included)s, %(total)s,
-        %(shipping_address)s::jsonb, %(billing_address)s::jsonb, %(shipping_method)s, %(note)s,
-        %(now)s, %(hold_expires_at)s::timestamptz, %(external_id)s, %(session_id)s, %(now)s, %(now)s
-    FROM counter RETURNING *
-), l AS (
+# The lines first, then the number that the next order of the shop waits for, the order, and the
+# order as clients see it: part of the statement that records the mutation.
+ORDER_CTES = f"""
+l AS (
     INSERT INTO order_lines (tenant_id, id, order_id, position, product_id, variant_id, location_id,
         title, sku, quantity, unit_price, unit_cost, subtotal, discount_total, tax_rate_ratio,
         tax_total, tax_included, total)
@@ -193,8 +178,25 @@ WITH counter AS (
     FROM json_to_recordset(%(discounts)s::json) AS x (id uuid, discount_id uuid, position int,
         code text, title text, kind text, amount numeric, shipping_amount numeric)
     RETURNING *
+), order_counter AS (
+    UPDATE tenant_counters SET value = value + 1
+    WHERE tenant_id = %(tenant_id)s AND name = 'order' AND (SELECT count(*) FROM l) >= 0
+    RETURNING value
+), o AS (
+    INSERT INTO orders (tenant_id, id, number, customer_id, status, payment_status,
+        fulfillment_status, channel, currency, subtotal, discount_total, shipping_total,
+        shipping_tax_total, tax_total, tax_included, total, shipping_address, billing_address,
+        shipping_method, note, placed_at, hold_expires_at, external_id, session_id, created_at,
+        updated_at)
+    SELECT %(tenant_id)s, %(id)s, (SELECT value FROM order_counter), %(customer_id)s, 'pending',
+        'unpaid', 'unfulfilled', %(channel)s, %(currency)s, %(subtotal)s, %(discount_total)s,
+        %(shipping_total)s, %(shipping_tax_total)s, %(tax_total)s, %(tax_included)s, %(total)s,
+        %(shipping_address)s::jsonb, %(billing_address)s::jsonb, %(shipping_method)s, %(note)s,
+        %(now)s, %(hold_expires_at)s::timestamptz, %(external_id)s, %(session_id)s, %(now)s, %(now)s
+    RETURNING *
+), resource AS MATERIALIZED (
+    SELECT o.id, o.version, o.number, {order_json("l", "d")} AS body FROM o
 )
-SELECT o.id, o.version, o.number, {order_json("l", "d")} AS body FROM o
 """
 
 # What an order holds leaves the shelf (sold) or is free again (released), or comes back (returned):
@@ -255,10 +257,16 @@ LOCKED = [
     "billing_address",
 ]
 
-VARIANT_CONSTRAINTS = (
-    "fk_order_lines_tenant_id_product_id",
-    "fk_order_lines_tenant_id_variant_id",
-)
+# A product may be deleted after its offer was found.
+REFUSALS = {
+    "fk_order_lines_tenant_id_product_id": errors.VARIANT_GONE,
+    "fk_order_lines_tenant_id_variant_id": errors.VARIANT_GONE,
+}
+
+
+def numbered_order(arguments: dict[str, Any]) -> NumberedRow:
+    """An order with its lines and discounts, to be written as the unit of work commits."""
+    return NumberedRow(ORDER_CTES, arguments, REFUSALS)
 
 
 class OrderRepository(Repository):
@@ -339,19 +347,11 @@ class OrderRepository(Repository):
             has_shipping=arguments["shipping_rate_id"] is not None,
             has_customer=arguments["customer_id"] is not None,
         )
-        return list(
-            self.session.connection.exec_driver_sql(
-                query, {"tenant_id": self.tenant_id, **arguments}
-            )
-        )
+        return self.session.fetch(query, {"tenant_id": self.tenant_id, **arguments})
 
     def reserve(self, arguments: dict[str, Any]) -> list[Row[Any]]:
         """Hold stock; (variant_id, location_id, available before) of those that had enough."""
-        return list(
-            self.session.connection.exec_driver_sql(
-                RESERVE, {"tenant_id": self.tenant_id, **arguments}
-            )
-        )
+        return self.session.fetch(RESERVE, {"tenant_id": self.tenant_id, **arguments})
 
     def find_available(self, variant_ids: set[UUID]) -> dict[UUID, int]:
         """The most that one location has of each variant, and not held; nothing is 0."""
@@ -365,20 +365,6 @@ class OrderRepository(Repository):
             .group_by(stock_levels.c.variant_id)
         )
         return dict(tuple(row) for row in rows)
-
-    def add(self, arguments: dict[str, Any]) -> Row[Any]:
-        """Insert an order with its lines; its resource row.
-
-        Raises `variant_not_found` when a product was deleted since its offer was found.
-        """
-        try:
-            return self.session.connection.exec_driver_sql(
-                INSERT_ORDER, {"tenant_id": self.tenant_id, **arguments}
-            ).one()
-        except IntegrityError as error:
-            if violated_constraint(error) in VARIANT_CONSTRAINTS:
-                raise errors.VARIANT_GONE from error
-            raise
 
     def change(self, order_id: UUID, values: dict[str, Any]) -> None:
         """Update some columns; the version grows."""

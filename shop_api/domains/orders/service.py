@@ -12,7 +12,7 @@ from shop_api.db.json import encode_json
 from shop_api.domains.customers.service import refuse_erased, refuse_erased_buyer
 from shop_api.domains.inventory.service import announce
 from shop_api.domains.orders import errors
-from shop_api.domains.orders.repository import OrderRepository
+from shop_api.domains.orders.repository import OrderRepository, numbered_order
 from shop_api.domains.pricing.repository import parse_terms
 from shop_api.domains.pricing.service import (
     Amounts,
@@ -37,11 +37,11 @@ def place_order(
     hold: timedelta | None = None,
     *,
     shows_stock: bool,
-) -> Row[Any]:
-    """An order of some lines at the catalogue's prices, its stock held; the resource row.
+) -> UUID:
+    """An order of some lines at the catalogue's prices, its stock held; its id.
 
-    `shows_stock`: whether `out_of_stock` may tell how much there is.
-    Three statements, one more at a session, one or two for each discount. Raises
+    `shows_stock`: whether `out_of_stock` may tell how much there is. The unit of work numbers and
+    writes the order. Two statements, one more at a session, one or two for each discount. Raises
     `variant_not_found`, `product_not_for_sale`, `wrong_currency`, `customer_not_found`,
     `customer_erased`, `out_of_stock`, and what pricing and sessions refuse.
     """
@@ -86,7 +86,7 @@ def place_order(
     amounts = price_placed_order(work, placed, terms)
     if amounts.total >= TOTAL_LIMIT:
         raise errors.amount_too_large()
-    row = orders.add(
+    work.numbered = numbered_order(
         {
             "id": order_id,
             "channel": channel or "web",
@@ -99,29 +99,29 @@ def place_order(
             **_totals(work, amounts),
         }
     )
-    _announce_placed(work, row, body, amounts.total, currency)
-    return row
+    _announce_placed(work, order_id, body, amounts.total, currency)
+    return order_id
 
 
 def _announce_placed(
-    work: UnitOfWork, row: Row[Any], body: dict[str, Any], total: Decimal, currency: str
+    work: UnitOfWork, order_id: UUID, body: dict[str, Any], total: Decimal, currency: str
 ) -> None:
     work.append(
         "order_created",
         "order",
-        row.id,
+        order_id,
         {
-            "order_id": str(row.id),
-            "number": row.number,
+            "order_id": str(order_id),
             # the address is looked up when the event is read (spine/event_data.py)
             "customer_id": body.get("customer_id"),
             "total_amount": total,
             "currency": currency,
             "status": "pending",
         },
+        takes_number=True,
     )
-    told = {"number": row.number, "status": "pending", "total": total, "currency": currency}
-    work.audit("order_placed", "order", row.id, None, told)
+    told = {"status": "pending", "total": total, "currency": currency}
+    work.audit("order_placed", "order", order_id, None, told, takes_number=True)
 
 
 def _goods(offer: Row[Any], quantity: int) -> Goods:
