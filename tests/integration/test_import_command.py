@@ -9,6 +9,7 @@ from shop_api.commands.import_ import import_
 from tests.factories.exports import LINES, mapping_text, write_export
 from tests.factories.imports import query
 from tests.factories.rows import make_tenant
+from tests.factories.shopify import write_shopify
 from tests.fixtures.stores import Database
 
 
@@ -105,3 +106,16 @@ def test_files_the_mapping_does_not_speak_of_are_named(
     result = run(environment, "more-files")
     assert result.exit_code == 0
     assert "not in the mapping, left alone: reviews.csv" in result.stderr
+
+
+def test_a_preset_brings_a_catalogue(database: Database, environment: Path) -> None:
+    tenant_id = make_tenant(database, "EUR", slug="goods")
+    folder = environment / "shopify"
+    folder.mkdir()
+    write_shopify(folder)
+    result = CliRunner().invoke(
+        import_, [str(folder), "--tenant", "goods", "--preset", "shopify", "--strict"]
+    )
+    assert result.exit_code == 0, result.output
+    assert query(database, tenant_id, "SELECT count(*) FROM product_images") == [(4,)]
+    assert "shopify|woocommerce" in CliRunner().invoke(import_, ["--help"]).output
