@@ -151,6 +151,7 @@ CREATE TABLE order_lines (
     fulfilled_quantity INTEGER DEFAULT 0 NOT NULL,
     returned_quantity INTEGER DEFAULT 0 NOT NULL,
     refunded_quantity INTEGER DEFAULT 0 NOT NULL,
+    cancelled_quantity INTEGER DEFAULT 0 NOT NULL,
     refunded_amount NUMERIC(18, 4) DEFAULT 0 NOT NULL,
     external_id TEXT,
     CONSTRAINT pk_order_lines PRIMARY KEY (tenant_id, id),
@@ -164,6 +165,7 @@ CREATE TABLE order_lines (
     CONSTRAINT ck_order_lines_fulfilled_quantity CHECK (fulfilled_quantity BETWEEN 0 AND quantity),
     CONSTRAINT ck_order_lines_returned_quantity CHECK (returned_quantity BETWEEN 0 AND fulfilled_quantity),
     CONSTRAINT ck_order_lines_refunded_quantity CHECK (refunded_quantity >= 0),
+    CONSTRAINT ck_order_lines_cancelled_quantity CHECK (cancelled_quantity BETWEEN 0 AND least(refunded_quantity, quantity - fulfilled_quantity)),
     CONSTRAINT ck_order_lines_refunded_amount CHECK (refunded_amount >= 0)
 );
 CREATE INDEX ix_order_lines_product_id ON order_lines (tenant_id, product_id) WHERE product_id IS NOT NULL;

@@ -143,6 +143,8 @@ order_lines = Table(
     Column("fulfilled_quantity", Integer, nullable=False, server_default=text("0")),
     Column("returned_quantity", Integer, nullable=False, server_default=text("0")),
     Column("refunded_quantity", Integer, nullable=False, server_default=text("0")),
+    # refunded before they left: they never will
+    Column("cancelled_quantity", Integer, nullable=False, server_default=text("0")),
     # of `total`, what has been refunded
     money("refunded_amount", default="0"),
     external_id(),
@@ -160,6 +162,10 @@ order_lines = Table(
     CheckConstraint("fulfilled_quantity BETWEEN 0 AND quantity", name="fulfilled_quantity"),
     CheckConstraint("returned_quantity BETWEEN 0 AND fulfilled_quantity", name="returned_quantity"),
     CheckConstraint("refunded_quantity >= 0", name="refunded_quantity"),
+    CheckConstraint(
+        "cancelled_quantity BETWEEN 0 AND least(refunded_quantity, quantity - fulfilled_quantity)",
+        name="cancelled_quantity",
+    ),
     CheckConstraint("refunded_amount >= 0", name="refunded_amount"),
     Index(
         "ix_order_lines_product_id",

@@ -1,6 +1,6 @@
 """Orders called off, by somebody or by the clock: their money and their stock."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -51,9 +51,14 @@ def test_cancelling_says_why_and_settles_every_payment(app: App, shop: Shop) -> 
     assert (done["cancel_reason"], done["hold_expires_at"]) == ("Changed their mind", None)
     refunds = shop.api.get(f"{ORDERS}/{order['id']}/refunds").json["data"]
     assert [refund["amount"] for refund in refunds] == [Decimal("3.00"), Decimal("5.00")]
-    # what the provider tells of the voided payment comes too late
-    assert payments.tell(shop, done["payments"][2], "captured").json["is_applied"] is False
-    assert read(shop, order)["paid_total"] == Decimal("8.00")
+    # the provider took the voided payment after all: seen, so that it can be given back
+    assert payments.tell(shop, done["payments"][2], "captured").json["is_applied"] is True
+    taken = read(shop, order)
+    assert (taken["status"], taken["payment_status"]) == ("cancelled", "partially_refunded")
+    assert taken["paid_total"] - taken["refunded_total"] == Decimal("10.00")
+    back = act(shop, order, "refunds", some(order, 1))
+    assert (back.status, back.json["amount"]) == (201, Decimal("10.00"))
+    assert read(shop, order)["payment_status"] == "refunded"
     assert ledger(app, shop) == [("released", 0, -3), ("reserved", 0, 3)]
 
 
@@ -109,6 +114,65 @@ def test_unpaid_orders_give_their_stock_back(app: App, shop: Shop, worker: Worke
     events = shop.api.get(f"{ORDERS}/{unpaid['id']}/events").json["data"]
     assert [event["actor"] for event in events][1:] == ["system:order_holds"]
     assert expire_orders(worker, utc_now() + HOLD) == 0
+
+
+def void_last(shop: Shop, order: dict[str, Any]) -> dict[str, Any]:
+    """Let the newest payment go, and the order after it."""
+    voided = payments.move(shop, read(shop, order), -1, "void")
+    assert voided.status == 200
+    found: dict[str, Any] = voided.json
+    return found
+
+
+def test_orders_that_no_money_is_left_in_give_their_stock_back(
+    shop: Shop, worker: WorkerContext
+) -> None:
+    product = shop.product("10.00", 20)
+    orders = [shop.order((variant_id(product), 3)).json for _ in range(5)]
+    part, deposit, full, units, kept = orders
+    payments.pay(shop, part, simulated.AUTHORIZED_ONLY, amount=5)
+    pay(shop, deposit, "0.01")
+    payments.pay(shop, full, simulated.AUTHORIZED_ONLY)
+    for order in (units, kept):
+        pay(shop, order)
+    assert {read(shop, order)["hold_expires_at"] for order in orders} == {None}
+    void_last(shop, part)
+    act(shop, deposit, "refunds", {"amount": Decimal("0.01")})
+    gone = void_last(shop, full)
+    assert payments.statuses(gone) == ("processing", "unpaid", ["voided"])
+    act(shop, units, "refunds", some(units, 3))
+    act(shop, kept, "refunds", some(kept, 2))
+    assert all(read(shop, order)["hold_expires_at"] for order in orders[:4])
+    assert read(shop, kept)["hold_expires_at"] is None
+    assert stock(shop, product) == (20, 10)
+    assert expire_orders(worker, utc_now()) == 0
+    assert expire_orders(worker, utc_now() + HOLD) == 4
+    assert [read(shop, order)["status"] for order in orders] == [*["cancelled"] * 4, "processing"]
+    assert stock(shop, product) == (20, 1)
+
+
+def test_the_tenant_says_for_how_long_it_is_held_again(shop: Shop) -> None:
+    assert shop.api.patch("/api/v1/tenant", {"settings": {"order_hold_minutes": 600}}).status == 200
+    order = shop.order((variant_id(shop.product("10.00", 9)), 1)).json
+    payments.pay(shop, order, simulated.AUTHORIZED_ONLY, amount=5)
+    held_until = datetime.fromisoformat(void_last(shop, order)["hold_expires_at"])
+    assert timedelta(minutes=595) < held_until - utc_now() <= timedelta(minutes=600)
+    # told by the provider it is the same
+    payments.pay(shop, order, simulated.TIMED_OUT)
+    payment = read(shop, order)["payments"][-1]
+    payments.tell(shop, payment, "authorized")
+    assert read(shop, order)["hold_expires_at"] is None
+    payments.tell(shop, payment, "failed")
+    assert read(shop, order)["hold_expires_at"] is not None
+
+
+def test_what_has_left_is_not_given_up(shop: Shop) -> None:
+    order = shop.order((variant_id(shop.product("10.00", 9)), 2)).json
+    payments.pay(shop, order, simulated.AUTHORIZED_ONLY)
+    act(shop, order, "fulfillments", some(order, 1))
+    voided = void_last(shop, order)
+    assert (voided["fulfillment_status"], voided["hold_expires_at"]) == ("partial", None)
+    assert act(shop, order, "fulfillments").code == "payment_required"
 
 
 def test_imported_orders_are_never_given_up(app: App, shop: Shop, worker: WorkerContext) -> None:

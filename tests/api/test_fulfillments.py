@@ -7,6 +7,8 @@ from sqlalchemy import text
 
 from shop_api.app import App
 from shop_api.db.tenancy import tenant_session
+from shop_api.providers import simulated
+from tests.api import test_payments as payments
 from tests.api.test_order_concurrency import outcomes, together
 from tests.api.test_orders import move, pay, stock, variant_id
 from tests.fixtures.api import Answered, Shop
@@ -101,6 +103,77 @@ def test_lines_that_cannot_be_named(shop: Shop) -> None:
         assert act(shop, order, noun, twice).code == "validation_failed"
     # nothing has left, so nothing comes back
     assert act(shop, order, "returns", some(order, 1)).code == "quantity_exceeds_remaining"
+
+
+def test_nothing_leaves_that_no_money_is_there_for(shop: Shop) -> None:
+    product = shop.product("10.00", quantity=9)
+    order = shop.order((variant_id(product), 3)).json
+    held = payments.pay(shop, order, simulated.AUTHORIZED_ONLY).json
+    payments.move(shop, held, 0, "void")
+    for noun, body in (
+        ("fulfillments", None),
+        ("fulfillments", some(order, 1)),
+        ("complete", None),
+    ):
+        refused = act(shop, order, noun, body)
+        assert (refused.status, refused.code) == (409, "payment_required")
+        assert "take a payment, or cancel it" in refused.json["detail"]
+    pay(shop, order, "12.00")
+    assert act(shop, order, "fulfillments").code == "payment_required"
+    pay(shop, order)
+    act(shop, order, "refunds", {"amount": 30})
+    refused = act(shop, order, "complete")
+    assert (refused.status, refused.code) == (409, "order_refunded")
+    assert stock(shop, product) == (9, 3)
+
+
+def test_refunded_units_stay(app: App, shop: Shop) -> None:
+    product = shop.product("10.00", quantity=9)
+    order = shop.order((variant_id(product), 5)).json
+    pay(shop, order)
+    act(shop, order, "fulfillments", some(order, 2))
+    act(shop, order, "refunds", some(order, 2))
+    assert stock(shop, product) == (7, 1)
+    over = act(shop, order, "fulfillments", some(order, 2))
+    assert (over.status, over.code) == (409, "quantity_exceeds_remaining")
+    # what came back is refunded before what has not left
+    act(shop, order, "returns", some(order, 1))
+    act(shop, order, "refunds", some(order, 1))
+    found = read(shop, order)
+    line = found["lines"][0]
+    assert (line["refunded_quantity"], line["cancelled_quantity"]) == (3, 2)
+    assert found["fulfillment_status"] == "partial"
+    sent = act(shop, order, "fulfillments").json
+    assert sent["lines"][0]["quantity"] == 1
+    assert read(shop, order)["fulfillment_status"] == "fulfilled"
+    act(shop, order, "returns", some(order, 2))
+    assert read(shop, order)["fulfillment_status"] == "returned"
+    assert act(shop, order, "fulfillments").code == "nothing_to_fulfill"
+    assert act(shop, order, "refunds", some(order, 2)).status == 201
+    assert read(shop, order)["lines"][0]["cancelled_quantity"] == 2
+    assert stock(shop, product) == (9, 0)
+    assert ledger(app, shop) == [
+        ("released", 0, -2),
+        ("reserved", 0, 5),
+        ("returned", 3, 0),
+        ("sold", -3, -3),
+    ]
+
+
+def test_the_last_units_left_may_be_refunded_or_written_off(app: App, shop: Shop) -> None:
+    product = shop.product("10.00", quantity=9)
+    sent, kept = (shop.order((variant_id(product), 3)).json for _ in range(2))
+    for order in (sent, kept):
+        pay(shop, order)
+    act(shop, sent, "fulfillments", some(sent, 2))
+    act(shop, sent, "refunds", some(sent, 1))
+    assert read(shop, sent)["fulfillment_status"] == "fulfilled"
+    assert act(shop, sent, "cancel").code == "illegal_state_change"
+    assert move(shop, sent, "complete").json["status"] == "completed"
+    # only what is still held is written off
+    act(shop, kept, "refunds", some(kept, 1))
+    assert act(shop, kept, "cancel", {"restock": False}).status == 200
+    assert stock(shop, product) == (5, 0)
 
 
 def test_the_same_units_leave_and_come_back_once(shop: Shop) -> None:

@@ -15,7 +15,8 @@ from tests.fixtures.api import Answered, ApiClient, Shop, open_shop
 ORDERS = "/api/v1/orders"
 PRICES = ["0.01", "3.33", "19.99"]
 ON_ORDERS = ["pay", "pay", "pay_part", "fulfill", "complete", "cancel"]
-ON_ORDERS += ["return_goods", "refund_amount", "refund_units"]
+ON_ORDERS += ["return_goods", "refund_amount", "refund_units", "refund_units"]
+ON_ORDERS += ["authorize", "authorize", "capture", "void", "void"]
 
 # (what, which order or variant, how much, how much of another)
 steps = st.lists(
@@ -41,6 +42,12 @@ class Line:
     fulfilled: int = 0
     returned: int = 0
     refunded: int = 0
+    # refunded before they left
+    cancelled: int = 0
+
+    @property
+    def left(self) -> int:
+        return self.quantity - self.fulfilled - self.cancelled
 
 
 @dataclass
@@ -52,6 +59,28 @@ class Order:
     status: str = "pending"
     paid: Decimal = Decimal(0)
     refunded: Decimal = Decimal(0)
+    # payment → what it holds
+    held: dict[str, Decimal] = field(default_factory=dict)
+    last_payment: str = ""
+
+    @property
+    def authorized(self) -> Decimal:
+        return sum(self.held.values(), Decimal(0))
+
+    @property
+    def has_money(self) -> bool:
+        return self.paid > self.refunded or self.authorized > 0
+
+    @property
+    def owed(self) -> Decimal:
+        of_units = sum((line.price * line.refunded for line in self.lines), Decimal(0))
+        is_unpaid = self.status == "pending" or self.paid < self.total
+        return self.total - self.paid + (self.refunded - of_units if is_unpaid else 0)
+
+    @property
+    def is_given_up(self) -> bool:
+        is_open = self.status in ("pending", "processing")
+        return is_open and not self.has_money and self.fulfillment_status == "unfulfilled"
 
     @property
     def total(self) -> Decimal:
@@ -59,15 +88,15 @@ class Order:
 
     @property
     def payment_status(self) -> str:
-        if self.refunded:
-            return "refunded" if self.refunded == self.paid else "partially_refunded"
-        if self.paid:
+        if self.refunded and self.refunded < self.paid:
+            return "partially_refunded"
+        if self.paid and not self.refunded:
             return "paid" if self.paid == self.total else "partially_paid"
-        return "unpaid"
+        return "authorized" if self.authorized else "refunded" if self.refunded else "unpaid"
 
     @property
     def fulfillment_status(self) -> str:
-        ordered = sum(line.quantity for line in self.lines)
+        ordered = sum(line.quantity - line.cancelled for line in self.lines)
         fulfilled = sum(line.fulfilled for line in self.lines)
         if fulfilled in (0, ordered):
             is_back = sum(line.returned for line in self.lines) == ordered
@@ -128,19 +157,63 @@ class Model:
         self.quantity[variant_id] = new
 
     def pay(self, order: Order, much: int, more: int, part: Decimal | None = None) -> None:
-        due = order.total - order.paid
         body = {"method": "cash", **({} if part is None else {"amount": part})}
+        amount = self._pay(order, body)
+        if amount is not None:
+            order.paid += amount
+            self._move_on(order)
+
+    def _pay(self, order: Order, body: dict[str, Any]) -> Decimal | None:
+        """What was taken or held, if it was not refused."""
+        due = order.owed - order.authorized
         answered = self.post(order, "payments", body)
-        amount = due if part is None else part
-        if order.status == "cancelled" or due == 0:
+        amount: Decimal = body.get("amount", due)
+        if order.status == "cancelled" or (order.owed <= 0 and order.payment_status != "unpaid"):
             refused(answered, "illegal_state_change")
+        elif due <= 0:
+            refused(answered, "payment_in_progress")
         elif amount > due:
             refused(answered, "amount_exceeds_due")
         else:
             assert answered.status == 201
+            order.last_payment = answered.json["payments"][-1]["id"]
+            return amount
+        return None
+
+    def _move_on(self, order: Order) -> None:
+        if order.status == "pending" and order.has_money and order.owed <= order.authorized:
+            order.status = "processing"
+
+    def authorize(self, order: Order, much: int, more: int) -> None:
+        part = {} if more else {"amount": Decimal(much) / 100}
+        amount = self._pay(order, {"method": "card", "capture": False, **part})
+        if amount is not None:
+            order.held[order.last_payment] = amount
+            self._move_on(order)
+
+    def capture(self, order: Order, much: int, more: int) -> None:
+        for payment_id, held in list(order.held.items())[:1]:
+            amount = min(held, Decimal(much) / 100) if more else held
+            answered = self.post(order, f"payments/{payment_id}/capture", {"amount": amount})
+            assert answered.status == 200
+            del order.held[payment_id]
             order.paid += amount
-            if order.paid == order.total and order.status == "pending":
-                order.status = "processing"
+            self._move_on(order)
+
+    def void(self, order: Order, much: int, more: int) -> None:
+        for payment_id in list(order.held)[:1]:
+            assert self.post(order, f"payments/{payment_id}/void").status == 200
+            del order.held[payment_id]
+
+    def is_uncovered(self, order: Order, answered: Answered) -> bool:
+        """Whether there is no money for the goods; then they must not leave."""
+        if order.owed > order.authorized:
+            refused(answered, "payment_required")
+        elif not order.has_money:
+            refused(answered, "order_refunded")
+        else:
+            return False
+        return True
 
     def pay_part(self, order: Order, much: int, more: int) -> None:
         self.pay(order, much, more, Decimal(much) / 100)
@@ -151,9 +224,9 @@ class Model:
         answered = self.post(order, "fulfillments", body)
         if order.status != "processing":
             refused(answered, "illegal_state_change")
-        elif much > line.quantity - line.fulfilled:
+        elif much > line.left:
             refused(answered, "quantity_exceeds_remaining")
-        else:
+        elif not self.is_uncovered(order, answered):
             assert answered.status == 201
             self._hand_over(line, much)
 
@@ -167,10 +240,12 @@ class Model:
         if order.status != "processing":
             refused(answered, "illegal_state_change")
             return
+        if any(line.left for line in order.lines) and self.is_uncovered(order, answered):
+            return
         assert answered.status == 200
         order.status = "completed"
         for line in order.lines:
-            self._hand_over(line, line.quantity - line.fulfilled)
+            self._hand_over(line, line.left)
 
     def cancel(self, order: Order, much: int, more: int) -> None:
         answered = self.post(order, "cancel")
@@ -180,8 +255,9 @@ class Model:
             return
         assert answered.status == 200
         order.status, order.refunded = "cancelled", order.paid
+        order.held = {}
         for line in order.lines:
-            self.reserved[line.variant_id] -= line.quantity
+            self.reserved[line.variant_id] -= line.left
 
     def return_goods(self, order: Order, much: int, more: int) -> None:
         line = order.lines[more % len(order.lines)]
@@ -220,7 +296,12 @@ class Model:
         assert answered.json["amount"] == amount
         order.refunded += amount
         if line is not None:
+            of_returned = max(line.returned - (line.refunded - line.cancelled), 0)
+            is_open = order.status in ("pending", "processing")
+            staying = max(min(quantity - of_returned, line.left), 0) if is_open else 0
             line.refunded += quantity
+            line.cancelled += staying
+            self.reserved[line.variant_id] -= staying
 
 
 def check(session: TenantSession, model: Model) -> None:
@@ -239,7 +320,8 @@ def check(session: TenantSession, model: Model) -> None:
     assert {row[0]: (row[1], row[2]) for row in levels} == {r[0]: (r[1], r[2]) for r in ledger}
     held = session.execute(
         text(
-            "SELECT l.variant_id, sum(l.quantity - l.fulfilled_quantity) FROM orders o"
+            "SELECT l.variant_id, sum(l.quantity - l.fulfilled_quantity"
+            " - l.cancelled_quantity) FROM orders o"
             " JOIN order_lines l ON l.tenant_id = o.tenant_id AND l.order_id = o.id"
             " WHERE o.status IN ('pending', 'processing') GROUP BY l.variant_id"
         )
@@ -256,7 +338,8 @@ def check_orders(session: TenantSession, model: Model) -> None:
         text(
             "SELECT o.*,"
             f" (SELECT sum(x.total) FROM order_lines x {of_order}) AS lines,"
-            f" (SELECT coalesce(sum(x.amount), 0) FROM payments x {of_order}) AS payments,"
+            f" (SELECT coalesce(sum(x.amount), 0) FROM payments x {of_order}"
+            " AND x.status = 'captured') AS payments,"
             f" (SELECT coalesce(sum(x.refunded_amount), 0) FROM payments x {of_order}) AS back,"
             f" (SELECT coalesce(sum(x.amount), 0) FROM refunds x {of_order}) AS refunds,"
             f" (SELECT coalesce(sum(y.amount), 0) {of_refunds.format('refund_payments')}) AS taken,"
@@ -279,7 +362,13 @@ def check_orders(session: TenantSession, model: Model) -> None:
             order.payment_status,
             order.fulfillment_status,
         )
-        assert (row.hold_expires_at is None) == (order.paid > 0 or order.status != "pending")
+        assert (row.hold_expires_at is not None) == order.is_given_up
+    lines = {line.id: line for order in model.orders for line in order.lines}
+    for row in session.execute(text("SELECT * FROM order_lines")):
+        line = lines[str(row.id)]
+        assert (row.fulfilled_quantity, row.refunded_quantity) == (line.fulfilled, line.refunded)
+        assert row.cancelled_quantity == line.cancelled
+        assert 0 <= row.fulfilled_quantity <= row.quantity - row.cancelled_quantity
 
 
 @settings(

@@ -198,7 +198,11 @@ def test_a_callback_ends_the_waiting_once(app: App, shop: Shop) -> None:
         (["captured", "failed"], ("processing", "paid", ["captured"])),
         (["refunded", "captured"], ("processing", "refunded", ["captured"])),
         (["captured", "refunded", "authorized"], ("processing", "refunded", ["captured"])),
-        (["failed", "refunded"], ("pending", "unpaid", ["failed"])),
+        # money that moved is never lost, whatever was told before
+        (["failed", "captured"], ("processing", "paid", ["captured"])),
+        (["captured", "failed", "refunded"], ("processing", "refunded", ["captured"])),
+        (["failed", "captured", "refunded"], ("processing", "refunded", ["captured"])),
+        (["failed", "refunded"], ("processing", "refunded", ["captured"])),
     ],
 )
 def test_callbacks_out_of_order_never_take_a_payment_back(
@@ -208,7 +212,48 @@ def test_callbacks_out_of_order_never_take_a_payment_back(
     payment = pay(shop, order, simulated.TIMED_OUT).json["payments"][0]
     for outcome in outcomes:
         assert tell(shop, payment, outcome).status == 200
-    assert statuses(read(shop, order)) == expected
+    found = read(shop, order)
+    assert statuses(found) == expected
+    has_failed = expected[2] == ["failed"]
+    assert (found["payments"][0]["failure_code"] is not None) == has_failed
+
+
+def test_a_deposit_that_was_given_back_is_owed_again(shop: Shop) -> None:
+    order = placed(shop)
+    pay(shop, order, amount=10)
+    path = f"{ORDERS}/{order['id']}/refunds"
+    shop.api.post(path, {"amount": 10})
+    assert pay(shop, order, amount=Decimal("30.01")).code == "amount_exceeds_due"
+    assert statuses(pay(shop, order, amount=20).json)[0] == "pending"
+    paid = pay(shop, order).json
+    assert (paid["status"], paid["paid_total"]) == ("processing", Decimal("40.00"))
+    assert paid["paid_total"] - paid["refunded_total"] == paid["total"]
+    assert pay(shop, order).code == "illegal_state_change"
+    # of a paid order it is a favour, and not owed again
+    shop.api.post(path, {"amount": 5})
+    assert pay(shop, order).code == "illegal_state_change"
+    units = {"lines": [{"line_id": order["lines"][0]["id"], "quantity": 2}]}
+    assert shop.api.post(path, units).json["amount"] == Decimal("20.00")
+
+
+def test_refunded_units_are_not_owed_again(shop: Shop) -> None:
+    order = placed(shop)
+    pay(shop, order, amount=10)
+    units = {"lines": [{"line_id": order["lines"][0]["id"], "quantity": 1}]}
+    shop.api.post(f"{ORDERS}/{order['id']}/refunds", units)
+    assert pay(shop, order, amount=Decimal("20.01")).code == "amount_exceeds_due"
+    assert pay(shop, order).json["status"] == "processing"
+    sent = shop.api.post(f"{ORDERS}/{order['id']}/fulfillments")
+    assert sent.json["lines"][0]["quantity"] == 2
+
+
+def test_a_hold_after_a_refund_is_authorized(shop: Shop) -> None:
+    order = placed(shop)
+    pay(shop, order, amount=10)
+    shop.api.post(f"{ORDERS}/{order['id']}/refunds", {"amount": 10})
+    held = pay(shop, order, simulated.AUTHORIZED_ONLY).json
+    assert statuses(held) == ("processing", "authorized", ["captured", "authorized"])
+    assert shop.api.post(f"{ORDERS}/{order['id']}/fulfillments").status == 201
 
 
 def test_a_provider_tells_of_refunds_by_their_sum(shop: Shop) -> None:

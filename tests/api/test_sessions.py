@@ -61,6 +61,29 @@ def test_a_session_is_of_its_orders_and_closes_when_they_are_settled(
     assert {order["id"] for order in listed} == {first["id"], second["id"], third["id"]}
 
 
+def test_a_table_is_not_closed_while_money_is_owed(shop: Shop, table: dict[str, Any]) -> None:
+    order = order_at(shop, table).json
+    path = f"{ORDERS}/{order['id']}"
+    pay(shop, order, "10.00")
+    shop.api.post(f"{path}/refunds", {"amount": 5})
+    assert close(shop, table).code == "session_not_settled"
+    assert pay(shop, order).json["status"] == "processing"
+    # a favour to a guest who has paid
+    shop.api.post(f"{path}/refunds", {"amount": 5})
+    assert close(shop, table).status == 200
+    assert shop.api.get(path).json["hold_expires_at"] is None
+
+
+def test_an_order_at_an_open_table_is_not_given_up(shop: Shop, table: dict[str, Any]) -> None:
+    order = order_at(shop, table).json
+    paid = shop.api.post(f"{ORDERS}/{order['id']}/payments", {"method": "card", "capture": False})
+    assert paid.json["status"] == "processing"
+    payment = paid.json["payments"][0]["id"]
+    voided = shop.api.post(f"{ORDERS}/{order['id']}/payments/{payment}/void").json
+    assert (voided["payment_status"], voided["hold_expires_at"]) == ("unpaid", None)
+    assert close(shop, table).code == "session_not_settled"
+
+
 def test_one_of_a_kind_and_name_is_open_at_a_time(shop: Shop, table: dict[str, Any]) -> None:
     again = {"kind": "table", "name": table["name"]}
     refused = shop.api.post(SESSIONS, again)

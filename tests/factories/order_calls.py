@@ -4,7 +4,7 @@ For the test of the wall between tenants.
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -101,6 +101,7 @@ def a_callback(victim: Any) -> tuple[dict[str, Any]]:
 
 def a_refund(victim: Any) -> tuple[dict[str, Any]]:
     line = {"id": new_id(NOW), "line_id": victim.ids["line_id"], "quantity": 1}
+    line["cancelled_quantity"] = 0
     return (
         {
             "id": new_id(NOW),
@@ -155,6 +156,7 @@ ORDER_CALLS: dict[type[Repository], dict[str, Arguments]] = {
         ),
         "list_open": one("order_id"),
         "list_page": of_order(payments.PAYMENTS_BY_CREATED_AT),
+        "renew_hold": lambda victim: (victim.ids["order_id"], NOW, timedelta(hours=1)),
         "sums": one("order_id"),
     },
     FulfillmentRepository: {

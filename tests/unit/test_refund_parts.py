@@ -122,13 +122,14 @@ def test_amounts_in_any_split_come_to_the_orders_parts(order: Order, cuts: list[
         (10, 0, 1, 1, "partially_refunded"),
         (10, 0, 1, 10, "refunded"),
         (5, 0, 1, 5, "refunded"),
+        (5, 10, 1, 5, "authorized"),
     ],
 )
 def test_the_payment_status_follows_from_payments_and_refunds(
     captured: int, authorized: int, captures: int, refunded: int, expected: str
 ) -> None:
     sums = PaymentSums(
-        Decimal(captured), Decimal(authorized), Decimal(7), captures, Decimal(refunded)
+        Decimal(captured), Decimal(authorized), Decimal(7), captures, Decimal(refunded), Decimal(0)
     )
     assert payment_status(Decimal(10), sums) == expected
 
@@ -136,5 +137,5 @@ def test_the_payment_status_follows_from_payments_and_refunds(
 def test_a_free_order_is_paid_by_a_payment_of_nothing() -> None:
     nothing = Decimal(0)
     for captures, expected in ((0, "unpaid"), (1, "paid")):
-        sums = PaymentSums(nothing, nothing, nothing, captures, nothing)
+        sums = PaymentSums(nothing, nothing, nothing, captures, nothing, nothing)
         assert payment_status(nothing, sums) == expected

@@ -1,5 +1,6 @@
 """Callbacks over HTTP."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -32,7 +33,9 @@ def receive_payment_callback(call: Call, commit: Any, provider: str, tenant_id: 
     """Tell what became of a payment.
 
     For payment providers, which have no credential: `X-Payment-Signature` is the HMAC-SHA256 of the
-    body, in hexadecimal, with the tenant's own key. What is told twice, or late, changes nothing.
+    body, in hexadecimal, with the tenant's own key. What is told twice, or late, changes nothing:
+    only money that was captured, or refunded, is recorded whatever was told before, also of an
+    order that was cancelled meanwhile.
     """
     service.check_signature(
         call.services.secret_key,
@@ -45,7 +48,8 @@ def receive_payment_callback(call: Call, commit: Any, provider: str, tenant_id: 
     callback = Callback(body["callback_id"], body["reference"], body["outcome"], body.get("amount"))
 
     def receive(work: UnitOfWork) -> Reply:
-        is_applied = service.receive_callback(work, provider, callback)
+        hold = timedelta(seconds=call.services.settings.order_hold_seconds)
+        is_applied = service.receive_callback(work, provider, callback, hold)
         return Reply.of({"callback_id": callback.callback_id, "is_applied": is_applied})
 
     return commit(tenant_id, f"system:{provider}_callback", receive)

@@ -2,6 +2,7 @@
 
 import hmac
 from dataclasses import replace
+from datetime import timedelta
 from hashlib import sha256
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from shop_api.domains.payments.service import (
     apply_callback,
     is_news,
     open_callback,
+    renew_hold,
     told_amount,
 )
 from shop_api.domains.refunds.service import record_told_refund
@@ -44,17 +46,19 @@ def check_provider(name: str) -> None:
         raise not_found("payment provider")
 
 
-def receive_callback(work: UnitOfWork, provider: str, callback: Callback) -> bool:
+def receive_callback(work: UnitOfWork, provider: str, callback: Callback, hold: timedelta) -> bool:
     """Settle what a provider tells; False when it is told already, or older than what is known.
 
-    Raises not found for an unknown reference.
+    `hold`: for how long the order keeps its stock when no money is left in it. Raises not found for
+    an unknown reference.
     """
     told = open_callback(work, provider, callback)
     if told is None:
         return False
-    if callback.outcome == "refunded":
-        return _refund(work, told, callback)
-    return apply_callback(work, told, callback)
+    settle = _refund if callback.outcome == "refunded" else apply_callback
+    is_applied = settle(work, told, callback)
+    renew_hold(work, told.order, hold)
+    return is_applied
 
 
 def _refund(work: UnitOfWork, told: Told, callback: Callback) -> bool:

@@ -36,7 +36,7 @@ def expire_order(work: UnitOfWork, order_id: UUID) -> bool:
     """Cancel an order whose hold has run out; False when a payment was faster."""
     order = orders.lock_order(work, order_id)
     is_due = order.hold_expires_at is not None and order.hold_expires_at <= work.now
-    if order.status != "pending" or not is_due:
+    if order.status not in ("pending", "processing") or not is_due:
         return False
     cancel_order(work, order, EXPIRED)
     return True

@@ -61,8 +61,10 @@ def list_fulfillments(call: Call, order_id: UUID) -> Reply:
 def fulfill_order(call: Call, order_id: UUID) -> Reply:
     """Fulfil a processing order, or a part of it.
 
-    The goods' stock leaves the shelf. Without `lines` everything that remains is fulfilled; the
-    order stays processing until it is completed.
+    The goods' stock leaves the shelf. Without `lines` everything that remains is fulfilled, but not
+    what was refunded before; the order stays processing until it is completed. 409
+    `payment_required` when neither payments nor authorizations cover the order, because one was
+    voided or captured in part: take a payment, or cancel it.
     """
     order = lock_order(call.work, order_id)
     call.require_version(order.version)
@@ -72,7 +74,10 @@ def fulfill_order(call: Call, order_id: UUID) -> Reply:
 
 @fulfillments.mutation("POST", "/<id:order_id>/complete", scope="orders:write", returns=OrderSchema)
 def complete_order(call: Call, order_id: UUID) -> Reply:
-    """Complete a processing order: whatever of it remains is fulfilled."""
+    """Complete a processing order: whatever of it remains is fulfilled.
+
+    As a fulfilment does, it needs payments or authorizations that cover the order.
+    """
     order = lock_order(call.work, order_id)
     call.require_version(order.version)
     return Reply.resource(service.complete_order(call.work, order))

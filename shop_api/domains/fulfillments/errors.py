@@ -2,4 +2,6 @@
 
 from shop_api.kernel.errors import conflict
 
-NOTHING_LEFT = conflict("nothing_to_fulfill", "Every line of the order is fulfilled already.")
+NOTHING_LEFT = conflict(
+    "nothing_to_fulfill", "Every line of the order is fulfilled or refunded already."
+)

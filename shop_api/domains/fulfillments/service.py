@@ -12,28 +12,35 @@ from shop_api.domains.fulfillments import errors
 from shop_api.domains.fulfillments.repository import FulfillmentRepository
 from shop_api.domains.orders.errors import illegal_move, lines_not_found, too_many_units
 from shop_api.domains.orders.repository import OrderRepository
-from shop_api.domains.orders.service import announce_move, check_move, move_stock, show_order
+from shop_api.domains.orders.service import (
+    announce_move,
+    check_move,
+    move_stock,
+    show_order,
+)
+from shop_api.domains.payments.service import check_covered
 from shop_api.kernel.ids import new_id
 from shop_api.spine.unit_of_work import UnitOfWork
 
 
 def fulfillment_status(lines: Sequence[Any]) -> str:
     """An order's fulfillment_status, from nothing but its lines."""
-    ordered = sum(line.quantity for line in lines)
+    wanted = sum(line.quantity - line.cancelled_quantity for line in lines)
     fulfilled = sum(line.fulfilled_quantity for line in lines)
     if fulfilled == 0:
         return "unfulfilled"
-    if fulfilled < ordered:
+    if fulfilled < wanted:
         return "partial"
     returned = sum(line.returned_quantity for line in lines)
-    return "returned" if returned == ordered else "fulfilled"
+    return "returned" if returned == wanted else "fulfilled"
 
 
 def fulfill_order(work: UnitOfWork, order: Row[Any], body: dict[str, Any]) -> Row[Any]:
     """Hand over some units, all that remain unless `lines` says which; the fulfilment's row.
 
     Their stock leaves the shelf. Raises `illegal_state_change`, `line_not_found`,
-    `quantity_exceeds_remaining`, `nothing_to_fulfill` or `stock_below_zero`.
+    `quantity_exceeds_remaining`, `nothing_to_fulfill`, `payment_required`, `order_refunded` or
+    `stock_below_zero`.
     """
     if order.status != "processing":
         raise illegal_move(order.status, "fulfilled")
@@ -41,22 +48,31 @@ def fulfill_order(work: UnitOfWork, order: Row[Any], body: dict[str, Any]) -> Ro
     leaving = _leaving(lines, body.get("lines"))
     if not leaving:
         raise errors.NOTHING_LEFT
+    check_covered(work, order)
     return _hand_over(work, order, leaving, body)
 
 
 def complete_order(work: UnitOfWork, order: Row[Any]) -> Row[Any]:
     """Hand over what remains, and close the order; its resource row.
 
-    Raises `illegal_state_change` unless it is processing.
+    Raises `illegal_state_change` unless it is processing, and `payment_required` or
+    `order_refunded` when something remains that no money is there for.
     """
     check_move(order, "completed")
     orders = work.repository(OrderRepository)
     lines = orders.list_lines(order.id)
     leaving = _leaving(lines, None)
     if leaving:
+        check_covered(work, order)
         _hand_over(work, order, leaving, {})
     orders.change(
-        order.id, {"status": "completed", "completed_at": work.now, "updated_at": work.now}
+        order.id,
+        {
+            "status": "completed",
+            "hold_expires_at": None,
+            "completed_at": work.now,
+            "updated_at": work.now,
+        },
     )
     announce_move(work, order.id, order.status, "completed")
     work.audit(
@@ -139,7 +155,7 @@ def _on_their_shelves(
 def _leaving(
     lines: list[Row[Any]], wanted: list[dict[str, Any]] | None
 ) -> list[tuple[Row[Any], int]]:
-    left = {line.id: line.quantity - line.fulfilled_quantity for line in lines}
+    left = {line.id: line.left_quantity for line in lines}
     if wanted is None:
         return [(line, left[line.id]) for line in lines if left[line.id]]
     return _chosen(lines, wanted, left, "fulfilled")

@@ -57,7 +57,7 @@ def order_json(lines_from: str, discounts_from: str) -> str:
             trim_scale(l.tax_rate_ratio) AS tax_rate,
             json_money(l.tax_total, o.currency) AS tax_total,
             json_money(l.total, o.currency) AS total,
-            l.fulfilled_quantity, l.returned_quantity, l.refunded_quantity,
+            l.fulfilled_quantity, l.returned_quantity, l.refunded_quantity, l.cancelled_quantity,
             json_money(l.refunded_amount, o.currency) AS refunded_amount
         FROM {lines_from}) k) AS lines,
     (SELECT coalesce(json_agg(row_to_json(k) ORDER BY k.created_at, k.id), '[]') FROM (
@@ -233,7 +233,6 @@ SELECT variant_id, product_id, low_stock_alert, available,
 FROM changed ORDER BY variant_id, location_id
 """
 
-
 # what a change of an order needs to know of it
 LOCKED = [
     "id",
@@ -316,11 +315,13 @@ class OrderRepository(Repository):
         return self.session.execute(query.with_for_update()).first()
 
     def list_lines(self, order_id: UUID) -> list[Row[Any]]:
-        """The lines of an order, by position."""
-        query = select(order_lines).where(
-            order_lines.c.tenant_id == self.tenant_id, order_lines.c.order_id == order_id
+        """The lines of an order, by position; `left_quantity`: units still to be handed over."""
+        c = order_lines.c
+        left = (c.quantity - c.fulfilled_quantity - c.cancelled_quantity).label("left_quantity")
+        query = select(order_lines, left).where(
+            c.tenant_id == self.tenant_id, c.order_id == order_id
         )
-        return list(self.session.execute(query.order_by(order_lines.c.position)))
+        return list(self.session.execute(query.order_by(c.position)))
 
     def list_events(self, order_id: UUID, page: PageRequest) -> KeysetPage:
         """A page of what happened to an order."""

@@ -119,6 +119,10 @@ class OrderLineSchema(Schema):
     fulfilled_quantity = fields.Integer(required=True)
     returned_quantity = fields.Integer(required=True)
     refunded_quantity = fields.Integer(required=True)
+    cancelled_quantity = fields.Integer(
+        required=True,
+        metadata={"description": "Units refunded before they were fulfilled: they never will be."},
+    )
     refunded_amount = Money(required=True)
 
 

@@ -309,9 +309,7 @@ def cancel_order(work: UnitOfWork, before: Row[Any], reason: str | None, *, rest
             "updated_at": work.now,
         },
     )
-    held = [
-        (line, line.quantity - line.fulfilled_quantity) for line in orders.list_lines(before.id)
-    ]
+    held = [(line, line.left_quantity) for line in orders.list_lines(before.id)]
     move_stock(
         work,
         before.id,

@@ -1,5 +1,6 @@
 """Payments over HTTP."""
 
+from datetime import timedelta
 from uuid import UUID
 
 from shop_api.domains.orders.repository import OrderRepository
@@ -67,7 +68,12 @@ def capture_payment(call: Call, order_id: UUID, payment_id: UUID) -> Reply:
     "POST", RULE + "/<id:payment_id>/void", scope="orders:write", returns=OrderSchema
 )
 def void_payment(call: Call, order_id: UUID, payment_id: UUID) -> Reply:
-    """Void a payment that is authorized or pending: it will not be captured."""
+    """Void a payment that is authorized or pending: it will not be captured.
+
+    An order without money cannot be fulfilled. Unless a part of it was, it is given up in time, as
+    when it was placed: pay it, or it is cancelled.
+    """
     order = lock_order(call.work, order_id)
     call.require_version(order.version)
-    return Reply.resource(service.void_payment(call.work, order, payment_id))
+    hold = timedelta(seconds=call.services.settings.order_hold_seconds)
+    return Reply.resource(service.void_payment(call.work, order, payment_id, hold))

@@ -14,6 +14,14 @@ MOVES: dict[str, tuple[str, ...]] = {
     "voided": (),
 }
 
+PAYMENT_NEEDED = conflict(
+    "payment_required",
+    "Neither payments nor authorizations cover the order: take a payment, or cancel it.",
+)
+ORDER_REFUNDED = conflict(
+    "order_refunded", "All that was paid for the order was given back: cancel it."
+)
+
 CARD_NUMBER_NEEDED = invalid(
     "card_number_needed", "This provider takes a card: send card_number.", "/card_number"
 )

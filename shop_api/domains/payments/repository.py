@@ -1,6 +1,6 @@
 """SQL of payments."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -25,13 +25,29 @@ SELECT coalesce(sum(amount) FILTER (WHERE status = 'captured'), 0) AS captured,
     coalesce(sum(amount) FILTER (WHERE status = 'pending'), 0) AS pending,
     count(*) FILTER (WHERE status = 'captured') AS captures,
     (SELECT coalesce(sum(r.amount), 0) FROM refunds r
-     WHERE r.tenant_id = %(tenant_id)s AND r.order_id = %(order_id)s) AS refunded
+     WHERE r.tenant_id = %(tenant_id)s AND r.order_id = %(order_id)s) AS refunded,
+    (SELECT coalesce(sum(l.refunded_amount), 0) FROM order_lines l
+     WHERE l.tenant_id = %(tenant_id)s AND l.order_id = %(order_id)s) AS waived
 FROM payments WHERE tenant_id = %(tenant_id)s AND order_id = %(order_id)s
 """
 ADD_CALLBACK = """
 INSERT INTO payment_callbacks (tenant_id, provider, callback_id, payment_id, outcome, received_at)
 VALUES (%(tenant_id)s, %(provider)s, %(callback_id)s, %(payment_id)s, %(outcome)s, %(now)s)
 ON CONFLICT DO NOTHING RETURNING 1
+"""
+
+# An order that no money is left in is given up by the clock again, unless something of it was
+# handed over, or it is at a table: that is not closed before its orders are settled.
+RENEW_HOLD = """
+UPDATE orders o SET hold_expires_at = %(now)s + coalesce(
+        make_interval(mins => (t.settings->>'order_hold_minutes')::integer), %(hold)s),
+    version = o.version + 1, updated_at = %(now)s
+FROM tenants t
+WHERE t.id = %(tenant_id)s AND o.tenant_id = %(tenant_id)s AND o.id = %(order_id)s
+  AND o.status IN ('pending', 'processing') AND o.payment_status IN ('unpaid', 'refunded')
+  AND o.fulfillment_status = 'unfulfilled' AND o.hold_expires_at IS NULL
+  AND NOT EXISTS (SELECT 1 FROM sessions x WHERE x.tenant_id = %(tenant_id)s
+      AND x.id = o.session_id AND x.closed_at IS NULL FOR SHARE)
 """
 
 
@@ -43,6 +59,13 @@ class PaymentSums(NamedTuple):
     pending: Decimal
     captures: int
     refunded: Decimal
+    # of `refunded`, what its units cost: they are not owed again
+    waived: Decimal
+
+    @property
+    def has_money(self) -> bool:
+        """Whether something is left in the order, or held for it."""
+        return self.captured > self.refunded or self.authorized > 0
 
     @property
     def open(self) -> Decimal:
@@ -101,7 +124,7 @@ class PaymentRepository(Repository):
         row = self.session.connection.exec_driver_sql(
             SUM_PAYMENTS, {"tenant_id": self.tenant_id, "order_id": order_id}
         ).one()
-        return PaymentSums(row.captured, row.authorized, row.pending, row.captures, row.refunded)
+        return PaymentSums(*row)
 
     def add(self, values: dict[str, Any]) -> None:
         """Insert a payment."""
@@ -121,3 +144,10 @@ class PaymentRepository(Repository):
             ADD_CALLBACK, {"tenant_id": self.tenant_id, **values}
         ).first()
         return row is not None
+
+    def renew_hold(self, order_id: UUID, now: datetime, hold: timedelta) -> None:
+        """Give an order up again in time, the tenant's or `hold`, if no money is left in it."""
+        self.session.connection.exec_driver_sql(
+            RENEW_HOLD,
+            {"tenant_id": self.tenant_id, "order_id": order_id, "now": now, "hold": hold},
+        )

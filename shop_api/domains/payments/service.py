@@ -1,5 +1,6 @@
 """Taking money for orders; knows no HTTP. The order is locked by whoever calls."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -13,7 +14,7 @@ from shop_api.domains.payments import errors
 from shop_api.domains.payments.repository import PaymentRepository, PaymentSums
 from shop_api.kernel.errors import not_found
 from shop_api.kernel.ids import new_id
-from shop_api.kernel.money import is_exact, round_money
+from shop_api.kernel.money import ZERO, is_exact, round_money
 from shop_api.providers import PROVIDERS
 from shop_api.providers.port import Callback, Charge, PaymentProvider, ProviderAnswer
 from shop_api.spine.unit_of_work import UnitOfWork
@@ -24,8 +25,9 @@ STATE_ORDER = {
     "authorized": 1,
     "failed": 2,
     "voided": 2,
-    "captured": 2,
-    "refunded": 3,
+    # money that did move, whatever was told before
+    "captured": 3,
+    "refunded": 4,
 }
 ANNOUNCED = {
     "pending": "payment_pending",
@@ -38,11 +40,45 @@ ANNOUNCED = {
 
 def payment_status(total: Decimal, sums: PaymentSums) -> str:
     """An order's payment_status, from nothing but its payments and refunds."""
+    if sums.refunded > 0 and sums.captured > sums.refunded:
+        return "partially_refunded"
     if sums.refunded > 0:
-        return "refunded" if sums.refunded >= sums.captured else "partially_refunded"
+        return "authorized" if sums.authorized > 0 else "refunded"
     if sums.captures:
         return "paid" if sums.captured >= total else "partially_paid"
     return "authorized" if sums.authorized > 0 else "unpaid"
+
+
+def amount_owed(order: Row[Any], sums: PaymentSums) -> Decimal:
+    """What is still to be captured of an order.
+
+    Until it is paid, money that was given back is owed again, but not what refunded units cost.
+    """
+    is_unpaid = order.status == "pending" or sums.captured < order.total
+    back = sums.refunded - sums.waived if is_unpaid else ZERO
+    owed: Decimal = order.total - sums.captured + back
+    return owed
+
+
+def check_covered(work: UnitOfWork, order: Row[Any]) -> None:
+    """Raise `payment_required` or `order_refunded` unless there is money for a locked order."""
+    if order.payment_status == "paid":
+        return
+    sums = work.repository(PaymentRepository).sums(order.id)
+    owed = amount_owed(order, sums)
+    if owed > sums.authorized:
+        raise errors.PAYMENT_NEEDED
+    if order.total > 0 and not sums.has_money:
+        raise errors.ORDER_REFUNDED
+
+
+def renew_hold(work: UnitOfWork, before: Row[Any], hold: timedelta) -> None:
+    """Let the clock give up an order again that was paid, or held its stock for a time, before.
+
+    `hold`: for how long, unless the tenant says so.
+    """
+    if before.hold_expires_at is not None or before.payment_status != "unpaid":
+        work.repository(PaymentRepository).renew_hold(before.id, work.now, hold)
 
 
 def pay_order(work: UnitOfWork, order: Row[Any], body: dict[str, Any]) -> Row[Any]:
@@ -98,10 +134,11 @@ def _check_means(provider: PaymentProvider, body: dict[str, Any]) -> None:
 
 
 def _amount_to_pay(order: Row[Any], sums: PaymentSums, wanted: Decimal | None) -> Decimal:
-    is_settled = sums.captured >= order.total and order.payment_status != "unpaid"
+    owed = amount_owed(order, sums)
+    is_settled = owed <= 0 and order.payment_status != "unpaid"
     if order.status == "cancelled" or is_settled:
         raise illegal_move(order.status, "paid")
-    due: Decimal = order.total - sums.captured - sums.open
+    due = owed - sums.open
     if due <= 0 < sums.open:
         raise errors.payment_open(sums.open, order.currency)
     amount = due if wanted is None else wanted
@@ -123,7 +160,7 @@ def settle_payment(
     values: dict[str, Any] = {"status": answer.state, "updated_at": work.now}
     if answer.reference is not None:
         values["reference"] = answer.reference
-    if answer.failure_code is not None:
+    if answer.failure_code is not None or answer.state == "captured":
         values["failure_code"] = answer.failure_code
     if answer.state == "authorized":
         values["authorized_amount"] = amount
@@ -147,8 +184,8 @@ def settle_order(work: UnitOfWork, order: Row[Any], event: str, what: dict[str, 
     """
     sums = work.repository(PaymentRepository).sums(order.id)
     before = lock_order(work, order.id)
-    is_covered = sums.captured + sums.authorized >= before.total
-    has_money = sums.captures > 0 or sums.authorized > 0
+    is_covered = amount_owed(before, sums) <= sums.authorized
+    has_money = sums.has_money or (before.total == 0 and sums.captures > 0)
     moves_on = before.status == "pending" and has_money and is_covered
     status: str = "processing" if moves_on else before.status
     after = {
@@ -202,12 +239,16 @@ def capture_payment(
     return show_order(work, order.id)
 
 
-def void_payment(work: UnitOfWork, order: Row[Any], payment_id: UUID) -> Row[Any]:
-    """Let go what is held or pending; the order's resource row. Raises `illegal_state_change`."""
+def void_payment(work: UnitOfWork, order: Row[Any], payment_id: UUID, hold: timedelta) -> Row[Any]:
+    """Let go what is held or pending; the order's resource row. Raises `illegal_state_change`.
+
+    `hold`: for how long the order keeps its stock when no money is left in it.
+    """
     payment = find_payment(work, order, payment_id)
     if "voided" not in errors.MOVES[payment.status]:
         raise errors.illegal_payment_move(payment.status, "voided")
     _void(work, order, payment)
+    renew_hold(work, order, hold)
     return show_order(work, order.id)
 
 

@@ -1,5 +1,6 @@
 """Refunds over HTTP."""
 
+from datetime import timedelta
 from uuid import UUID
 
 from shop_api.domains.orders.repository import OrderRepository
@@ -41,9 +42,12 @@ def refund_order(call: Call, order_id: UUID) -> Reply:
 
     Units are refunded at what was paid for them: after discounts, with their tax. Never more than
     was paid is given back; without `payment_id` it comes from the newest payment first. Goods that
-    come back are recorded by a return.
+    come back are recorded by a return. Refunded units are those that came back, then those that
+    have not left: these are not fulfilled any more, and their stock is free. A refunded amount
+    names no units: they still leave, and while the order is pending it is owed again.
     """
     order = lock_order(call.work, order_id)
     call.require_version(order.version)
-    row = service.refund_order(call.work, order, call.body)
+    hold = timedelta(seconds=call.services.settings.order_hold_seconds)
+    row = service.refund_order(call.work, order, call.body, hold)
     return Reply(row.body.encode(), 201)

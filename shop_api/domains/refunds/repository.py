@@ -38,7 +38,7 @@ REFUNDS_BY_CREATED_AT = Sort("created_at", r.c.created_at, format_instant, datet
 ADD_REFUND = """
 WITH line AS (
     SELECT * FROM json_to_recordset(%(lines)s::json) AS x (id uuid, line_id uuid, quantity int,
-        amount numeric, tax_amount numeric)
+        cancelled_quantity int, amount numeric, tax_amount numeric)
 ), source AS (
     SELECT * FROM json_to_recordset(%(payments)s::json) AS x (payment_id uuid, amount numeric)
 ), header AS (
@@ -54,6 +54,7 @@ WITH line AS (
     SELECT %(tenant_id)s, %(id)s, x.payment_id, x.amount FROM source x
 ), counted AS (
     UPDATE order_lines l SET refunded_quantity = l.refunded_quantity + x.quantity,
+        cancelled_quantity = l.cancelled_quantity + x.cancelled_quantity,
         refunded_amount = l.refunded_amount + x.amount + x.tax_amount
     FROM line x WHERE l.tenant_id = %(tenant_id)s AND l.id = x.line_id
 )

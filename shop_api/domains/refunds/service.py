@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 from uuid import UUID
@@ -9,9 +10,11 @@ from uuid import UUID
 from sqlalchemy import Row
 
 from shop_api.db.json import encode_json
+from shop_api.domains.fulfillments.service import fulfillment_status
 from shop_api.domains.orders.errors import inexact_amount, lines_not_found, too_many_units
 from shop_api.domains.orders.repository import OrderRepository
-from shop_api.domains.payments.service import find_payment, settle_order
+from shop_api.domains.orders.service import move_stock
+from shop_api.domains.payments.service import find_payment, renew_hold, settle_order
 from shop_api.domains.refunds import errors
 from shop_api.domains.refunds.repository import RefundRepository
 from shop_api.kernel.ids import new_id
@@ -132,12 +135,34 @@ def within(items: list[LineRefund], left: Parts, currency: str) -> list[LineRefu
     return moved
 
 
-def refund_order(work: UnitOfWork, order: Row[Any], body: dict[str, Any]) -> Row[Any]:
+def units_staying(order: Any, line: Any, quantity: int) -> int:
+    """How many of `quantity` further refunded units never leave.
+
+    Units that came back are refunded first, then those that have not left.
+    """
+    if order.status not in ("pending", "processing"):
+        return 0
+    refunded_of_sent = line.refunded_quantity - line.cancelled_quantity
+    of_returned = max(line.returned_quantity - refunded_of_sent, 0)
+    return max(min(quantity - of_returned, line.left_quantity), 0)
+
+
+def refund_order(
+    work: UnitOfWork, order: Row[Any], body: dict[str, Any], hold: timedelta
+) -> Row[Any]:
     """Give back what lines and shipping cost, or an amount; the refund's row.
 
-    Raises `line_not_found`, `quantity_exceeds_remaining`, `shipping_exceeds_refundable`,
-    `amount_exceeds_refundable` or `inexact_amount`.
+    Refunded units that have not left stay, their stock is free. `hold`: for how long the order
+    keeps its stock when no money is left in it. Raises `line_not_found`,
+    `quantity_exceeds_remaining`, `shipping_exceeds_refundable`, `amount_exceeds_refundable` or
+    `inexact_amount`.
     """
+    row = _give_back(work, order, body)
+    renew_hold(work, order, hold)
+    return row
+
+
+def _give_back(work: UnitOfWork, order: Row[Any], body: dict[str, Any]) -> Row[Any]:
     for name in ("amount", "shipping_amount"):
         if name in body and not is_exact(body[name], order.currency):
             raise inexact_amount(order.currency, f"/{name}")
@@ -147,7 +172,9 @@ def refund_order(work: UnitOfWork, order: Row[Any], body: dict[str, Any]) -> Row
         parts = amount_parts(order, so_far, body["amount"])
     else:
         wanted = _line_refunds(work, order, body.get("lines", []))
-        of_lines = within(wanted, parts_left(order, so_far), order.currency)
+        # what was given back before the order was paid was paid again, on top of its total
+        again = Parts(goods=max(order.paid_total - order.total, ZERO))
+        of_lines = within(wanted, parts_left(order, so_far) + again, order.currency)
         parts = sum((item.parts for item in of_lines), Parts())
         if "shipping_amount" in body:
             parts += shipping_parts(order, so_far, body["shipping_amount"])
@@ -170,7 +197,7 @@ def refund_rest(work: UnitOfWork, order: Row[Any], reason: str | None) -> None:
         sum((source.amount - source.refunded_amount for source in sources), ZERO),
     )
     if left > 0:
-        refund_order(work, order, {"amount": left, "reason": reason})
+        _give_back(work, order, {"amount": left, "reason": reason})
 
 
 def record_told_refund(work: UnitOfWork, order: Row[Any], payment_id: UUID, told: Decimal) -> bool:
@@ -250,6 +277,7 @@ def _record(
     reason: str | None,
 ) -> Row[Any]:
     refund_id = new_id(work.now)
+    staying = [(item.line, units_staying(order, item.line, item.quantity)) for item in of_lines]
     repository = work.repository(RefundRepository)
     repository.add(
         {
@@ -267,10 +295,11 @@ def _record(
                         "id": new_id(work.now),
                         "line_id": item.line.id,
                         "quantity": item.quantity,
+                        "cancelled_quantity": cancelled,
                         "amount": item.parts.goods,
                         "tax_amount": item.parts.tax,
                     }
-                    for item in of_lines
+                    for item, (_, cancelled) in zip(of_lines, staying, strict=True)
                 ]
             ),
             "payments": encode_json(
@@ -287,6 +316,22 @@ def _record(
             "refund_id": str(refund_id),
             "amount": round_money(parts.amount, order.currency),
             "currency": order.currency,
+            **_keep_units(work, order, staying),
         },
     )
     return repository.get(refund_id)
+
+
+def _keep_units(
+    work: UnitOfWork, order: Row[Any], staying: list[tuple[Row[Any], int]]
+) -> dict[str, str]:
+    """Free the stock of refunded units that have not left; the fulfillment_status, if it moved."""
+    if not any(quantity for _, quantity in staying):
+        return {}
+    move_stock(work, order.id, staying, quantity_sign=0, reserved_sign=-1, reason="released")
+    orders = work.repository(OrderRepository)
+    status = fulfillment_status(orders.list_lines(order.id))
+    if status == order.fulfillment_status:
+        return {}
+    orders.change(order.id, {"fulfillment_status": status})
+    return {"fulfillment_status": status}

@@ -29,7 +29,6 @@ SESSION_JSON = """
 SESSION_SORTS = {
     "opened_at": Sort("opened_at", x.c.opened_at, format_instant, datetime.fromisoformat)
 }
-UNSETTLED = ("unpaid", "authorized", "partially_paid")
 
 
 class SessionRepository(Repository):
@@ -70,14 +69,17 @@ class SessionRepository(Repository):
         return self.session.execute(query.with_for_update(read=True)).first()
 
     def list_unsettled(self, session_id: UUID) -> list[Row[Any]]:
-        """The orders at it that are neither paid nor cancelled, by number."""
+        """The orders at it that are neither paid nor cancelled, by number.
+
+        A pending order is not paid, whatever was paid and given back of it.
+        """
         query = (
             select(orders.c.id, orders.c.number, orders.c.payment_status)
             .where(
                 orders.c.tenant_id == self.tenant_id,
                 orders.c.session_id == session_id,
                 orders.c.status != "cancelled",
-                orders.c.payment_status.in_(UNSETTLED),
+                (orders.c.status == "pending") | (orders.c.paid_total < orders.c.total),
             )
             .order_by(orders.c.number)
         )
