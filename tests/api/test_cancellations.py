@@ -164,6 +164,7 @@ def test_the_tenant_says_for_how_long_it_is_held_again(shop: Shop) -> None:
     assert read(shop, order)["hold_expires_at"] is None
     payments.tell(shop, payment, "failed")
     assert read(shop, order)["hold_expires_at"] is not None
+    assert act(shop, order, "cancel").json["hold_expires_at"] is None
 
 
 def test_what_has_left_is_not_given_up(shop: Shop) -> None:
