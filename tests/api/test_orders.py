@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from shop_api.app import App
 from shop_api.db.tenancy import tenant_session
+from tests.factories.pricing import percent_off, place
 from tests.fixtures.api import Answered, ApiClient, Shop, open_shop
 
 ORDERS = "/api/v1/orders"
@@ -88,6 +89,21 @@ def test_the_same_variant_on_two_lines_holds_the_sum(shop: Shop) -> None:
     assert stock(shop, product) == (5, 0)
 
 
+def test_stock_is_not_put_together_from_several_locations(shop: Shop) -> None:
+    product = shop.product(quantity=2)
+    far = shop.api.post("/api/v1/locations", {"name": "Far", "code": "far"}).json["id"]
+    more = {"variant_id": variant_id(product), "location_id": far, "delta": 2}
+    moved = shop.api.post("/api/v1/inventory/adjustments", {"adjustments": [more]})
+    assert moved.status == 200
+    refused = shop.order((variant_id(product), 3))
+    assert (refused.status, refused.code) == (409, "out_of_stock")
+    together = "All locations together have enough"
+    assert together in refused.json["detail"]
+    assert refused.json["errors"][0]["detail"] == "At most 2 are available at one location."
+    assert together not in shop.order((variant_id(product), 5)).json["detail"]
+    assert [shop.order((variant_id(product), 2)).status for _ in range(3)] == [201, 201, 409]
+
+
 def test_how_much_there_is_is_told_to_who_may_see_stock(shop: Shop) -> None:
     product = shop.product(quantity=5)
     body = {"name": "till", "scopes": ["catalog:read", "orders:write"]}
@@ -98,6 +114,29 @@ def test_how_much_there_is_is_told_to_who_may_see_stock(shop: Shop) -> None:
     assert refused.json["errors"] == [
         {"pointer": "/lines/0/quantity", "detail": "More than there is at any location."}
     ]
+
+
+def test_an_order_that_costs_nothing_is_paid(app: App, shop: Shop) -> None:
+    product = shop.product("10.00", 9)
+    percent_off(shop, "100", "FREE")
+    placed = place(shop, (product, 2), discount_codes=["FREE"])
+    order = placed.json
+    assert (order["total"], order["hold_expires_at"], order["payments"]) == (0, None, [])
+    assert (order["status"], order["payment_status"]) == ("processing", "paid")
+    [event] = shop.api.get(f"{ORDERS}/{order['id']}/events").json["data"]
+    assert (event["type"], event["data"]["status"]) == ("order_created", "processing")
+    with tenant_session(app.services.engine, shop.tenant_id) as session:
+        query = "SELECT changes::text FROM audit_entries WHERE action = 'order_placed'"
+        assert '"processing"' in session.execute(text(query)).scalar_one()
+    assert pay(shop, order).code == "illegal_state_change"
+    line = {"line_id": order["lines"][0]["id"], "quantity": 1}
+    # a unit that was free is called off like any other
+    assert shop.api.post(f"{ORDERS}/{order['id']}/refunds", {"lines": [line]}).status == 201
+    kept = shop.api.get(f"{ORDERS}/{order['id']}").json
+    assert (kept["payment_status"], kept["hold_expires_at"]) == ("paid", None)
+    assert stock(shop, product) == (9, 1)
+    assert shop.api.post(f"{ORDERS}/{order['id']}/fulfillments").status == 201
+    assert move(shop, order, "complete").json["status"] == "completed"
 
 
 def test_orders_are_numbered_without_gaps(shop: Shop) -> None:
@@ -250,11 +289,10 @@ def test_untracked_goods_are_never_out_of_stock(shop: Shop) -> None:
     assert stock(shop, product) == (0, 0)
 
 
-def test_a_free_order_is_paid_with_nothing(shop: Shop) -> None:
+def test_an_order_of_free_goods_is_paid_as_it_is_placed(shop: Shop) -> None:
     order = shop.order((variant_id(shop.product("0")), 1)).json
-    assert order["total"] == 0
-    paid = pay(shop, order).json
-    assert (paid["status"], paid["payment_status"]) == ("processing", "paid")
+    assert (order["total"], order["hold_expires_at"]) == (0, None)
+    assert (order["status"], order["payment_status"]) == ("processing", "paid")
 
 
 @pytest.mark.parametrize(

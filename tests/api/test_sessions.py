@@ -66,7 +66,10 @@ def test_a_table_is_not_closed_while_money_is_owed(shop: Shop, table: dict[str, 
     path = f"{ORDERS}/{order['id']}"
     pay(shop, order, "10.00")
     shop.api.post(f"{path}/refunds", {"amount": 5})
-    assert close(shop, table).code == "session_not_settled"
+    refused = close(shop, table)
+    assert refused.code == "session_not_settled"
+    told = refused.json["errors"][0]["detail"]
+    assert told == f"Order {order['number']} is pending and partially_refunded."
     assert pay(shop, order).json["status"] == "processing"
     # a favour to a guest who has paid
     shop.api.post(f"{path}/refunds", {"amount": 5})

@@ -62,7 +62,10 @@ def place_order(call: Call) -> Reply:
     enough of something, and then nothing is held. Its `errors` name the lines, and with the scope
     `inventory:read` how much one location has. The automatic discount that saves the most comes
     off first, then each of `discount_codes`: 409 `discount_not_applicable` says which cannot be
-    used and why.
+    used and why. All units of a variant come from one location, the default one if it has enough:
+    stock is not put together from several, so what a product has available, which is the sum of its
+    locations, may be more than one order can take. An order that comes to 0 is paid: it is
+    processing, and nothing is held for a time.
     """
     hold = timedelta(seconds=call.services.settings.order_hold_seconds)
     shows_stock = "inventory:read" in call.principal.scopes

@@ -1,5 +1,6 @@
 """What orders refuse."""
 
+from typing import Any
 from uuid import UUID
 
 from shop_api.kernel.errors import DomainError, FieldError, conflict, invalid
@@ -11,6 +12,9 @@ MOVES: dict[str, tuple[str, ...]] = {
     "completed": (),
     "cancelled": (),
 }
+
+# of a variant: at one location at most, and at all together
+NOTHING = (0, 0)
 
 VARIANT_GONE = invalid("variant_not_found", "A variant was deleted meanwhile.", "/lines")
 
@@ -70,19 +74,31 @@ def not_for_sale(indexes: list[int]) -> DomainError:
     return error
 
 
-def out_of_stock(lines: dict[int, UUID], available: dict[UUID, int] | None) -> DomainError:
+def out_of_stock(
+    lines: dict[int, UUID],
+    available: dict[UUID, tuple[int, int]] | None,
+    ordered: list[dict[str, Any]],
+) -> DomainError:
     """Lines of whose variant no location has enough: index → variant.
 
-    `available`: the most that one location has, where the caller may know it.
+    `available`: what one location has at most, and all together, where the caller may know it.
     """
     names = ", ".join(str(variant_id) for variant_id in dict.fromkeys(lines.values()))
-    error = conflict("out_of_stock", f"Not enough stock of: {names}.")
+    detail = f"Not enough stock of: {names}."
+    for variant_id in dict.fromkeys(lines.values()):
+        wanted = sum(line["quantity"] for line in ordered if line["variant_id"] == variant_id)
+        if available and available.get(variant_id, NOTHING)[1] >= wanted:
+            detail += (
+                f" All locations together have enough of {variant_id}, but an order takes all it"
+                " needs of a variant from one location."
+            )
+    error = conflict("out_of_stock", detail)
     error.errors = [
         FieldError(
             f"/lines/{index}/quantity",
             "More than there is at any location."
             if available is None
-            else f"At most {available.get(variant_id, 0)} are available at one location.",
+            else f"At most {available.get(variant_id, NOTHING)[0]} are available at one location.",
         )
         for index, variant_id in lines.items()
     ]

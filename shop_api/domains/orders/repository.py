@@ -156,7 +156,8 @@ SELECT c.variant_id, c.location_id, c.available FROM chosen c
 """
 
 # The lines first, then the number that the next order of the shop waits for, the order, and the
-# order as clients see it: part of the statement that records the mutation.
+# order as clients see it: part of the statement that records the mutation. One that costs nothing
+# begins as paid.
 ORDER_CTES = f"""
 l AS (
     INSERT INTO order_lines (tenant_id, id, order_id, position, product_id, variant_id, location_id,
@@ -188,11 +189,14 @@ l AS (
         shipping_tax_total, tax_total, tax_included, total, shipping_address, billing_address,
         shipping_method, note, placed_at, hold_expires_at, external_id, session_id, created_at,
         updated_at)
-    SELECT %(tenant_id)s, %(id)s, (SELECT value FROM order_counter), %(customer_id)s, 'pending',
-        'unpaid', 'unfulfilled', %(channel)s, %(currency)s, %(subtotal)s, %(discount_total)s,
+    SELECT %(tenant_id)s, %(id)s, (SELECT value FROM order_counter), %(customer_id)s,
+        CASE WHEN %(total)s::numeric = 0 THEN 'processing' ELSE 'pending' END,
+        CASE WHEN %(total)s::numeric = 0 THEN 'paid' ELSE 'unpaid' END,
+        'unfulfilled', %(channel)s, %(currency)s, %(subtotal)s, %(discount_total)s,
         %(shipping_total)s, %(shipping_tax_total)s, %(tax_total)s, %(tax_included)s, %(total)s,
         %(shipping_address)s::jsonb, %(billing_address)s::jsonb, %(shipping_method)s, %(note)s,
-        %(now)s, %(hold_expires_at)s::timestamptz, %(external_id)s, %(session_id)s, %(now)s, %(now)s
+        %(now)s, CASE WHEN %(total)s::numeric > 0 THEN %(hold_expires_at)s::timestamptz END,
+        %(external_id)s, %(session_id)s, %(now)s, %(now)s
     RETURNING *
 ), resource AS MATERIALIZED (
     SELECT o.id, o.version, o.number, {order_json("l", "d")} AS body FROM o
@@ -354,18 +358,18 @@ class OrderRepository(Repository):
         """Hold stock; (variant_id, location_id, available before) of those that had enough."""
         return self.session.fetch(RESERVE, {"tenant_id": self.tenant_id, **arguments})
 
-    def find_available(self, variant_ids: set[UUID]) -> dict[UUID, int]:
-        """The most that one location has of each variant, and not held; nothing is 0."""
-        available = stock_levels.c.quantity - stock_levels.c.reserved
+    def find_available(self, variant_ids: set[UUID]) -> dict[UUID, tuple[int, int]]:
+        """What one location has of each variant at most, and all together, not held."""
+        available = func.greatest(stock_levels.c.quantity - stock_levels.c.reserved, 0)
         rows = self.session.execute(
-            select(stock_levels.c.variant_id, func.greatest(func.max(available), 0))
+            select(stock_levels.c.variant_id, func.max(available), func.sum(available))
             .where(
                 stock_levels.c.tenant_id == self.tenant_id,
                 stock_levels.c.variant_id.in_(variant_ids),
             )
             .group_by(stock_levels.c.variant_id)
         )
-        return dict(tuple(row) for row in rows)
+        return {variant_id: (most, together) for variant_id, most, together in rows}
 
     def change(self, order_id: UUID, values: dict[str, Any]) -> None:
         """Update some columns; the version grows."""

@@ -73,7 +73,7 @@ def place_order(
     places, missing = _reserve(work, orders, order_id, lines, offers)
     if missing:
         available = orders.find_available(set(missing.values())) if shows_stock else None
-        raise errors.out_of_stock(missing, available)
+        raise errors.out_of_stock(missing, available, lines)
     placed = PlacedOrder(
         goods=goods,
         currency=currency,
@@ -106,6 +106,7 @@ def place_order(
 def _announce_placed(
     work: UnitOfWork, order_id: UUID, body: dict[str, Any], total: Decimal, currency: str
 ) -> None:
+    status = "pending" if total else "processing"
     work.append(
         "order_created",
         "order",
@@ -116,11 +117,11 @@ def _announce_placed(
             "customer_id": body.get("customer_id"),
             "total_amount": total,
             "currency": currency,
-            "status": "pending",
+            "status": status,
         },
         takes_number=True,
     )
-    told = {"status": "pending", "total": total, "currency": currency}
+    told = {"status": status, "total": total, "currency": currency}
     work.audit("order_placed", "order", order_id, None, told, takes_number=True)
 
 

@@ -44,7 +44,7 @@ def payment_status(total: Decimal, sums: PaymentSums) -> str:
         return "partially_refunded"
     if sums.refunded > 0:
         return "authorized" if sums.authorized > 0 else "refunded"
-    if sums.captures:
+    if sums.captures or total == 0:
         return "paid" if sums.captured >= total else "partially_paid"
     return "authorized" if sums.authorized > 0 else "unpaid"
 
@@ -185,7 +185,7 @@ def settle_order(work: UnitOfWork, order: Row[Any], event: str, what: dict[str, 
     sums = work.repository(PaymentRepository).sums(order.id)
     before = lock_order(work, order.id)
     is_covered = amount_owed(before, sums) <= sums.authorized
-    has_money = sums.has_money or (before.total == 0 and sums.captures > 0)
+    has_money = sums.has_money or before.total == 0
     moves_on = before.status == "pending" and has_money and is_covered
     status: str = "processing" if moves_on else before.status
     after = {

@@ -31,7 +31,10 @@ def not_settled(orders: Sequence[Row[Any]]) -> DomainError:
     numbers = ", ".join(str(order.number) for order in orders[:MAX_NAMED])
     error = conflict("session_not_settled", f"Orders are to be paid or cancelled first: {numbers}.")
     error.errors = [
-        FieldError(f"/orders/{order.id}", f"Order {order.number} is {order.payment_status}.")
+        FieldError(
+            f"/orders/{order.id}",
+            f"Order {order.number} is {order.status} and {order.payment_status}.",
+        )
         for order in orders[:MAX_NAMED]
     ]
     return error

@@ -74,7 +74,7 @@ class SessionRepository(Repository):
         A pending order is not paid, whatever was paid and given back of it.
         """
         query = (
-            select(orders.c.id, orders.c.number, orders.c.payment_status)
+            select(orders.c.id, orders.c.number, orders.c.status, orders.c.payment_status)
             .where(
                 orders.c.tenant_id == self.tenant_id,
                 orders.c.session_id == session_id,

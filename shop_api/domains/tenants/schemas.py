@@ -67,7 +67,7 @@ class TenantSettings(Schema):
         allow_none=True,
         metadata={
             "description": "How long an order that nobody pays holds its stock before it is"
-            " cancelled; for orders placed from now on.",
+            " cancelled; for orders placed, or left without money, from now on.",
             "example": 60,
         },
     )
