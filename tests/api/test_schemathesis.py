@@ -75,6 +75,7 @@ RULES = {
     "Send either delta or quantity.",
     "Use either after or before/last.",
     "Use either first or before.",
+    "Use either offset or after/before/last.",
     "Use only one of limit, first and last.",
 }
 
