@@ -364,6 +364,8 @@ def _stage(run: Import, folder: Path, scope: Scope) -> None:
                 for typed in _ahead(reader.read(chunk, path.name) for chunk in chunks):
                     run.staging.add(name, typed, path.name)
                     counts.read += typed.read_count
-                    run.summary.rejects.add(name, typed.rejected_count, typed.rejects)
+                    run.summary.rejects.add(
+                        name, typed.rejected_count, typed.rejects, are_values=True
+                    )
                     ratio = READ_SHARE * i / len(entities)
                     run.journal.report(Progress(f"reading {name}", counts.read, ratio))

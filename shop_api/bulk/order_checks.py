@@ -21,6 +21,15 @@ def _sum_of(entity: str) -> tuple[Rule, str]:
     )
 
 
+def _of_another_order(noun: str) -> Rule:
+    """The row is not, in the shop, a part of an order that is not its own here."""
+    return Rule(
+        "external_id",
+        "e.order_id IS DISTINCT FROM old.id AND e.id IS NOT NULL",
+        f"'it is a {noun} of another order already'",
+    )
+
+
 _PAYMENTS_SUM, _PAYMENTS_TOTAL = _sum_of("payments")
 _REFUNDS_SUM, _REFUNDS_TOTAL = _sum_of("refunds")
 _ORDER = (
@@ -66,11 +75,7 @@ ORDER_CHECKS = (
         (
             _NO_ORDER,
             *exact("o.digits", "amount"),
-            Rule(
-                "external_id",
-                "e.order_id IS DISTINCT FROM old.id AND e.id IS NOT NULL",
-                "'it is a payment of another order already'",
-            ),
+            _of_another_order("payment"),
             _PAYMENTS_SUM,
         ),
         _ORDER
@@ -94,11 +99,7 @@ ORDER_CHECKS = (
                 "s.amount < s.shipping_amount + s.tax_amount",
                 "'it is less than its shipping and tax'",
             ),
-            Rule(
-                "external_id",
-                "e.order_id IS DISTINCT FROM old.id AND e.id IS NOT NULL",
-                "'it is a refund of another order already'",
-            ),
+            _of_another_order("refund"),
             _REFUNDS_SUM,
         ),
         _ORDER

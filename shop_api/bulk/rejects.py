@@ -28,13 +28,15 @@ class Reject:
 class RejectLog:
     """The first `limit` rejects, and how many rows were refused of each entity.
 
-    A row of a file that several entities are made from is listed for the first that refuses it.
+    A row of a file that several entities are made from is listed once for each value that cannot be
+    read. What a check finds is listed where nothing else is said of the row: it may only follow.
     """
 
     limit: int = REJECT_LIMIT
     kept: list[Reject] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     _rows: set[tuple[str, int]] = field(default_factory=set)
+    _seen: set[Reject] = field(default_factory=set)
 
     @property
     def total(self) -> int:
@@ -45,11 +47,21 @@ class RejectLog:
         """How many more can be kept."""
         return self.limit - len(self.kept)
 
-    def add(self, entity: str, row_count: int, rejects: Iterable[Reject]) -> None:
-        """Count `row_count` refused rows of `entity` and keep what there is room for."""
+    def add(
+        self, entity: str, row_count: int, rejects: Iterable[Reject], *, are_values: bool = False
+    ) -> None:
+        """Count `row_count` refused rows of `entity` and keep what there is room for.
+
+        `are_values`: they are about values that cannot be read, not what a check found.
+        """
         self.counts[entity] = self.counts.get(entity, 0) + row_count
-        new = [r for r in rejects if (r.file, r.row) not in self._rows][: max(self.room, 0)]
+        if are_values:
+            new = [reject for reject in rejects if reject not in self._seen]
+        else:
+            new = [r for r in rejects if (r.file, r.row) not in self._rows]
+        new = new[: max(self.room, 0)]
         self.kept += new
+        self._seen.update(new)
         self._rows.update((reject.file, reject.row) for reject in new)
 
 

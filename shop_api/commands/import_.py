@@ -150,7 +150,7 @@ def _show(summary: Summary) -> None:
 def _warn(rejects: RejectLog) -> None:
     if not rejects.total:
         return
-    click.echo(f"{rejects.total:,} rows were refused:", err=True)
+    click.echo(f"{rejects.total:,} records were refused:", err=True)
     for reject in rejects.kept[:SHOWN_REJECTS]:
         column = f", column {reject.column}" if reject.column else ""
         click.echo(f"  {reject.file}, row {reject.row}{column}: {reject.reason}", err=True)

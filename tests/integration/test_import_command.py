@@ -49,7 +49,7 @@ def test_it_imports_tells_and_lists_what_it_refused(database: Database, environm
         [" orders      ", "    3 "]
     ]
     assert "importing corner_shop:  30% checking" in result.stderr
-    assert "2 rows were refused:" in result.stderr
+    assert "2 records were refused:" in result.stderr
     assert "lines.csv, row 5, column code: there is no product 'P9'" in result.stderr
     assert rejects.read_text().splitlines()[1:] == [
         "lines.csv,5,code,there is no product 'P9'",

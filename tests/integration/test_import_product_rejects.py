@@ -172,3 +172,17 @@ def test_a_category_that_is_not_known_is_refused(database: Database, tmp_path: P
     )
     assert rejects[1:] == [reject(2, label, f"there is no category '{path}'")]
     assert query(database, tenant_id, "SELECT external_id FROM products") == [("socks",)]
+
+
+def test_each_value_of_a_row_that_cannot_be_read_is_named(
+    database: Database, tmp_path: Path
+) -> None:
+    bad = {**MUG, "Variant Price": "abc", "Variant Inventory Qty": "-3", "Image Src": "nowhere"}
+    write_shopify(tmp_path, (bad, *SOCKS))
+    rejects = import_folder(database, make_tenant(database, "EUR"), tmp_path, SHOPIFY).rejects
+    assert sorted({(r.row, r.column) for r in rejects.kept}) == [
+        (1, "Image Src"),
+        (1, "Variant Inventory Qty"),
+        (1, "Variant Price"),
+    ]
+    assert len(rejects.kept) == 3

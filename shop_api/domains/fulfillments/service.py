@@ -12,12 +12,7 @@ from shop_api.domains.fulfillments import errors
 from shop_api.domains.fulfillments.repository import FulfillmentRepository
 from shop_api.domains.orders.errors import illegal_move, lines_not_found, too_many_units
 from shop_api.domains.orders.repository import OrderRepository
-from shop_api.domains.orders.service import (
-    announce_move,
-    check_move,
-    move_stock,
-    show_order,
-)
+from shop_api.domains.orders.service import announce_move, check_move, move_stock, show_order
 from shop_api.domains.payments.service import check_covered
 from shop_api.kernel.ids import new_id
 from shop_api.spine.unit_of_work import UnitOfWork

@@ -73,7 +73,12 @@ class JobSchema(Schema):
         metadata={"description": "By entity: products, customers, orders, …"},
     )
     rejected_count = fields.Integer(
-        required=True, metadata={"description": "All rows that were refused so far.", "example": 2}
+        required=True,
+        metadata={
+            "description": "What was refused so far, over all entities: one row of a file may make"
+            " a product, a variant and stock.",
+            "example": 2,
+        },
     )
     error_count = fields.Integer(
         required=True,
