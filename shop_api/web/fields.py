@@ -18,7 +18,7 @@ from shop_api.kernel.money import CURRENCIES
 # numeric(18,4): fourteen digits before the point
 MONEY_LIMIT = Decimal(10) ** 14
 
-NOT_A_NUMBER = "Must be a number, not text: 19.90."
+NOT_A_NUMBER = "Must be a number, not text, such as 19.90."
 NOT_A_TIME = "Must be an RFC 3339 time with its offset, such as 2026-01-31T12:00:00Z."
 
 _RFC3339 = re.compile(

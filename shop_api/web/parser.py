@@ -5,7 +5,7 @@ Belongs here: bytes and parameters → values, or a clear refusal. Does not: the
 
 import re
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from io import BytesIO
 from itertools import accumulate
@@ -110,7 +110,8 @@ class StrictParser(FlaskParser):
         )
         location, messages = next(iter(by_location.items()))
         if location == "query":
-            raise parameter_error(messages) from error
+            known = [field.data_key or name for name, field in schema.fields.items()]
+            raise parameter_error(messages, known) from error
         raise body_error(messages) from error
 
 
@@ -161,8 +162,8 @@ def body_error(messages: Any) -> DomainError:
     )
 
 
-def parameter_error(messages: Any) -> DomainError:
-    """422 for parameters nobody knows, 400 for a known one with a bad value."""
+def parameter_error(messages: Any, known: Iterable[str] = ()) -> DomainError:
+    """422 for parameters nobody knows, beside those that are; 400 for one with a bad value."""
     unknown = marshmallow.exceptions.SCHEMA
     errors = [
         FieldError(
@@ -176,7 +177,8 @@ def parameter_error(messages: Any) -> DomainError:
         return DomainError(
             ErrorKind.INVALID,
             "unknown_parameter",
-            f"Unknown query parameter: {', '.join(error.pointer for error in errors)}.",
+            f"Unknown query parameter: {', '.join(error.pointer for error in errors)}. "
+            + (f"There are: {', '.join(known)}." if known else "This takes none."),
             errors,
         )
     return DomainError(

@@ -55,7 +55,7 @@ def test_a_field_says_what_it_must_be(shop: Shop, body: Any, pointer: str, detai
 @pytest.mark.parametrize(
     ("price", "detail"),
     [
-        ("1.00", "Must be a number, not text: 19.90."),
+        ("1.00", "Must be a number, not text, such as 19.90."),
         (-1, "Must be at least 0."),
         (10**20, "Must be below 100000000000000."),
     ],
@@ -98,6 +98,17 @@ def test_an_unknown_parameter_is_no_field(shop: Shop) -> None:
         {"pointer": "limit", "detail": "Must be between 1 and 100."},
         {"pointer": "colour", "detail": "Unknown parameter."},
     ]
+
+
+def test_a_guessed_parameter_meets_those_there_are(shop: Shop) -> None:
+    refused = shop.api.get("/api/v1/customers", query={"q": "mira"})
+    assert (refused.status, refused.code) == (422, "unknown_parameter")
+    assert refused.json["detail"].startswith("Unknown query parameter: q. There are: limit, ")
+    assert ", search" in refused.json["detail"]
+    period = shop.api.get("/api/v1/analytics/dashboard", query={"since": "2026-01-01"})
+    assert ", from, to, " in period.json["detail"]
+    bare = shop.api.get("/api/v1/tenant", query={"q": "mira"})
+    assert bare.json["detail"] == "Unknown query parameter: q. This takes none."
 
 
 def test_what_needs_the_platform_key_says_so(shop: Shop) -> None:
