@@ -23,7 +23,8 @@ NEEDS = {PLATFORM: "the platform key", ANY: "any credential of a tenant"}
 # status → what it says of a request, and one refusal of it
 PROBLEMS: dict[int, tuple[str, DomainError]] = {
     400: (
-        "The request is malformed: `invalid_id`, `invalid_json`, `invalid_cursor`, …",
+        "The request is malformed: `invalid_id`, `invalid_json`, `invalid_cursor`, …; or a query"
+        " parameter is `unknown_parameter` or `invalid_parameter`.",
         DomainError(
             ErrorKind.MALFORMED,
             "invalid_parameter",
@@ -253,7 +254,9 @@ A multi-tenant commerce API with its own analytics lake.
 
 Send `Authorization: Bearer <API key or access token>`. Amounts are JSON numbers with exactly the
 currency's digits; times are RFC 3339 in UTC; ids are UUIDs. Every refusal is a problem (RFC 9457):
-decide on its `code`. Every POST, PUT, PATCH and DELETE takes an `Idempotency-Key`.
+decide on its `code`. A query parameter that is unknown, given twice or not as it must be is 400; a
+field of the body that is unknown or not acceptable is 422. Every POST, PUT, PATCH and DELETE takes
+an `Idempotency-Key`.
 """
 
 

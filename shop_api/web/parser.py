@@ -26,6 +26,8 @@ MAX_NESTING = 32
 # Errors named in one answer; the first are as telling as all.
 MAX_ERRORS = 100
 
+UNKNOWN_PARAMETER = "Unknown parameter."
+
 # marshmallow's own sentences that do not say what to send
 SENTENCES = {
     "Invalid input type.": "Must be an object.",
@@ -95,13 +97,9 @@ class StrictParser(FlaskParser):
         return MultiDictProxy(parts, schema)
 
     def load_querystring(self, req: Request, schema: Any) -> Any:
-        repeated = [
-            name
-            for name, values in req.args.lists()
-            if len(values) > 1 and not isinstance(schema.fields.get(name), marshmallow.fields.List)
-        ]
-        if repeated:
-            raise parameter_error({name: ["Given more than once."] for name in repeated})
+        several = [name for name, values in req.args.lists() if len(values) > 1]
+        if several:
+            _refuse_repeated(several, req.args, _parameters(schema))
         return super().load_querystring(req, schema)
 
     def handle_error(self, error: ValidationError, req: Request, schema: Any, **_: Any) -> NoReturn:
@@ -110,9 +108,25 @@ class StrictParser(FlaskParser):
         )
         location, messages = next(iter(by_location.items()))
         if location == "query":
-            known = [field.data_key or name for name, field in schema.fields.items()]
-            raise parameter_error(messages, known) from error
+            raise parameter_error(messages, _parameters(schema)) from error
         raise body_error(messages) from error
+
+
+def _parameters(schema: Any) -> dict[str, Any]:
+    """The schema's fields by the names they have in a query."""
+    return {field.data_key or name: field for name, field in schema.fields.items()}
+
+
+def _refuse_repeated(several: list[str], sent: Iterable[str], known: dict[str, Any]) -> None:
+    """400 for a parameter of one value that is given several, beside those nobody knows."""
+    messages = {
+        name: ["Given more than once."]
+        for name in several
+        if name in known and not isinstance(known[name], marshmallow.fields.List)
+    }
+    if messages:
+        unknown = {name: ["Unknown field."] for name in sent if name not in known}
+        raise parameter_error(messages | unknown, known)
 
 
 def decode_json(req: Request) -> Any:
@@ -163,21 +177,23 @@ def body_error(messages: Any) -> DomainError:
 
 
 def parameter_error(messages: Any, known: Iterable[str] = ()) -> DomainError:
-    """422 for parameters nobody knows, beside those that are; 400 for one with a bad value."""
-    unknown = marshmallow.exceptions.SCHEMA
+    """400 for a query: `unknown_parameter` when a name is known to nobody, whatever else is wrong
+    beside it, `invalid_parameter` when all names are known."""
+    schema = marshmallow.exceptions.SCHEMA
     errors = [
         FieldError(
-            error.pointer.removeprefix("/"),
-            "Unknown parameter." if error.detail == "Unknown field." else error.detail,
+            _name_in(error.pointer),
+            UNKNOWN_PARAMETER if error.detail == "Unknown field." else error.detail,
         )
         for error in _flatten(messages, "")
-        if error.pointer != f"/{unknown}"
+        if error.pointer != f"/{schema}"
     ][:MAX_ERRORS]
-    if errors and all(error.detail == "Unknown parameter." for error in errors):
+    unknown = [error.pointer for error in errors if error.detail == UNKNOWN_PARAMETER]
+    if unknown:
         return DomainError(
-            ErrorKind.INVALID,
+            ErrorKind.MALFORMED,
             "unknown_parameter",
-            f"Unknown query parameter: {', '.join(error.pointer for error in errors)}. "
+            f"Unknown query parameter: {', '.join(unknown)}. "
             + (f"There are: {', '.join(known)}." if known else "This takes none."),
             errors,
         )
@@ -187,6 +203,12 @@ def parameter_error(messages: Any, known: Iterable[str] = ()) -> DomainError:
         "A query parameter is not acceptable; `errors` says which and why.",
         errors,
     )
+
+
+def _name_in(pointer: str) -> str:
+    """The parameter's name; of a list, which of its values it is does not matter."""
+    name = pointer.removeprefix("/").partition("/")[0]
+    return name.replace("~1", "/").replace("~0", "~")
 
 
 def _flatten(messages: Any, pointer: str) -> list[FieldError]:

@@ -136,9 +136,30 @@ def test_an_id_of_another_form_is_malformed(shop: Shop, operation: Operation, ba
 
 @each(ALL)
 def test_unknown_parameters_are_refused(shop: Shop, operation: Operation) -> None:
-    answered = make_request(operation, shop).send(query={"colour": "red"})
-    assert (answered.status, answered.code) == (422, "unknown_parameter")
-    assert answered.json["errors"] == [{"pointer": "colour", "detail": "Unknown parameter."}]
+    """Whatever else is wrong: alone, given twice, beside one that is known and not acceptable."""
+    request = make_request(operation, shop)
+    known = next(iter(operation.query_names), None)
+    twice = {known: ["x", "x"]} if known else {}
+    for query in ({"colour": "red"}, {"colour": ["red", "blue"]}, {"colour": "red", **twice}):
+        answered = request.send(query=query)
+        assert (answered.status, answered.code) == (400, "unknown_parameter")
+        unknown = {"pointer": "colour", "detail": "Unknown parameter."}
+        assert unknown in answered.json["errors"]
+
+
+@each([operation for operation in ALL if operation.query_names])
+def test_parameters_that_are_not_as_they_must_be_are_refused(
+    shop: Shop, operation: Operation
+) -> None:
+    request = make_request(operation, shop)
+    for name in operation.query_names:
+        is_list = operation.parameters[name]["schema"].get("type") == "array"
+        for value in ("\x07", ["x", "x"]):
+            if value == ["x", "x"] and is_list:
+                continue
+            refused = request.send(query={name: value})
+            assert (refused.status, refused.code) == (400, "invalid_parameter"), (name, value)
+            assert refused.json["errors"][0]["pointer"] == name
 
 
 @each(WITH_JSON)

@@ -79,12 +79,6 @@ def test_a_job_finished_is_told_on_the_spine(
         (None, None, "preset_or_mapping", "neither was"),
         ("name: x", "olist", "preset_or_mapping", "not both"),
         ("name: x", None, "invalid_mapping", "missing required field `files`"),
-        (
-            None,
-            "nobody",
-            "unknown_preset",
-            "There are: maven_toy_store, olist, shopify, woocommerce.",
-        ),
         (None, "olist", "invalid_import_file", "does not name a file `customers.csv`"),
         (
             mapping_text().replace("lines.csv", "rows.csv"),
@@ -101,6 +95,13 @@ def test_an_import_that_cannot_be_run_is_refused_at_once(
     assert (refused.status, refused.code) == (422, code)
     assert detail in refused.json["detail"]
     assert shop.api.get("/api/v1/jobs").json["data"] == []
+
+
+def test_an_unknown_preset_names_the_known(shop: Shop, folder: Path) -> None:
+    refused = send(shop.api, folder, None, "nobody")
+    assert (refused.status, refused.code) == (400, "invalid_parameter")
+    known = "Must be one of: maven_toy_store, olist, shopify, woocommerce."
+    assert refused.json["errors"] == [{"pointer": "preset", "detail": known}]
 
 
 def test_a_missing_file_is_named(shop: Shop, folder: Path) -> None:

@@ -120,7 +120,7 @@ def test_nobody_elses(reported: Shop, other_shop: Shop) -> None:
         (f"{REPORTS}/7", 400, "invalid_id"),
         (f"{REPORTS}/01a1fce3-c471-76f1-9dd2-35de4e863909", 404, "not_found"),
         (f"{REPORTS}/01a1fce3-c471-76f1-9dd2-35de4e863909/files/pdf", 404, "route_not_found"),
-        (f"{REPORTS}?kind=daily_sales&shape=round", 422, "unknown_parameter"),
+        (f"{REPORTS}?kind=daily_sales&shape=round", 400, "unknown_parameter"),
     ],
 )
 def test_what_is_not_there(reported: Shop, path: str, status: int, code: str) -> None:

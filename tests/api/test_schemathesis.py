@@ -53,7 +53,6 @@ REASONS = {
     "scope_not_allowed",
     "session_not_found",
     "shipping_rate_not_found",
-    "unknown_preset",
     "unknown_timezone",
     "value_missing",
     "value_of_another_kind",

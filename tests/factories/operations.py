@@ -63,6 +63,10 @@ class Operation:
         }
 
     @property
+    def query_names(self) -> list[str]:
+        return [name for name, p in self.parameters.items() if p["in"] == "query"]
+
+    @property
     def takes_json(self) -> bool:
         return "application/json" in self.content_types
 

@@ -4,7 +4,7 @@ from flask_smorest.fields import Upload
 from marshmallow import Schema, fields, validate
 
 from shop_api.bulk.mapping import presets
-from shop_api.web.fields import Id, Instant, Text, one_of
+from shop_api.web.fields import Id, Instant, one_of
 from shop_api.web.pagination import PageInfo, PageQuery
 
 JOB_STATES = ("queued", "running", "succeeded", "failed", "cancelled")
@@ -13,11 +13,10 @@ JOB_STATES = ("queued", "running", "succeeded", "failed", "cancelled")
 class ImportQuery(Schema):
     """Which mapping."""
 
-    preset = Text(
-        min_length=1,
-        max_length=64,
+    preset = fields.String(
+        validate=one_of(*presets()),
         metadata={
-            "description": f"A mapping that comes with the product: {', '.join(presets())}.",
+            "description": "A mapping that comes with the product.",
             "example": "shopify",
         },
     )
