@@ -8,6 +8,7 @@ import base64
 import logging
 import re
 from hashlib import sha256
+from threading import BoundedSemaphore
 from typing import Any
 
 import redis
@@ -281,6 +282,7 @@ def make_services(settings: Settings) -> Services:
         secret_key=secret,
         platform_key=settings.platform_key,
         cipher=Fernet(base64.urlsafe_b64encode(sha256(b"stored-answer" + secret).digest())),
+        sign_in_places=BoundedSemaphore(max(1, settings.api_threads // 2)),
     )
 
 

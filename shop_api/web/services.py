@@ -4,6 +4,7 @@ Belongs here: the container and how an endpoint reaches it. Does not: building i
 """
 
 from dataclasses import dataclass
+from threading import BoundedSemaphore
 
 import redis
 from cryptography.fernet import Fernet
@@ -30,6 +31,8 @@ class Services:
     platform_key: str
     # encrypts stored answers that hold a secret
     cipher: Fernet
+    # how many threads may sign somebody in at a time
+    sign_in_places: BoundedSemaphore
 
 
 def services() -> Services:

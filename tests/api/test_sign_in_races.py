@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -99,10 +100,26 @@ def test_two_people_may_use_the_same_idempotency_key(api: ApiClient, shop: Shop)
     assert answers[0].body != answers[1].body
 
 
-def test_more_sign_ins_at_once_than_there_is_memory_for_wait(api: ApiClient, shop: Shop) -> None:
-    with ThreadPoolExecutor(8) as pool:
+def test_more_sign_ins_at_once_than_there_is_memory_for_wait(
+    app: App, api: ApiClient, shop: Shop
+) -> None:
+    places = app.services.settings.api_threads // 2
+    assert places > service.PARALLEL_RUNS
+    with ThreadPoolExecutor(places) as pool:
         answers = list(pool.map(lambda _: login(api, shop.email), range(8)))
     assert {answered.status for answered in answers} == {200}
+
+
+def test_sign_ins_leave_threads_to_everybody_else(app: App, api: ApiClient, shop: Shop) -> None:
+    threads = app.services.settings.api_threads
+    with ExitStack() as held:
+        for _ in range(threads // 2):
+            held.enter_context(service.sign_in_place(app.services.sign_in_places))
+        busy = login(api, shop.email)
+        assert (busy.status, busy.code) == (503, "sign_in_busy")
+        assert busy.headers["Retry-After"] == "1"
+        assert shop.api.get("/api/v1/tenant").status == 200
+    assert login(api, shop.email).status == 200
 
 
 def test_a_sign_in_that_finds_no_place_is_told_to_come_back(

@@ -83,7 +83,8 @@ def login(call: Call, commit: Any) -> Any:
     """
     email, password = call.body["email"], call.body["password"]
     address = client_address(call)
-    with sign_in_throttle(call.services).attempt(email, address):
+    throttle = sign_in_throttle(call.services)
+    with throttle.attempt(email, address), service.sign_in_place(call.services.sign_in_places):
         user = service.check_login(call.services.engine, email, password, call.body.get("tenant"))
     policy = token_policy(call.services)
     return commit(

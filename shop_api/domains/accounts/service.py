@@ -70,6 +70,21 @@ class TokenPolicy:
 
 
 @contextmanager
+def sign_in_place(places: BoundedSemaphore) -> Iterator[None]:
+    """One of the threads that may sign somebody in at a time; 503 at once when all are taken.
+
+    Who waits for a password to be checked holds a thread. Anybody may ask for that, and must not
+    take the threads that serve customers.
+    """
+    if not places.acquire(blocking=False):
+        raise errors.SIGN_IN_BUSY
+    try:
+        yield
+    finally:
+        places.release()
+
+
+@contextmanager
 def _argon2() -> Iterator[None]:
     """One of the few runs this process makes at a time; 503 when none comes free soon."""
     if not _runs.acquire(timeout=RUN_WAIT_SECONDS):
