@@ -259,6 +259,8 @@ ENTITIES: dict[str, Entity] = {
     "refunds": REFUNDS,
 }
 PARTS_OF_ORDER = tuple(name for name, entity in ENTITIES.items() if entity.is_part_of_order)
+# the others are written with the product or order they belong to
+WRITTEN_ALONE = ("categories", "products", "customers", "orders")
 # for each entity the fields that a mapping fills
 Mapped = MappingType[str, frozenset[str]]
 # What is refused whole when a row of it is, by the row's entity: whose it is, and what names it.

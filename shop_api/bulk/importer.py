@@ -155,8 +155,6 @@ class Import:
         checker.report_bad("orders")
         assembler.assemble("orders")
         self._load(orders_phase(self.mapped))
-        for entity, count in log.counts.items():
-            self.summary.of(entity).rejected = count
 
     def _write_categories(self, assembler: Assembler) -> None:
         """Categories, while nobody moves others: what is checked holds when it is written."""
@@ -304,6 +302,8 @@ def _run(
     origin = journal.origin
     shop = read_shop(single, origin.tenant_id)
     require_currency(mapping, shop.currency)
+    for name in mapping.entities:
+        summary.of(name)
     scope = Scope(
         mapping,
         shop.timezone,

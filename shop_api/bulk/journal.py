@@ -18,6 +18,7 @@ import msgspec
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from shop_api.bulk.fields import ENTITIES, WRITTEN_ALONE
 from shop_api.bulk.rejects import RejectLog
 from shop_api.db.tenancy import tenant_session
 from shop_api.kernel.clock import utc_now
@@ -57,13 +58,12 @@ class ImportHandedOver(Exception):
 
 @dataclass
 class EntityCounts:
-    """Rows of one entity."""
+    """Rows of one entity; those refused are the reject log's."""
 
     read: int = 0
     created: int = 0
     updated: int = 0
     unchanged: int = 0
-    rejected: int = 0
 
 
 Counts = dict[str, EntityCounts]
@@ -110,7 +110,7 @@ class Journal:
             " WHERE tenant_id = %(tenant_id)s AND id = %(job_id)s",
             {
                 "checkpoint": _json(asdict(self.checkpoint)),
-                "counts": _json(_with_rejected(counts, rejects)),
+                "counts": _json(tell_counts(counts, rejects)),
                 "ratio": round(self.ratio, 4),
                 "now": utc_now(),
                 "tenant_id": self.origin.tenant_id,
@@ -186,7 +186,7 @@ class Journal:
         """Close the job: its state, counts and rejects, and its event."""
         now = utc_now()
         origin = Origin(self.origin.tenant_id, self.origin.actor, self.origin.request_id, now)
-        plain = _with_rejected(counts, rejects)
+        plain = tell_counts(counts, rejects)
         with unit_of_work(self.engine, self.waker, origin) as work:
             work.connection.exec_driver_sql(
                 "UPDATE jobs SET state = %(state)s, counts = %(counts)s, error = %(error)s,"
@@ -214,12 +214,19 @@ class Journal:
         self.is_closed = True
 
 
-def _with_rejected(counts: Counts, rejects: RejectLog) -> dict[str, dict[str, int]]:
-    """The counts as they are kept, with the rows refused so far."""
-    plain = {name: asdict(entity_counts) for name, entity_counts in counts.items()}
-    for name in plain.keys() | rejects.counts.keys():
-        plain.setdefault(name, asdict(EntityCounts()))["rejected"] = rejects.counts.get(name, 0)
-    return plain
+def tell_counts(counts: Counts, rejects: RejectLog) -> dict[str, dict[str, int | None]]:
+    """The counts as a job and the command line show them, with the rows refused so far.
+
+    What is written of an entity that goes with its product or order is not counted: None.
+    """
+    told: dict[str, dict[str, int | None]] = {}
+    for name in ENTITIES:
+        if name in counts or name in rejects.counts:
+            told[name] = dict(asdict(counts.get(name, EntityCounts())))
+            told[name]["rejected"] = rejects.counts.get(name, 0)
+            if name not in WRITTEN_ALONE:
+                told[name] |= dict.fromkeys(("created", "updated", "unchanged"))
+    return told
 
 
 def _delete_of_job(work: UnitOfWork, table: str, job_id: UUID) -> None:

@@ -54,7 +54,8 @@ class RejectLog:
 
         `are_values`: they are about values that cannot be read, not what a check found.
         """
-        self.counts[entity] = self.counts.get(entity, 0) + row_count
+        if row_count:
+            self.counts[entity] = self.counts.get(entity, 0) + row_count
         if are_values:
             new = [reject for reject in rejects if reject not in self._seen]
         else:

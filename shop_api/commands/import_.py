@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from shop_api.bulk.importer import Summary, import_digest, run_import
-from shop_api.bulk.journal import FOLDER_IMPORT, EntityCounts, ImportCancelled, open_local_job
+from shop_api.bulk.journal import FOLDER_IMPORT, ImportCancelled, open_local_job, tell_counts
 from shop_api.bulk.locks import import_session
 from shop_api.bulk.mapping import TENANT_TIMEZONE, Mapping, load_preset, parse_mapping, presets
 from shop_api.bulk.readers import find_files
@@ -138,11 +138,8 @@ def _show(summary: Summary) -> None:
     table = Table("entity", "rows", "created", "updated", "unchanged", "refused")
     for column in table.columns[1:]:
         column.justify = "right"
-    for name, counts in summary.counts.items():
-        if counts != EntityCounts():
-            written = (counts.created, counts.updated, counts.unchanged)
-            cells = [f"{n:,}" for n in written] if any(written) else [""] * 3
-            table.add_row(name, f"{counts.read:,}", *cells, f"{counts.rejected:,}")
+    for name, told in tell_counts(summary.counts, summary.rejects).items():
+        table.add_row(name, *("–" if count is None else f"{count:,}" for count in told.values()))
     Console(width=None if Console().is_terminal else 100).print(table)
     _warn(summary.rejects)
 

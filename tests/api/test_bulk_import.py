@@ -68,7 +68,8 @@ def test_fields_and_their_columns_are_a_mapping(
     runner.run(utc_now())
     done = shop.api.get(job_path).json
     assert (done["state"], done["error"], done["rejected_count"]) == ("succeeded", None, 2)
-    assert done["counts"]["products"]["created"] == 2
+    written = {"created": 2, "updated": 0, "unchanged": 0}
+    assert done["counts"] == {"products": {"read": 4, **written, "rejected": 2}}
     assert error_lines(shop.api, done["id"])[1:] == [
         f"new [goods].{ending},2,title,name is required",
         f"new [goods].{ending},3,price,\"'12,0' is not an amount of 0 or more with at most 12"

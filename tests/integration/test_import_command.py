@@ -12,6 +12,8 @@ from tests.factories.rows import make_tenant
 from tests.factories.shopify import write_shopify
 from tests.fixtures.stores import Database
 
+COUNTED = ("read", "created", "updated", "unchanged", "rejected")
+
 
 @pytest.fixture
 def environment(
@@ -45,9 +47,18 @@ def test_it_imports_tells_and_lists_what_it_refused(database: Database, environm
     result = run(environment, "corner", "--rejects", str(rejects))
     assert result.exit_code == 0, result.output
     assert query(database, tenant_id, "SELECT count(*) FROM orders") == [(2,)]
-    assert [line.split("│")[1:3] for line in result.stdout.splitlines() if "orders" in line] == [
-        [" orders      ", "    3 "]
+    cells = [[c.strip() for c in r.split("│")[1:-1]] for r in result.stdout.splitlines()]
+    assert [row for row in cells if row and row[0] in ("orders", "order_lines", "payments")] == [
+        ["orders", "3", "2", "0", "0", "1"],
+        ["order_lines", "5", "–", "–", "–", "1"],
+        ["payments", "2", "–", "–", "–", "0"],
     ]
+    ((counts,),) = query(database, tenant_id, "SELECT counts FROM jobs")
+    dash = {None: "–"}
+    assert {row[0]: row[1:] for row in cells if row} == {
+        name: [dash.get(told[column], str(told[column])) for column in COUNTED]
+        for name, told in counts.items()
+    }
     assert "importing corner_shop:  30% checking" in result.stderr
     assert "2 records were refused:" in result.stderr
     assert "lines.csv, row 5, column code: there is no product 'P9'" in result.stderr

@@ -319,4 +319,4 @@ def test_only_the_first_rejects_are_kept_and_all_are_counted(
     )
     summary = import_folder(database, tenant_id, tmp_path, mapping)
     assert len(summary.rejects.kept) == 100_000
-    assert summary.of("categories").rejected == summary.rejects.total == 100_050
+    assert summary.rejects.counts["categories"] == summary.rejects.total == 100_050

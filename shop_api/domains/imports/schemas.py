@@ -45,14 +45,21 @@ class ProductImportForm(ImportForm):
     )
 
 
-class EntityCountsSchema(Schema):
-    """Rows of one entity."""
+_WRITTEN = {
+    "description": "null: written, and counted, with the product or order it belongs to.",
+    "example": 2,
+}
 
-    read = fields.Integer(required=True)
-    created = fields.Integer(required=True)
-    updated = fields.Integer(required=True)
-    unchanged = fields.Integer(required=True)
-    rejected = fields.Integer(required=True)
+
+class EntityCountsSchema(Schema):
+    """Rows of one entity. Variants, stock, images and the parts of orders are written with the
+    product or order they belong to, and counted there."""
+
+    read = fields.Integer(required=True, metadata={"example": 3})
+    created = fields.Integer(required=True, allow_none=True, metadata=_WRITTEN)
+    updated = fields.Integer(required=True, allow_none=True, metadata=_WRITTEN)
+    unchanged = fields.Integer(required=True, allow_none=True, metadata=_WRITTEN)
+    rejected = fields.Integer(required=True, metadata={"example": 1})
 
 
 class JobSchema(Schema):
@@ -69,7 +76,9 @@ class JobSchema(Schema):
         keys=fields.String(),
         values=fields.Nested(EntityCountsSchema),
         required=True,
-        metadata={"description": "By entity: products, customers, orders, …"},
+        metadata={
+            "description": "By entity that the mapping fills: products, customers, orders, …"
+        },
     )
     rejected_count = fields.Integer(
         required=True,
