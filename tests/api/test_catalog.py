@@ -60,7 +60,8 @@ def test_a_product_is_what_was_sent(shop: Shop) -> None:
     product = made.json
     for name in ("name", "description", "sku", "price", "compare_price", "cost_price"):
         assert product[name] == body[name]
-    assert (product["tags"], product["seo"]) == (body["tags"], body["seo"])
+    assert product["tags"] == body["tags"]
+    assert product["seo"] == {"title": "Shirt", "description": None, "slug": "shirt"}
     assert [c["slug"] for c in product["categories"]] == ["shirts"]
     assert [(v["title"], v["sku"], v["price"]) for v in product["variants"]] == [
         ("M", "LIN-M", Decimal("49.90")),
@@ -78,6 +79,46 @@ def test_a_product_is_what_was_sent(shop: Shop) -> None:
     for taken, code in [({"sku": "LIN"}, "sku_taken"), ({"external_id": "ext-1"}, None)]:
         refused = shop.api.post(PRODUCTS, {"name": "Other", "price": 1, **taken})
         assert (refused.status, refused.code) == (409, code or "external_id_taken")
+
+
+def test_what_a_product_lacks_is_there_as_null(shop: Shop) -> None:
+    product = shop.api.post(PRODUCTS, {"name": "Plain", "price": 1, "seo": {"title": None}}).json
+    assert product["seo"] == {"title": None, "description": None, "slug": None}
+    assert product["inventory"]["low_stock_alert"] is None
+    assert (product["images"], product["categories"], product["tags"]) == ([], [], [])
+    for name in ("sku", "compare_price", "cost_price", "external_id", "conversion_rate"):
+        assert product[name] is None, name
+
+
+def test_a_part_of_seo_is_changed_alone(shop: Shop) -> None:
+    product = shop.product(seo={"title": "Mug", "slug": "mug"})
+    url = f"{PRODUCTS}/{product['id']}"
+    bulk = f"{PRODUCTS}/bulk-update"
+    changed = shop.api.patch(url, {"seo": {"description": "Big"}}).json["seo"]
+    assert changed == {"title": "Mug", "description": "Big", "slug": "mug"}
+    shop.api.put(bulk, {"products": [{"id": product["id"], "seo": {"slug": None, "title": "M"}}]})
+    assert shop.api.get(url).json["seo"] == {"title": "M", "description": "Big", "slug": None}
+    # what a product answers can be sent back as it is
+    assert shop.api.patch(url, {"seo": shop.api.get(url).json["seo"]}).json["seo"]["title"] == "M"
+    for seo, left in (({"slug": "m"}, "m"), ({}, None)):
+        replaced = shop.api.put(url, {"name": "Mug", "price": 1, "seo": seo}).json["seo"]
+        assert replaced == {"title": None, "description": None, "slug": left}
+
+
+def test_variants_to_create_can_be_told_apart(shop: Shop) -> None:
+    small, red = {"name": "Size", "value": "S"}, {"name": "Colour", "value": "Red"}
+    cases: list[tuple[list[list[dict[str, str]]], str, str]] = [
+        ([[small, red], [red, small]], "options_repeated", "/variants/1/options"),
+        ([[red], [small, small]], "option_named_twice", "/variants/1/options"),
+        ([[], [small], [small]], "options_repeated", "/variants/2/options"),
+    ]
+    for given, code, pointer in cases:
+        variants = [{"title": "V", "options": options} for options in given]
+        refused = shop.api.post(PRODUCTS, {"name": "Shirt", "price": 1, "variants": variants})
+        assert (refused.status, refused.code) == (422, code)
+        assert [error["pointer"] for error in refused.json["errors"]] == [pointer]
+    plain = [{"title": "A"}, {"title": "B"}, {"title": "C", "options": [red]}]
+    assert shop.api.post(PRODUCTS, {"name": "S", "price": 1, "variants": plain}).status == 201
 
 
 def test_products_are_found_by_what_they_are(shop: Shop) -> None:

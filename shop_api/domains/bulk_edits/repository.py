@@ -27,11 +27,15 @@ COLUMNS = (
     "external_id",
 )
 
+# What a column becomes; of `seo` the parts that are left out stay, too.
+_VALUES = [
+    "jsonb_strip_nulls(p.seo || n.seo)" if column == "seo" else f"n.{column}" for column in COLUMNS
+]
 # Fields an item leaves out stay: the record is populated over the row.
 CHANGE = text(f"""
 UPDATE products p SET
     ({", ".join(COLUMNS)}) = (
-        SELECT {", ".join(f"n.{column}" for column in COLUMNS)}
+        SELECT {", ".join(_VALUES)}
         FROM jsonb_populate_record(p, d.changes) n),
     version = p.version + 1, updated_at = :now
 FROM jsonb_to_recordset(CAST(:edits AS jsonb)) AS d (id uuid, changes jsonb)

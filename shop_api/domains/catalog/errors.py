@@ -31,6 +31,16 @@ SORT_NOT_ALLOWED = DomainError(
 )
 
 
+def option_named_twice(pointer: str) -> DomainError:
+    """A variant is told from its siblings by one value of each option."""
+    return invalid("option_named_twice", "An option is named twice.", pointer)
+
+
+def options_repeated(pointer: str) -> DomainError:
+    """Variants to create that nobody could choose between."""
+    return invalid("options_repeated", "Two of the variants have the same options.", pointer)
+
+
 def inexact_amounts(pointers: list[str], currency: str) -> DomainError:
     """Amounts with more digits than their currency has."""
     error = invalid("inexact_amount", f"Amounts have more digits than {currency} has.")

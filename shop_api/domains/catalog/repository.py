@@ -14,11 +14,13 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    literal,
     literal_column,
     select,
     text,
     update,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from shop_api.db.keyset import KeysetPage, PageRequest, Sort, fetch_page
 from shop_api.db.known_values import known, known_list
@@ -65,7 +67,8 @@ PRODUCT_JSON = """
             SELECT i.id, i.url, i.alt_text, i.position, i.width, i.height, i.variant_id
             FROM product_images i
             WHERE i.tenant_id = p.tenant_id AND i.product_id = p.id) k) AS images,
-        p.tags, p.seo, p.external_id,
+        p.tags, json_build_object('title', p.seo->'title', 'description', p.seo->'description',
+            'slug', p.seo->'slug') AS seo, p.external_id,
         (NOT v.track_quantity OR v.allow_backorder OR v.quantity > v.reserved) AS is_in_stock,
         {stats},
         json_instant(p.created_at) AS created_at, json_instant(p.updated_at) AS updated_at
@@ -260,7 +263,10 @@ class CatalogRepository(Repository):
         )
 
     def change_product(self, product_id: UUID, values: dict[str, Any]) -> None:
-        """Update some columns; the version grows."""
+        """Update some columns; the version grows. Of `seo` those named change."""
+        if "seo" in values:
+            merged = products.c.seo.concat(literal(values["seo"], JSONB))
+            values = {**values, "seo": func.jsonb_strip_nulls(merged)}
         self.session.execute(
             update(products)
             .where(products.c.tenant_id == self.tenant_id, products.c.id == product_id)

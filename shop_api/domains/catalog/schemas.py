@@ -31,12 +31,20 @@ class OptionSchema(Schema):
     value = Text(required=True, min_length=1, max_length=100, metadata={"example": "M"})
 
 
+class SeoBody(Schema):
+    """How search engines are to see the product."""
+
+    title = Text(max_length=200, allow_none=True)
+    description = Text(max_length=500, allow_none=True)
+    slug = Text(max_length=200, allow_none=True)
+
+
 class SeoSchema(Schema):
     """How search engines see the product."""
 
-    title = Text(max_length=200)
-    description = Text(max_length=500)
-    slug = Text(max_length=200)
+    title = fields.String(required=True, allow_none=True)
+    description = fields.String(required=True, allow_none=True)
+    slug = fields.String(required=True, allow_none=True)
 
 
 class InventoryBody(Schema):
@@ -78,7 +86,9 @@ class ProductChanges(Schema):
     )
     tags = BoundedList(Text(min_length=1, max_length=64), max_length=50)
     category_ids = BoundedList(Id(), max_length=50)
-    seo = fields.Nested(SeoSchema)
+    seo = fields.Nested(
+        SeoBody, metadata={"description": "In a PATCH what is left out stays; null takes it away."}
+    )
     external_id = Text(min_length=1, max_length=255, allow_none=True)
 
 

@@ -23,6 +23,8 @@ DEFAULT_INVENTORY: dict[str, Any] = {
     "allow_backorder": False,
 }
 
+EMPTY_SEO: dict[str, Any] = {"title": None, "description": None, "slug": None}
+
 # What a product is without what its body leaves out.
 DEFAULT_PRODUCT: dict[str, Any] = {
     "description": "",
@@ -32,7 +34,7 @@ DEFAULT_PRODUCT: dict[str, Any] = {
     "status": "draft",
     "tax_class": "standard",
     "tags": [],
-    "seo": {},
+    "seo": EMPTY_SEO,
     "external_id": None,
 }
 
@@ -40,7 +42,8 @@ DEFAULT_PRODUCT: dict[str, Any] = {
 def create_product(work: UnitOfWork, body: dict[str, Any]) -> Row[Any]:
     """A product with its variants (one, titled Default, if none is given) and first stock.
 
-    Raises `inexact_amount` when a price has more digits than the tenant's currency.
+    Raises `inexact_amount` when a price has more digits than the tenant's currency, and
+    `options_repeated` or `option_named_twice` when variants cannot be told apart.
     """
     catalog = work.repository(CatalogRepository)
     terms = catalog.tenant_terms()
@@ -51,6 +54,7 @@ def create_product(work: UnitOfWork, body: dict[str, Any]) -> Row[Any]:
     if body.get("variants") and "inventory" in body:
         raise errors.INVENTORY_OF_VARIANTS
     check_amounts(body, currency, given_variants)
+    _check_options(given_variants)
     product_id = new_id(work.now)
     stamps = {"created_at": work.now, "updated_at": work.now}
     values = {
@@ -59,6 +63,7 @@ def create_product(work: UnitOfWork, body: dict[str, Any]) -> Row[Any]:
         "price": body["price"],
         "currency": currency,
         **{name: body.get(name, value) for name, value in DEFAULT_PRODUCT.items()},
+        "seo": {part: text for part, text in body.get("seo", {}).items() if text is not None},
         **stamps,
     }
     rows = []
@@ -90,6 +95,24 @@ def create_product(work: UnitOfWork, body: dict[str, Any]) -> Row[Any]:
     work.append("product_created", "product", product_id, {"product_id": str(product_id)})
     work.audit("product_created", "product", product_id, None, row.body)
     return row
+
+
+def _check_options(given_variants: list[dict[str, Any]]) -> None:
+    seen = []
+    for index, variant in enumerate(given_variants):
+        pointer = f"/variants/{index}/options"
+        chosen = read_options(variant.get("options", []), pointer)
+        if chosen and chosen in seen:
+            raise errors.options_repeated(pointer)
+        seen.append(chosen)
+
+
+def read_options(options: list[dict[str, str]], pointer: str) -> dict[str, str]:
+    """A variant's options by their names. Raises `option_named_twice`."""
+    chosen = {option["name"]: option["value"] for option in options}
+    if len(chosen) < len(options):
+        raise errors.option_named_twice(pointer)
+    return chosen
 
 
 def default_inventory(terms: AnyRow) -> dict[str, Any]:
@@ -153,7 +176,9 @@ def replace_product(
     work: UnitOfWork, product_id: UUID, before: Row[Any], body: dict[str, Any]
 ) -> Row[Any]:
     """The product as `body` says; what it leaves out is as in a new one. Variants stay."""
-    return change_product(work, product_id, before, {**DEFAULT_PRODUCT, "category_ids": [], **body})
+    whole = {**DEFAULT_PRODUCT, "category_ids": [], **body}
+    seo = EMPTY_SEO | whole["seo"]
+    return change_product(work, product_id, before, {**whole, "seo": seo})
 
 
 def change_product(

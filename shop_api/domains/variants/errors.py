@@ -1,6 +1,6 @@
 """What variants refuse."""
 
-from shop_api.kernel.errors import conflict, invalid
+from shop_api.kernel.errors import conflict
 
 MAX_VARIANTS = 100
 
@@ -12,7 +12,6 @@ VARIANT_IN_USE = conflict(
 )
 OPTIONS_TAKEN = conflict("options_taken", "Another variant of the product has these options.")
 TOO_MANY_VARIANTS = conflict("too_many_variants", f"A product has at most {MAX_VARIANTS} variants.")
-OPTION_NAMED_TWICE = invalid("option_named_twice", "An option is named twice.", "/options")
 
 CONSTRAINTS = {
     "uq_variants_tenant_id_external_id": conflict(

@@ -6,7 +6,12 @@ from uuid import UUID
 from sqlalchemy import Row
 
 from shop_api.domains.catalog.repository import CatalogRepository
-from shop_api.domains.catalog.service import add_stock, check_amounts, default_inventory
+from shop_api.domains.catalog.service import (
+    add_stock,
+    check_amounts,
+    default_inventory,
+    read_options,
+)
 from shop_api.domains.variants import errors
 from shop_api.domains.variants.repository import VariantRepository
 from shop_api.kernel.errors import not_found
@@ -111,9 +116,7 @@ def _columns(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_options(options: list[dict[str, str]], siblings: list[Row[Any]]) -> None:
-    chosen = {option["name"]: option["value"] for option in options}
-    if len(chosen) < len(options):
-        raise errors.OPTION_NAMED_TWICE
+    chosen = read_options(options, "/options")
     for sibling in siblings:
         if chosen and {o["name"]: o["value"] for o in sibling.options} == chosen:
             raise errors.OPTIONS_TAKEN
