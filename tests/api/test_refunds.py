@@ -152,7 +152,9 @@ def test_money_comes_from_the_newest_payment_first(shop: Shop) -> None:
     beyond = act(shop, order, "refunds", {"amount": Decimal("10.01"), "payment_id": old})
     assert (beyond.status, beyond.code) == (409, "amount_exceeds_refundable")
     assert "10.00 USD" in beyond.json["detail"]
-    assert act(shop, order, "refunds", {"amount": 1, "payment_id": order["id"]}).status == 404
+    unknown = act(shop, order, "refunds", {"amount": 1, "payment_id": order["id"]})
+    assert (unknown.status, unknown.code) == (422, "payment_not_found")
+    assert unknown.json["errors"][0]["pointer"] == "/payment_id"
     both = act(shop, order, "refunds", {"amount": 20}).json
     taken = {item["payment_id"]: item["amount"] for item in both["payments"]}
     assert taken == {new: Decimal("18.00"), old: Decimal("2.00")}

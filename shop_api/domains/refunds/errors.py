@@ -2,8 +2,10 @@
 
 from decimal import Decimal
 
-from shop_api.kernel.errors import DomainError, conflict
+from shop_api.kernel.errors import DomainError, conflict, invalid
 from shop_api.kernel.money import round_money
+
+PAYMENT_NOT_FOUND = invalid("payment_not_found", "The order has no such payment.", "/payment_id")
 
 
 def amount_exceeds_refundable(left: Decimal, currency: str) -> DomainError:

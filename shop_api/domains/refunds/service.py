@@ -14,6 +14,7 @@ from shop_api.domains.fulfillments.service import fulfillment_status
 from shop_api.domains.orders.errors import inexact_amount, lines_not_found, too_many_units
 from shop_api.domains.orders.repository import OrderRepository
 from shop_api.domains.orders.service import move_stock
+from shop_api.domains.payments.repository import PaymentRepository
 from shop_api.domains.payments.service import find_payment, renew_hold, settle_order
 from shop_api.domains.refunds import errors
 from shop_api.domains.refunds.repository import RefundRepository
@@ -153,7 +154,7 @@ def refund_order(
     """Give back what lines and shipping cost, or an amount; the refund's row.
 
     Refunded units that have not left stay, their stock is free. `hold`: for how long the order
-    keeps its stock when no money is left in it. Raises `line_not_found`,
+    keeps its stock when no money is left in it. Raises `line_not_found`, `payment_not_found`,
     `quantity_exceeds_remaining`, `shipping_exceeds_refundable`, `amount_exceeds_refundable` or
     `inexact_amount`.
     """
@@ -180,8 +181,9 @@ def _give_back(work: UnitOfWork, order: Row[Any], body: dict[str, Any]) -> Row[A
             parts += shipping_parts(order, so_far, body["shipping_amount"])
     sources = work.repository(RefundRepository).list_captured(order.id)
     if "payment_id" in body:
-        payment = find_payment(work, order, body["payment_id"])
-        sources = [source for source in sources if source.id == payment.id]
+        if work.repository(PaymentRepository).find(order.id, body["payment_id"]) is None:
+            raise errors.PAYMENT_NOT_FOUND
+        sources = [source for source in sources if source.id == body["payment_id"]]
     _check_refundable(order, sources, parts.amount)
     taken = _take(sources, parts.amount)
     for source, amount in taken:
