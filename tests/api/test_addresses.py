@@ -113,7 +113,15 @@ def test_an_order_keeps_the_whole_address(shop: Shop) -> None:
     address = {**PLACE, "recipient": "Ada Rossi", "company": "Fig Srl", "phone": "+39 011"}
     line = {"variant_id": shop.product()["variants"][0]["id"], "quantity": 1}
     order = shop.api.post("/api/v1/orders", {"lines": [line], "shipping_address": address}).json
-    assert order["shipping_address"] == address
+    assert order["shipping_address"] == {**address, "line2": None, "region": None}
+    path = f"/api/v1/orders/{order['id']}"
+    nothing = dict.fromkeys((*address, "line2", "region"))
+    given = {"line1": "Via Po 2", "city": "Torino", "country": "IT"}
+    changed = shop.api.patch(path, {"shipping_address": given}).json
+    assert changed["shipping_address"] == {**nothing, **given}
+    assert changed["billing_address"] is None
+    listed = shop.api.get("/api/v1/orders").json["data"][0]
+    assert listed["shipping_address"] == {**nothing, **given}
 
 
 def test_the_log_tells_that_an_address_changed_and_not_what_it_says(shop: Shop, book: str) -> None:

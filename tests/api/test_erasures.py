@@ -173,9 +173,9 @@ def test_nothing_says_who_it_was_and_what_was_sold_stays(
 
     # what was sold is told as before, where to only roughly
     after = shop.api.get(f"{ORDERS}/{order['id']}").json
-    assert (
-        after["shipping_address"] == after["billing_address"] == {"country": "IT", "region": "TO"}
-    )
+    for address in (after["shipping_address"], after["billing_address"]):
+        kept = {part: said for part, said in address.items() if said is not None}
+        assert kept == {"country": "IT", "region": "TO"}
     untold = ("shipping_address", "billing_address", "note", "payments", "updated_at")
     assert {name: v for name, v in after.items() if name not in untold} == {
         name: v for name, v in order.items() if name not in untold

@@ -33,15 +33,17 @@ class AddressSchema(Schema):
 class StoredAddressSchema(Schema):
     """An address as it is stored: an imported one may know less than an entered one."""
 
-    recipient = fields.String(allow_none=True, metadata={"example": "Ada Rossi"})
-    company = fields.String(allow_none=True, metadata={"example": "Fig & Bracken Srl"})
-    phone = fields.String(allow_none=True)
-    line1 = fields.String(allow_none=True)
-    line2 = fields.String(allow_none=True)
-    city = fields.String(allow_none=True)
-    region = fields.String(allow_none=True)
-    postal_code = fields.String(allow_none=True)
-    country = fields.String(allow_none=True)
+    recipient = fields.String(required=True, allow_none=True, metadata={"example": "Ada Rossi"})
+    company = fields.String(
+        required=True, allow_none=True, metadata={"example": "Fig & Bracken Srl"}
+    )
+    phone = fields.String(required=True, allow_none=True)
+    line1 = fields.String(required=True, allow_none=True)
+    line2 = fields.String(required=True, allow_none=True)
+    city = fields.String(required=True, allow_none=True)
+    region = fields.String(required=True, allow_none=True)
+    postal_code = fields.String(required=True, allow_none=True)
+    country = fields.String(required=True, allow_none=True)
 
 
 class CustomerAddressBody(AddressSchema):

@@ -27,6 +27,13 @@ PAYMENT_COLUMNS = """y.id, y.provider, y.method, y.status,
             y.currency, y.reference, y.failure_code, json_instant(y.created_at) AS created_at"""
 
 
+def _whole(address: str) -> str:
+    """An order's address with what it lacks as null: imported and erased ones know little."""
+    parts = ("city", "company", "country", "line1", "line2", "phone", "postal_code", "recipient")
+    nothing = ", ".join(f'"{part}": null' for part in (*parts, "region"))
+    return f"'{{{nothing}}}'::jsonb || o.{address} AS {address}"
+
+
 def order_json(lines_from: str, discounts_from: str) -> str:
     """The representation of the order aliased `o`.
 
@@ -44,7 +51,8 @@ def order_json(lines_from: str, discounts_from: str) -> str:
     json_money(o.total, o.currency) AS total,
     json_money(o.paid_total, o.currency) AS paid_total,
     json_money(o.refunded_total, o.currency) AS refunded_total,
-    o.shipping_address, o.billing_address, o.shipping_method, o.note, o.cancel_reason,
+    {_whole("shipping_address")}, {_whole("billing_address")}, o.shipping_method, o.note,
+    o.cancel_reason,
     (SELECT coalesce(json_agg(row_to_json(k) ORDER BY k.position), '[]') FROM (
         SELECT d.position, d.code, d.title, d.kind, json_money(d.amount, o.currency) AS amount,
             json_money(d.shipping_amount, o.currency) AS shipping_amount
