@@ -26,8 +26,10 @@ from shop_api.web.documentation import (
     changes_existing,
     operation_documentation,
     request_headers,
+    success_headers,
 )
 from shop_api.web.mutation import run_mutation
+from shop_api.web.pagination import PageQuery
 from shop_api.web.parser import OptionalBody, StrictParser, body_error, decode_json, parameter_error
 from shop_api.web.reply import Reply, to_response
 from shop_api.web.services import services
@@ -74,10 +76,11 @@ class Blueprint(flask_smorest.Blueprint):
 
     @staticmethod
     def _prepare_header_doc(doc: dict[str, Any], info: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Append the request headers, which smorest's own documentation would replace."""
+        """Add headers and other forms, which smorest's own documentation would replace."""
+        granted = next(iter(doc["responses"].values()))
+        granted["headers"] = info["answer_headers"]
         for content_type, example in info.get("also_as", {}).items():
-            content = next(iter(doc["responses"].values()))["content"]
-            content[content_type] = {"schema": {"type": "string"}, "example": example}
+            granted["content"][content_type] = {"schema": {"type": "string"}, "example": example}
         headers = info.get("request_headers", [])
         if headers:
             doc["parameters"] = [*doc.get("parameters", []), *headers]
@@ -198,6 +201,8 @@ class Blueprint(flask_smorest.Blueprint):
         # where smorest looks for what its decorators noted
         notes: dict[str, Any] = documented._apidoc  # noqa: SLF001
         notes["also_as"] = operation.also_as
+        is_list = operation.query is not None and issubclass(operation.query, PageQuery)
+        notes["answer_headers"] = success_headers(operation.method, status, is_list=is_list)
         notes["request_headers"] = request_headers(operation.method, takes_condition)
         # smorest's own 422; ours is a problem, documented with the others
         notes.get("arguments", {}).pop("responses", None)

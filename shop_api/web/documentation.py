@@ -169,6 +169,66 @@ IF_MATCH = {
     "schema": {"type": "string"},
 }
 
+# name → what an answer says in it, an example, and whether each answer that names it has it
+ANSWER_HEADERS: dict[str, tuple[str, str, bool]] = {
+    "X-Request-ID": (
+        "The request's id: the one it came with, or one made for it.",
+        "8f14e45fceea167a",
+        True,
+    ),
+    "ETag": (
+        "The version answered: for If-None-Match and If-Match.",
+        '"3-c2b6f1a09d7e4f5a81"',
+        True,
+    ),
+    "Link": (
+        "The pages beside this one, as `next` and `prev` (RFC 8288).",
+        '</api/v1/orders?limit=20&after=LXoH9i41>; rel="next"',
+        False,
+    ),
+    "Location": (
+        "Where what was made is read, if it is a resource of its own.",
+        "/api/v1/orders/019b0000-0000-7000-8000-000000000001",
+        False,
+    ),
+    "Idempotency-Replayed": (
+        "`true`: the stored answer of an earlier request with this Idempotency-Key.",
+        "true",
+        False,
+    ),
+    "Retry-After": ("After how many seconds to try again.", "12", True),
+    "WWW-Authenticate": ("How to say who asks.", 'Bearer realm="shop-api"', True),
+}
+PROBLEM_HEADERS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
+
+
+def answer_headers(*names: str) -> dict[str, Any]:
+    """An answer's headers, by reference; each answer has a request id."""
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-ID", *names)}
+
+
+def success_headers(method: str, status: int, *, is_list: bool) -> dict[str, Any]:
+    """The headers of the answer that grants a request."""
+    names = ["ETag"] if status != 204 else []
+    names += ["Link"] if is_list else []
+    names += ["Location"] if status in (201, 202) else []
+    names += ["Idempotency-Replayed"] if method != "GET" else []
+    return answer_headers(*names)
+
+
+def header_components(spec: Any) -> None:
+    """Register the headers that answers refer to."""
+    for name, (description, example, is_required) in ANSWER_HEADERS.items():
+        spec.components.header(
+            name,
+            {
+                "description": description,
+                "required": is_required,
+                "schema": {"type": "string"},
+                "example": example,
+            },
+        )
+
 
 def problem_components(spec: Any) -> None:
     """Register one response component per problem status, and the security schemes."""
@@ -179,6 +239,7 @@ def problem_components(spec: Any) -> None:
             f"Problem{status}",
             {
                 "description": description,
+                "headers": answer_headers(*filter(None, [PROBLEM_HEADERS.get(status)])),
                 "content": {
                     CONTENT_TYPE: {
                         "schema": {"$ref": "#/components/schemas/Problem"},
@@ -219,7 +280,8 @@ def operation_documentation(
     }
     if method == "GET":
         document["responses"]["304"] = {
-            "description": "`If-None-Match` names the version there is."
+            "description": "`If-None-Match` names the version there is.",
+            "headers": answer_headers("ETag"),
         }
     if scope == PUBLIC:
         document["security"] = []
@@ -278,6 +340,7 @@ def make_api(flask: Flask, id_converter: type) -> flask_smorest.Api:
         (Id, "string", "uuid"),
     ):
         api.register_field(field, kind, form)
+    header_components(api.spec)
     problem_components(api.spec)
     return api
 

@@ -13,6 +13,7 @@ from tests.factories.operations import BOUNDARY, Operation, Request, make_reques
 from tests.fixtures.api import PLATFORM_KEY, ApiClient, Shop, open_shop
 
 ALL = operations()
+COMPONENTS = make_document()["components"]
 # what answers to anyone
 PUBLIC = [operation for operation in ALL if operation.scope is None]
 WITH_IDS = [operation for operation in ALL if operation.path_names]
@@ -74,8 +75,30 @@ def test_it_answers(shop: Shop, operation: Operation) -> None:
     declared = [int(code) for code in operation.document["responses"] if code.startswith("2")]
     if operation.id in FROM_THE_LAKE:
         assert (answered.status, answered.code) == (503, "lake_not_ready")
-        return
-    assert answered.status in declared, answered.body
+    else:
+        assert answered.status in declared, answered.body
+    assert promised_headers(operation, answered.status) <= set(answered.headers)
+
+
+def promised_headers(operation: Operation, status: int) -> set[str]:
+    """Those that every answer of the status has, by the document."""
+    response = operation.document["responses"][str(status)]
+    if "$ref" in response:
+        response = COMPONENTS["responses"][response["$ref"].split("/")[-1]]
+    return {name for name in response["headers"] if COMPONENTS["headers"][name]["required"]}
+
+
+def test_answers_tell_their_headers() -> None:
+    for operation in ALL:
+        for code, response in operation.document["responses"].items():
+            if not code.startswith("2"):
+                continue
+            named = set(response["headers"])
+            assert "X-Request-ID" in named, operation.id
+            assert ("ETag" in named) == (code != "204"), operation.id
+            assert ("Link" in named) == ("after" in operation.parameters), operation.id
+            assert ("Location" in named) == (code in ("201", "202")), operation.id
+            assert ("Idempotency-Replayed" in named) == (operation.method != "GET"), operation.id
 
 
 @each([operation for operation in ALL if operation.scope is not None])
@@ -306,8 +329,7 @@ def test_the_document_is_whole() -> None:
 @each(WITH_JSON)
 def test_its_body_shows_an_example(operation: Operation) -> None:
     content = operation.document["requestBody"]["content"]["application/json"]
-    schemas = make_document()["components"]["schemas"]
-    schema = schemas[content["schema"]["$ref"].split("/")[-1]]
+    schema = COMPONENTS["schemas"][content["schema"]["$ref"].split("/")[-1]]
     properties = schema["properties"].values()
     has_example = any("example" in p or "examples" in p or "$ref" in str(p) for p in properties)
     assert "example" in content or has_example
