@@ -88,6 +88,7 @@ CREATE TABLE refresh_tokens (
     CONSTRAINT uq_refresh_tokens_token_hash UNIQUE (token_hash)
 );
 CREATE INDEX ix_refresh_tokens_family_id ON refresh_tokens (tenant_id, family_id);
+CREATE INDEX ix_refresh_tokens_revoked ON refresh_tokens (tenant_id, family_id) WHERE revoked_at IS NOT NULL;
 CREATE TABLE idempotency_records (
     tenant_id UUID NOT NULL,
     key_digest BYTEA NOT NULL,
@@ -142,8 +143,10 @@ CREATE POLICY origin_lookup ON tenants FOR SELECT TO shop_app
 # What the realtime process asks of its listeners: row-level security shows each tenant's actors to
 # the turn that acts for it. The dead (revoked, expired, disabled, deleted) are left out.
 STANDINGS = """
-CREATE FUNCTION list_standings(tenants uuid[], actors uuid[], at_instant timestamptz)
-    RETURNS TABLE (tenant_id uuid, actor text, scopes text[], role text, signed_out_at timestamptz)
+CREATE FUNCTION list_standings(tenants uuid[], actors uuid[], sign_ins uuid[],
+        at_instant timestamptz)
+    RETURNS TABLE (tenant_id uuid, actor text, scopes text[], role text, signed_out_at timestamptz,
+        ended_sign_ins uuid[])
     LANGUAGE plpgsql SET search_path = pg_catalog, public
     AS $$
     #variable_conflict use_column
@@ -151,18 +154,24 @@ CREATE FUNCTION list_standings(tenants uuid[], actors uuid[], at_instant timesta
         turn record;
     BEGIN
         FOR turn IN
-            SELECT a.tenant, array_agg(a.id) AS ids FROM unnest(tenants, actors) a (tenant, id)
-            GROUP BY a.tenant
+            SELECT a.tenant, array_agg(a.id) AS ids, array_agg(a.sign_in) AS sign_ins
+            FROM unnest(tenants, actors, sign_ins) a (tenant, id, sign_in) GROUP BY a.tenant
         LOOP
             PERFORM set_config('app.tenant_id', turn.tenant::text, true);
             RETURN QUERY
-            SELECT k.tenant_id, 'api_key:' || k.id, k.scopes, NULL::text, NULL::timestamptz
+            SELECT k.tenant_id, 'api_key:' || k.id, k.scopes, NULL::text, NULL::timestamptz,
+                NULL::uuid[]
             FROM api_keys k
             WHERE k.tenant_id = turn.tenant AND k.id = ANY (turn.ids) AND k.revoked_at IS NULL
                 AND (k.expires_at IS NULL OR k.expires_at > at_instant)
             UNION ALL
-            SELECT u.tenant_id, 'user:' || u.id, NULL::text[], u.role, u.signed_out_at
-            FROM users u
+            SELECT u.tenant_id, 'user:' || u.id, NULL::text[], u.role, u.signed_out_at, e.ended
+            FROM users u LEFT JOIN (
+                SELECT r.user_id, array_agg(DISTINCT r.family_id) AS ended FROM refresh_tokens r
+                WHERE r.tenant_id = turn.tenant AND r.family_id = ANY (turn.sign_ins)
+                    AND r.revoked_at IS NOT NULL
+                GROUP BY r.user_id
+            ) e ON e.user_id = u.id
             WHERE u.tenant_id = turn.tenant AND u.id = ANY (turn.ids) AND u.disabled_at IS NULL;
         END LOOP;
         PERFORM set_config('app.tenant_id', '', true);

@@ -92,5 +92,7 @@ class Principal:
     origins: frozenset[str] = frozenset()
     # when a user's access token was made; a key has none
     signed_in_at: datetime | None = None
+    # the sign-in it was made in: its family of refresh tokens
+    sign_in_id: UUID | None = None
     # of a key that ends; a user's access token is renewed
     expires_at: datetime | None = None

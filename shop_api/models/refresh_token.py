@@ -1,6 +1,6 @@
 """Refresh tokens: a family per sign-in, one live token at a time, kept as SHA-256."""
 
-from sqlalchemy import Column, Index, LargeBinary, Table, UniqueConstraint, Uuid
+from sqlalchemy import Column, Index, LargeBinary, Table, UniqueConstraint, Uuid, text
 
 from shop_api.models.base import (
     instant,
@@ -27,4 +27,11 @@ refresh_tokens = Table(
     tenant_foreign_key("user_id", "users", ondelete="CASCADE"),
     UniqueConstraint("token_hash"),
     Index("ix_refresh_tokens_family_id", "tenant_id", "family_id"),
+    # whether a sign-in has ended is asked for every access token
+    Index(
+        "ix_refresh_tokens_revoked",
+        "tenant_id",
+        "family_id",
+        postgresql_where=text("revoked_at IS NOT NULL"),
+    ),
 )

@@ -25,6 +25,7 @@ class _Holder(msgspec.Struct):
     scopes: list[str]
     plan: str
     signed_in_at: datetime | None = None
+    sign_in_id: UUID | None = None
 
 
 def _key(ticket: str) -> str:
@@ -40,6 +41,7 @@ def issue_ticket(client: redis.Redis, principal: Principal, life_seconds: int) -
         sorted(principal.scopes),
         principal.plan,
         principal.signed_in_at,
+        principal.sign_in_id,
     )
     client.set(_key(ticket), msgspec.json.encode(holder), ex=life_seconds)
     return ticket
@@ -65,4 +67,5 @@ def _holder(stored: object) -> Principal | None:
         frozenset(holder.scopes),
         holder.plan,
         signed_in_at=holder.signed_in_at,
+        sign_in_id=holder.sign_in_id,
     )

@@ -10,6 +10,7 @@ import pytest
 
 from shop_api.app import App
 from shop_api.kernel.clock import utc_now
+from tests.fixtures.api import PASSWORD as OWNER_PASSWORD
 from tests.fixtures.api import ApiClient, Shop
 from tests.fixtures.realtime import Realtime, Socket, realtime_process
 from tests.fixtures.stores import Database
@@ -108,3 +109,26 @@ def test_a_user_who_is_disabled_changed_or_deleted_stops_listening(
     assert answered.status in (200, 204), answered.body
     assert socket.close_code() == 4401
     assert Socket(realtime.port, unused).close_code() == 4401
+
+
+@pytest.mark.parametrize("ending", ["logout", "reuse"])
+def test_a_sign_in_that_ends_takes_its_sockets_and_no_others(
+    realtime: Realtime, shop: Shop, ending: str
+) -> None:
+    login = {"email": shop.email, "password": OWNER_PASSWORD}
+    tokens, others = (
+        shop.api.with_token(None).post("/api/v1/auth/login", login).json for _ in range(2)
+    )
+    holder, other = (shop.api.with_token(each["access_token"]) for each in (tokens, others))
+    unused, socket, kept = ticket(holder), connect(realtime, holder), connect(realtime, other)
+    body = {"refresh_token": tokens["refresh_token"]}
+    if ending == "logout":
+        assert holder.post("/api/v1/auth/logout", body).status == 204
+    else:
+        answers = [holder.with_token(None).post("/api/v1/auth/refresh", body) for _ in range(2)]
+        assert [answered.status for answered in answers] == [200, 401]
+    assert socket.close_code() == 4401
+    assert Socket(realtime.port, unused).close_code() == 4401
+    kept.send(type="ping")
+    assert kept.receive()["type"] == "pong"
+    kept.close()

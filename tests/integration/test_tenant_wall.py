@@ -106,7 +106,7 @@ def a_tenant(_: Victim) -> tuple[dict[str, Any]]:
 CASES: dict[type[Repository], dict[str, Arguments]] = {
     AccountRepository: {
         "add_refresh_token": a_refresh_token,
-        "find_user": one("user_id"),
+        "find_user": lambda victim: (victim.ids["user_id"], victim.ids["family_id"]),
         "lock_user": one("user_id"),
         "revoke_family": lambda victim: (victim.ids["family_id"], NOW),
         "revoke_sessions": lambda victim: (victim.ids["owner_id"], NOW),

@@ -100,7 +100,8 @@ def login(call: Call, commit: Any) -> Any:
 def refresh(call: Call, commit: Any) -> Any:
     """Renew an access token.
 
-    Each refresh token works once. Using an old one again revokes the whole sign-in.
+    Each refresh token works once. Using an old one again ends the whole sign-in: its tokens of
+    either kind work no more.
     """
     row = service.refresh_session(call.services.engine, call.body["refresh_token"])
     policy = token_policy(call.services)
@@ -120,7 +121,7 @@ def refresh(call: Call, commit: Any) -> Any:
 
 @auth.mutation("POST", "/logout", scope=PUBLIC, body=RefreshBody)
 def logout(call: Call, commit: Any) -> Any:
-    """Sign out: the refresh token's whole sign-in ends."""
+    """Sign out: the refresh token's whole sign-in ends, its access tokens and sockets included."""
     row = service.refresh_session(call.services.engine, call.body["refresh_token"])
 
     def end(work: Any) -> Reply:

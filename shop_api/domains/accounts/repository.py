@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, insert, select, text, update
+from sqlalchemy import Connection, Select, exists, insert, select, text, update
 
 from shop_api.db.tenancy import Repository
 from shop_api.db.types import AnyRow
@@ -79,12 +79,18 @@ def _act_for(connection: Connection, tenant_id: UUID) -> None:
 class AccountRepository(Repository):
     """Whoever signs in at one tenant, and their tokens."""
 
-    def find_user(self, user_id: UUID) -> AnyRow | None:
-        """A user's role, and what ends their tokens."""
-        return self.session.execute(self._select_user(user_id)).first()
+    def find_user(self, user_id: UUID, sign_in_id: UUID) -> AnyRow | None:
+        """A user's role, what ends all their tokens, and whether a sign-in of theirs has ended."""
+        has_ended = exists().where(
+            refresh_tokens.c.tenant_id == self.tenant_id,
+            refresh_tokens.c.family_id == sign_in_id,
+            refresh_tokens.c.revoked_at.is_not(None),
+        )
+        query = self._select_user(user_id).add_columns(has_ended.label("has_ended"))
+        return self.session.execute(query).first()
 
     def lock_user(self, user_id: UUID) -> AnyRow | None:
-        """As `find_user`, with the password's hash, holding the row until the commit.
+        """A user's role and password hash, and what ends their tokens, held until the commit.
 
         Whoever makes or ends a user's tokens holds it: an UPDATE of the tokens there are does not
         see one that another transaction is about to add.

@@ -146,11 +146,12 @@ class Authenticator:
         claims = read_access_token(token, self.policy)
         if claims is None:
             return None
-        tenant_id, user_id, issued_at = claims
+        tenant_id, user_id, sign_in_id, issued_at = claims
         with self.engine.begin() as connection:
             tenant = repository.find_tenant(connection, tenant_id)
-            user = AccountRepository(TenantSession(connection, tenant_id)).find_user(user_id)
-        if tenant is None or user is None or user.disabled_at is not None:
+            accounts = AccountRepository(TenantSession(connection, tenant_id))
+            user = accounts.find_user(user_id, sign_in_id)
+        if tenant is None or user is None or user.disabled_at is not None or user.has_ended:
             return None
         if user.signed_out_at is not None and issued_at < user.signed_out_at:
             return None
@@ -161,15 +162,19 @@ class Authenticator:
             tenant.plan,
             origins=frozenset(tenant.cors_origins),
             signed_in_at=issued_at,
+            sign_in_id=sign_in_id,
         )
 
 
-def make_access_token(tenant_id: UUID, user_id: UUID, policy: TokenPolicy, now: datetime) -> str:
-    """A signed access token (JWT, HS256) of a user."""
+def make_access_token(
+    tenant_id: UUID, user_id: UUID, sign_in_id: UUID, policy: TokenPolicy, now: datetime
+) -> str:
+    """A signed access token (JWT, HS256) of a user, who made it in a sign-in."""
     claims = {
         "iss": "shop-api",
         "sub": str(user_id),
         "tenant_id": str(tenant_id),
+        "sid": str(sign_in_id),
         "jti": secrets.token_hex(8),
         # with its fraction: a token of the second in which its user was signed out is refused
         "iat": now.timestamp(),
@@ -178,8 +183,8 @@ def make_access_token(tenant_id: UUID, user_id: UUID, policy: TokenPolicy, now: 
     return jwt.encode({"alg": "HS256", "typ": "at+jwt"}, claims, _jwt_key(policy))
 
 
-def read_access_token(token: str, policy: TokenPolicy) -> tuple[UUID, UUID, datetime] | None:
-    """(tenant id, user id, when it was made) of a valid access token, else None."""
+def read_access_token(token: str, policy: TokenPolicy) -> tuple[UUID, UUID, UUID, datetime] | None:
+    """(tenant, user and sign-in id, when it was made) of a valid access token, else None."""
     try:
         decoded = jwt.decode(token, _jwt_key(policy), algorithms=["HS256"])
         jwt.JWTClaimsRegistry(
@@ -190,7 +195,10 @@ def read_access_token(token: str, policy: TokenPolicy) -> tuple[UUID, UUID, date
         ).validate(decoded.claims)
         claims = decoded.claims
         issued_at = datetime.fromtimestamp(claims["iat"], UTC)
-        return UUID(str(claims["tenant_id"])), UUID(str(claims["sub"])), issued_at
+        tenant_id, user_id, sign_in_id = (
+            UUID(str(claims[name])) for name in ("tenant_id", "sub", "sid")
+        )
+        return tenant_id, user_id, sign_in_id, issued_at
     except (JoseError, ValueError, KeyError, TypeError, OverflowError, OSError):
         return None
 
@@ -350,5 +358,5 @@ def _issue(work: UnitOfWork, user_id: UUID, family_id: UUID, policy: TokenPolicy
             "expires_at": work.now + timedelta(seconds=policy.refresh_token_seconds),
         }
     )
-    access_token = make_access_token(work.tenant_id, user_id, policy, work.now)
+    access_token = make_access_token(work.tenant_id, user_id, family_id, policy, work.now)
     return Tokens(access_token, refresh_token, policy.access_token_seconds)
