@@ -10,10 +10,22 @@ from typing import Any
 
 import msgspec
 
-from shop_api.bulk.mapping import Mapping, mapping_error, parse_mapping, read_yaml
-from shop_api.kernel.errors import invalid
+from shop_api.bulk.mapping import (
+    Mapping,
+    is_spreadsheet,
+    mapping_error,
+    parse_mapping,
+    read_yaml,
+    unread_spreadsheet,
+)
+from shop_api.bulk.mapping_places import in_line
+from shop_api.kernel.errors import DomainError, invalid
 
 NAME = "columns"
+# Keys of the short form that say how its files are read; the others are fields.
+FILE_SETTINGS = ("format", "delimiter", "quote", "encoding")
+# where the whole mapping has what the short form has at its top
+PLACES = ("entities.products.fields.", "entities.products.fields: ")
 # What a mapping of products may fill.
 PRODUCT_ENTITIES = ("categories", "products", "variants", "stock", "images")
 
@@ -22,10 +34,28 @@ def parse_product_mapping(text: str, file_names: Sequence[str]) -> tuple[Mapping
     """A mapping of products and its text; the short form fills products from all the files."""
     data = read_yaml(text)
     if isinstance(data, dict) and not {"entities", "files"}.intersection(data):
-        text = _whole(data, file_names)
+        return _parse_columns(data, text, file_names)
     mapping = parse_mapping(text)
     require_products(mapping)
     return mapping, text
+
+
+def _parse_columns(
+    data: dict[str, Any], text: str, file_names: Sequence[str]
+) -> tuple[Mapping, str]:
+    """The whole mapping of a short one; what is refused is said of the short one."""
+    if spreadsheets := [name for name in file_names if is_spreadsheet(name)]:
+        raise mapping_error(f"{unread_spreadsheet(spreadsheets[0])}.")
+    whole = _whole(data, file_names)
+    try:
+        return parse_mapping(whole), whole
+    except DomainError as error:
+        detail = error.detail.removesuffix(".").removesuffix(" (line 1)")
+        of_files = [f"files.{name}{end}" for name in file_names for end in (".", ": ")]
+        for place in (*PLACES, *of_files):
+            detail = detail.removeprefix(place)
+        keys = (detail.partition(": ")[0].partition(".")[0],)
+        raise mapping_error(f"{detail}{in_line(text, keys)}.") from error
 
 
 def require_products(mapping: Mapping) -> None:
@@ -42,7 +72,9 @@ def require_products(mapping: Mapping) -> None:
 def _whole(fields: dict[str, Any], file_names: Sequence[str]) -> str:
     """The whole mapping that fields and their columns stand for."""
     # a name is meant as it is, whatever marks of a pattern it has
-    files = {f"file{i}": {"name": glob.escape(name)} for i, name in enumerate(file_names, 1)}
+    settings = {name: fields[name] for name in FILE_SETTINGS if name in fields}
+    fields = {name: value for name, value in fields.items() if name not in settings}
+    files = {name: {"name": glob.escape(name), **settings} for name in file_names}
     whole = {
         "name": NAME,
         "files": files,

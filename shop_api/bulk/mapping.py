@@ -6,6 +6,7 @@ Belongs here: the mapping's shape, its rules and its errors. Does not: evaluatin
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import PurePosixPath
 from typing import Any, Literal
@@ -14,6 +15,7 @@ import msgspec
 import yaml
 
 from shop_api.bulk.fields import ENTITIES
+from shop_api.bulk.mapping_places import Part, in_line, shape_problem
 from shop_api.kernel.errors import DomainError, conflict, invalid
 from shop_api.kernel.money import CURRENCIES
 from shop_api.kernel.timezones import timezones
@@ -28,6 +30,7 @@ TIME_DIRECTIVES = (
 )
 FORMATS = {".csv": "csv", ".tsv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
 FORMATS |= {".parquet": "parquet"}
+SPREADSHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers")
 
 
 # a column, or several
@@ -133,7 +136,8 @@ class _StrictLoader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases are not allowed")
+            line = self.peek_event().start_mark.line + 1
+            raise yaml.YAMLError(f"aliases are not allowed, as in line {line}")
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -148,6 +152,19 @@ class _StrictLoader(yaml.SafeLoader):
 def mapping_error(detail: str) -> DomainError:
     """A mapping that cannot be used."""
     return invalid("invalid_mapping", detail, "/mapping")
+
+
+def is_spreadsheet(file_name: str) -> bool:
+    """Whether a file is one of a spreadsheet program's own, by its name."""
+    return PurePosixPath(file_name).suffix.lower() in SPREADSHEETS
+
+
+def unread_spreadsheet(file_name: str) -> str:
+    """What to do with a spreadsheet program's own file."""
+    return (
+        f"{file_name} is a spreadsheet, which is not read: save it as CSV UTF-8 (comma delimited)"
+        " and send that"
+    )
 
 
 def require_currency(mapping: Mapping, shop_currency: str) -> None:
@@ -175,16 +192,52 @@ def load_preset(name: str) -> Mapping:
     return parse_mapping(files("shop_api.bulk.presets").joinpath(f"{name}.yaml").read_text("utf-8"))
 
 
+@contextmanager
+def of_file(name: str) -> Iterator[None]:
+    """Say which file it is that holds a mapping that cannot be used."""
+    try:
+        yield
+    except DomainError as error:
+        if error.code == "invalid_mapping" and name:
+            raise mapping_error(f"{name}: {error.detail}") from error
+        raise
+
+
+def decode_mapping(content: bytes) -> str:
+    """The text of a mapping's file."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise mapping_error(f"Not UTF-8, in line {line}: save it as UTF-8.") from error
+
+
 def parse_mapping(text: str) -> Mapping:
     """The mapping written in `text`; a sentence saying what is wrong when it cannot be used."""
     data = read_yaml(text)
     try:
         mapping = msgspec.convert(data, Mapping)
     except msgspec.ValidationError as error:
-        raise mapping_error(f"{error}.") from error
+        raise mapping_error(f"{shape_problem(error, _parts(data), text)}.") from error
     for problem in _problems(mapping):
-        raise mapping_error(f"{problem}.")
+        keys = tuple(problem.partition(": ")[0].split("."))
+        raise mapping_error(f"{problem}{in_line(text, keys)}.")
     return mapping
+
+
+def _parts(data: Any) -> Iterator[Part]:
+    """The values of a mapping that lie under keys of its own, the innermost first."""
+    for name, entity in _table(data, "entities"):
+        for field, expression in _table(entity, "fields"):
+            yield ("entities", name, "fields", field), expression, Expression | str
+        yield ("entities", name), entity, EntityMapping
+    for alias, file in _table(data, "files"):
+        yield ("files", alias), file, SourceFile
+
+
+def _table(data: Any, key: str) -> list[tuple[str, Any]]:
+    table = data.get(key) if isinstance(data, dict) else None
+    return [(str(k), v) for k, v in table.items()] if isinstance(table, dict) else []
 
 
 def read_yaml(text: str) -> Any:
@@ -195,7 +248,7 @@ def read_yaml(text: str) -> Any:
         return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
     # its constructors of numbers and times raise what they like
     except Exception as error:
-        raise mapping_error(f"Not readable as YAML: {_yaml_reason(error)}.") from error
+        raise mapping_error(f"Not readable as YAML or JSON: {_yaml_reason(error)}.") from error
 
 
 def _yaml_reason(error: Exception) -> str:
@@ -243,8 +296,13 @@ def _time_format_problems(path: str, time_format: str | None) -> Iterator[str]:
 def _file_problems(alias: str, file: SourceFile) -> Iterator[str]:
     if not file.name or "/" in file.name or "\\" in file.name or file.name in (".", ".."):
         yield f"files.{alias}.name: a plain file name, without a folder"
-    if not file.file_format:
-        yield f"files.{alias}.format: say csv, ndjson or parquet; the name does not tell"
+    if is_spreadsheet(file.name):
+        yield f"files.{alias}.name: {unread_spreadsheet(file.name)}"
+    elif not file.file_format:
+        yield (
+            f"files.{alias}: the name {file.name} does not tell what the file is: let it end in"
+            " .csv, .tsv, .ndjson, .jsonl or .parquet, or say `format` (csv, ndjson or parquet)"
+        )
     for setting, value in (("delimiter", file.delimiter), ("quote", file.quote)):
         if len(value) != 1 or value in "\r\n\0":
             yield f"files.{alias}.{setting}: one character"

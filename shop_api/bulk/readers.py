@@ -14,13 +14,23 @@ from typing import IO, Any
 import msgspec
 import polars as pl
 
-from shop_api.bulk.mapping import SourceFile, mapping_error
+from shop_api.bulk.mapping import (
+    SourceFile,
+    is_spreadsheet,
+    mapping_error,
+    unread_spreadsheet,
+)
 
 CHUNK_ROWS = 50_000
 CHUNK_CHARACTERS = 32 * 2**20
 LINE_LIMIT = 2**20
 COLUMN_LIMIT = 1024
 FILE_SIZE_LIMIT_BYTES = 256 * 2**30
+
+# how files begin that are no CSV in UTF-8, whatever their names say
+WORKBOOK, OLD_WORKBOOK = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars (|)"}
 
 # Columns of every chunk beside the file's own; "\0" cannot be in a header that was accepted.
 ROW = "\0row"
@@ -31,7 +41,11 @@ def find_files(folder: Path, source: SourceFile) -> list[Path]:
     """The files of `folder` a source names; a pattern's files in the order of their names."""
     paths = sorted(path for path in folder.glob(source.name) if path.is_file())
     if not paths:
-        raise mapping_error(f"There is no file `{source.name}` in {folder.name or folder}.")
+        sheets = [path.name for path in sorted(folder.iterdir()) if is_spreadsheet(path.name)]
+        raise mapping_error(
+            f"There is no file `{source.name}` in {folder.name or folder}."
+            + "".join(f" {unread_spreadsheet(name)}." for name in sheets[:1])
+        )
     for path in paths:
         if path.stat().st_size > FILE_SIZE_LIMIT_BYTES:
             raise mapping_error(f"{path.name} is larger than {FILE_SIZE_LIMIT_BYTES} bytes.")
@@ -63,8 +77,26 @@ def _columns(path: Path, source: SourceFile, asked: set[str]) -> Iterable[str]:
         return asked
     if source.file_format == "parquet":
         return list(_parquet_schema(path))
-    with path.open(encoding=_encoding(source), errors="surrogateescape", newline="") as handle:
+    _check_delimiter(path, source, sorted(asked))
+    with _open_csv(path, source) as handle:
         return _header(path, _csv_reader(_Lines(handle), source))
+
+
+def _open_csv(path: Path, source: SourceFile) -> IO[str]:
+    """The file as text, unless it begins as something else does."""
+    with path.open("rb") as handle:
+        start = handle.read(len(OLD_WORKBOOK))
+    if start.startswith((WORKBOOK, OLD_WORKBOOK)):
+        raise mapping_error(
+            f"{path.name} is no CSV but begins as an Excel workbook or a zip file does: save it as"
+            " CSV UTF-8 (comma delimited) and send that."
+        )
+    if start.startswith(UTF_16) and source.encoding != "utf-16":
+        raise mapping_error(
+            f"{path.name} is UTF-16: say `encoding: utf-16` of it in the mapping, or save it as CSV"
+            " UTF-8."
+        )
+    return path.open(encoding=_encoding(source), errors="surrogateescape", newline="")
 
 
 def _encoding(source: SourceFile) -> str:
@@ -95,7 +127,8 @@ class _Lines:
 
 
 def _read_csv(path: Path, source: SourceFile, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
-    with path.open(encoding=_encoding(source), errors="surrogateescape", newline="") as handle:
+    _check_delimiter(path, source, columns)
+    with _open_csv(path, source) as handle:
         lines = _Lines(handle)
         reader = _csv_reader(lines, source)
         header = _header(path, reader)
@@ -132,6 +165,28 @@ def _header(path: Path, reader: Iterator[list[str]]) -> list[str]:
 def _present(columns: Sequence[str], header: list[str], source: SourceFile) -> list[str]:
     """The columns without those that may be absent and are."""
     return [c for c in columns if c in header or c not in source.optional_columns]
+
+
+def _check_delimiter(path: Path, source: SourceFile, columns: Sequence[str]) -> None:
+    """Refuse a file whose columns only another delimiter tells apart, and name it."""
+    with _open_csv(path, source) as handle:
+        line = handle.readline(LINE_LIMIT)
+    for other in dict.fromkeys((source.delimiter, *DELIMITERS)):
+        try:
+            header = next(csv.reader([line], delimiter=other, quotechar=source.quote), [])
+        except csv.Error:
+            continue
+        if {*columns}.isdisjoint(header):
+            continue
+        if other == source.delimiter:
+            return
+        present = DELIMITERS.get(source.delimiter, source.delimiter)
+        said = other.replace("\t", "\\t")
+        raise mapping_error(
+            f"The columns of {path.name} are separated by {DELIMITERS[other]}, not by {present}:"
+            f' say `delimiter: "{said}"` of it in the mapping, or save it as CSV UTF-8 (comma'
+            " delimited)."
+        )
 
 
 def _column_index(path: Path, header: list[str], column: str) -> int:

@@ -13,7 +13,15 @@ from rich.table import Table
 from shop_api.bulk.importer import Summary, import_digest, run_import
 from shop_api.bulk.journal import FOLDER_IMPORT, ImportCancelled, open_local_job, tell_counts
 from shop_api.bulk.locks import import_session
-from shop_api.bulk.mapping import TENANT_TIMEZONE, Mapping, load_preset, parse_mapping, presets
+from shop_api.bulk.mapping import (
+    TENANT_TIMEZONE,
+    Mapping,
+    decode_mapping,
+    load_preset,
+    of_file,
+    parse_mapping,
+    presets,
+)
 from shop_api.bulk.readers import find_files
 from shop_api.bulk.rejects import RejectLog, write_rejects
 from shop_api.commands.platform import ACTOR, find_tenant_id
@@ -64,7 +72,7 @@ def import_(
     """
     if (preset is None) == (mapping_file is None):
         raise click.UsageError("give --preset or --mapping")
-    mapping = load_preset(preset) if preset else parse_mapping(_read(mapping_file))
+    mapping = load_preset(preset) if preset else _read(mapping_file)
     try:
         with (
             ensure_stores(Settings(), must_exist=True) as settings,
@@ -98,12 +106,13 @@ def _tell_left_alone(folder: Path, mapping: Mapping) -> None:
         click.echo(f"not in the mapping, left alone: {', '.join(others)}", err=True)
 
 
-def _read(path: Path | None) -> str:
+def _read(path: Path | None) -> Mapping:
     assert path is not None
     try:
-        return path.read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise click.UsageError(f"{path} is not UTF-8") from error
+        with of_file(str(path)):
+            return parse_mapping(decode_mapping(path.read_bytes()))
+    except DomainError as error:
+        raise click.ClickException(error.detail) from error
 
 
 def _import(

@@ -46,7 +46,7 @@ def send(
     for name, content in files.items():
         parts.add("files", FileStorage(BytesIO(content), name))
     if mapping is not None:
-        parts.add("mapping", FileStorage(BytesIO(mapping.encode()), "mapping"))
+        parts.add("mapping", FileStorage(BytesIO(mapping.encode()), "columns.yaml"))
     boundary, body = encode_multipart(parts)
     return api.post(
         PATH,
@@ -76,9 +76,9 @@ def test_fields_and_their_columns_are_a_mapping(
         " digits and 4 decimals (decimal mark '.')\"",
     ]
     found = shop.api.get("/api/v1/products", query={"sort": "name", "order": "asc"}).json["data"]
-    assert [(p["name"], p["sku"], str(p["price"])) for p in found] == [
-        ("Lämp", "P4", "49.00"),
-        ("Mug", "P1", "9.50"),
+    assert [(p["name"], p["sku"], str(p["price"]), p["status"]) for p in found] == [
+        ("Lämp", "P4", "49.00", "active"),
+        ("Mug", "P1", "9.50", "active"),
     ]
     again = send(shop.api, [path], json.dumps(COLUMNS)).json["id"]
     runner.run(utc_now())
@@ -147,10 +147,30 @@ entities:
     [
         (None, None, "preset_or_mapping", "neither was"),
         ("{}", "olist", "preset_or_mapping", "not both"),
-        ("{}", None, "invalid_mapping", "external_id is required"),
-        ("[1]", None, "invalid_mapping", "Expected `object`, got `array`"),
-        ('{"code": "x"}', None, "invalid_mapping", "code: no such field; there are external_id"),
-        ('{"external_id": 7}', None, "invalid_mapping", "got `int`"),
+        ("{}", None, "invalid_mapping", "columns.yaml: external_id is required."),
+        ("[1]", None, "invalid_mapping", "columns.yaml: Expected `object`, got `array`."),
+        (
+            'external_id: x\n"code": x',
+            None,
+            "invalid_mapping",
+            "columns.yaml: code: no such field; there are external_id",
+        ),
+        ('external_id: x\n"code": x', None, "invalid_mapping", "created_at (line 2)."),
+        (
+            '{"external_id": 7}',
+            None,
+            "invalid_mapping",
+            "columns.yaml: external_id: Expected `str | object`, got `int` (line 1).",
+        ),
+        ('name: t\ndelimiter: "ab"', None, "invalid_mapping", "delimiter: one character (line 2)."),
+        (
+            'name: t\nencoding: "ebcdic"',
+            None,
+            "invalid_mapping",
+            "columns.yaml: encoding: Invalid enum value 'ebcdic' (line 2).",
+        ),
+        ("name: [t", None, "invalid_mapping", "columns.yaml: Not readable as YAML or JSON: "),
+        ("name: [t", None, "invalid_mapping", " in line 1, column 9."),
         (
             '{"external_id": "code", "name": {}, "price": "price"}',
             None,
@@ -173,7 +193,12 @@ def test_a_mapping_that_cannot_be_used_is_refused_at_once(
 @pytest.mark.parametrize(
     ("name", "detail"),
     [
-        ("goods.xlsx", "say csv, ndjson or parquet; the name does not tell"),
+        (
+            "goods.xlsx",
+            "goods.xlsx is a spreadsheet, which is not read: save it as CSV UTF-8 (comma"
+            " delimited) and send that.",
+        ),
+        ("goods.txt", "columns.yaml: the name goods.txt does not tell what the file is: let it"),
         ("a/goods.csv", "without a folder"),
         ("g" * 300 + ".csv", "at most 255 characters"),
     ],
@@ -182,6 +207,46 @@ def test_a_file_that_cannot_be_read_is_refused_at_once(shop: Shop, name: str, de
     refused = send(shop.api, {name: b"code\n"}, json.dumps(COLUMNS))
     assert refused.status == 422
     assert detail in refused.json["detail"]
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (
+            b'"code";title;price\r\nP1;Mug;9.50\r\n',
+            "The columns of goods.csv are separated by semicolons, not by commas: say"
+            ' `delimiter: ";"` of it in the mapping, or save it as CSV UTF-8 (comma delimited).',
+        ),
+        (
+            b"PK\x03\x04\x14\x00\x06\x00xl/workbook.xml",
+            "goods.csv is no CSV but begins as an Excel workbook or a zip file does: save it as CSV"
+            " UTF-8 (comma delimited) and send that.",
+        ),
+        (
+            "code,title,price\n".encode("utf-16"),
+            "goods.csv is UTF-16: say `encoding: utf-16` of it in the mapping, or save it as CSV"
+            " UTF-8.",
+        ),
+    ],
+)
+def test_a_file_of_another_kind_fails_the_job_with_what_to_do(
+    shop: Shop, runner: ImportRunner, content: bytes, error: str
+) -> None:
+    job = send(shop.api, {"goods.csv": content}, json.dumps(COLUMNS)).json["id"]
+    runner.run(utc_now())
+    failed = shop.api.get(f"/api/v1/jobs/{job}").json
+    assert (failed["state"], failed["error"]) == ("failed", error)
+
+
+def test_the_short_form_says_how_its_files_are_written(shop: Shop, runner: ImportRunner) -> None:
+    content = "code;title;price\nP1;Lämp;9,50\n".encode("cp1252")
+    price = {"column": "price", "decimal_mark": ","}
+    mapping = {**COLUMNS, "price": price, "delimiter": ";", "encoding": "cp1252"}
+    job = send(shop.api, {"goods.txt": content}, json.dumps({**mapping, "format": "csv"})).json
+    runner.run(utc_now())
+    assert shop.api.get(f"/api/v1/jobs/{job['id']}").json["state"] == "succeeded"
+    (found,) = shop.api.get("/api/v1/products").json["data"]
+    assert (found["name"], str(found["price"])) == ("Lämp", "9.50")
 
 
 def test_the_body_may_be_as_large_as_that_of_an_import() -> None:

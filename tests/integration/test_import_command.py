@@ -89,6 +89,41 @@ def test_it_says_what_is_missing(
     assert (result.exit_code, message in result.stderr) == (status, True)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("entities:", "entities: [", ": Not readable as YAML or JSON: "),
+        ("entities:", "entities: [", " in line "),
+        ("price: price", "cost: price", "no such field; there are "),
+        ("price: price", "price: {colum: price}", ".fields.price: Object contains unknown field"),
+        ("price: price", "price: {column: 7}", ".fields.price.column: Expected `str | null`, got"),
+    ],
+)
+def test_a_bad_mapping_is_named_with_its_line(
+    environment: Path, old: str, new: str, said: str
+) -> None:
+    mapping = environment / "shop.yaml"
+    assert old in mapping_text()
+    text = mapping_text().replace(old, new, 1)
+    mapping.write_text(text)
+    result = run(environment, "nobody")
+    assert (result.exit_code, said in result.stderr) == (1, True), result.stderr
+    line = 1 + text[: text.index(new)].count("\n")
+    assert f"Error: {mapping}: " in result.stderr
+    assert f"(line {line})" in result.stderr or "in line" in result.stderr
+    mapping.write_bytes(b"name: x\nfiles: \xff")
+    assert f"{mapping}: Not UTF-8, in line 2" in run(environment, "nobody").stderr
+
+
+def test_spreadsheets_are_named(database: Database, environment: Path) -> None:
+    make_tenant(database, "EUR", slug="sheets")
+    folder = environment / "export"
+    (folder / "lines.csv").rename(folder / "lines.xlsx")
+    result = run(environment, "sheets")
+    assert result.exit_code == 1
+    assert "lines.xlsx is a spreadsheet, which is not read" in result.stderr
+
+
 def test_a_file_that_does_not_fit_is_an_error(database: Database, environment: Path) -> None:
     make_tenant(database, "EUR", slug="unfit")
     (environment / "export" / "lines.csv").write_text("a\n")

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from shop_api.app import make_document
+from shop_api.bulk.column_mapping import FILE_SETTINGS
 from shop_api.bulk.fields import ENTITIES
 from shop_api.bulk.mapping import (
     TIME_DIRECTIVES,
@@ -23,6 +25,18 @@ def test_the_mapping_of_the_guide_is_good() -> None:
         *("categories", "products", "variants", "images", "orders", "order_lines"),
     ]
     assert "%H" in TIME_DIRECTIVES
+
+
+def test_what_an_imported_product_is_without_a_status_is_said() -> None:
+    default = ENTITIES["products"].fields["status"].default
+    assert f"An imported product is `{default}`, on sale at once" in GUIDE
+    operation = make_document()["paths"]["/api/v1/products/bulk-import"]["post"]
+    assert f"New ones are `{default}`, on sale at once" in " ".join(
+        operation["description"].split()
+    )
+    short = re.search(r"How they are written say the keys (.*?) beside", GUIDE, re.DOTALL)
+    assert short is not None
+    assert sorted(re.findall("`(.*?)`", short[1])) == sorted(FILE_SETTINGS)
 
 
 def test_the_fields_of_the_guide_are_those_of_the_code() -> None:

@@ -87,8 +87,10 @@ def bulk_import_products(call: Call) -> Reply:
 
     The mapping says which column fills which field: `{"external_id": "code", "name": "title",
     "price": "price"}`, as JSON or YAML; or a whole mapping, or the preset of another shop's export.
-    Products are told apart by their `external_id`: those that are here already change where the
-    file differs.
+    Beside the fields, `delimiter`, `quote`, `encoding` and `format` say how the files are written:
+    `"delimiter": ";"`. Products are told apart by their `external_id`: those that are here already
+    change where the file differs. New ones are `active`, on sale at once, unless the mapping fills
+    `status`: `{"constant": "draft"}`.
 
     Answers at once with a job; a worker does the work. Rows that cannot be taken are listed under
     the job's errors, the others go in. The same import again changes nothing.
@@ -97,10 +99,12 @@ def bulk_import_products(call: Call) -> Reply:
     return _accepted(row)
 
 
-def _sent(call: Call) -> tuple[str | None, bytes | None, list[tuple[str, bytes]]]:
+def _sent(
+    call: Call,
+) -> tuple[str | None, service.UploadedFile | None, list[service.UploadedFile]]:
     """The preset, the mapping and the files of a form."""
-    files = [(part.filename or "", _content(part)) for part in call.body["files"]]
-    mapping = _content(call.body["mapping"]) if "mapping" in call.body else None
+    files = [_uploaded(part) for part in call.body["files"]]
+    mapping = _uploaded(call.body["mapping"]) if "mapping" in call.body else None
     return call.query.get("preset"), mapping, files
 
 
@@ -110,10 +114,10 @@ def _accepted(row: Row[Any]) -> Reply:
     return reply
 
 
-def _content(part: FileStorage) -> bytes:
-    """A part's bytes, from its start: a transaction tried again reads it again."""
+def _uploaded(part: FileStorage) -> service.UploadedFile:
+    """A part's name and bytes, from its start: a transaction tried again reads it again."""
     part.stream.seek(0)
-    return part.read()
+    return part.filename or "", part.read()
 
 
 @jobs.read("", scope="jobs:read", query=JobQuery, returns=JobPage)

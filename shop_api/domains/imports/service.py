@@ -9,7 +9,16 @@ from sqlalchemy import Row
 
 from shop_api.bulk.column_mapping import parse_product_mapping, require_products
 from shop_api.bulk.journal import insert_job
-from shop_api.bulk.mapping import Mapping, load_preset, parse_mapping, require_currency
+from shop_api.bulk.mapping import (
+    Mapping,
+    decode_mapping,
+    is_spreadsheet,
+    load_preset,
+    of_file,
+    parse_mapping,
+    require_currency,
+    unread_spreadsheet,
+)
 from shop_api.domains.catalog.repository import CatalogRepository
 from shop_api.domains.imports.errors import bad_file, job_finished, preset_or_mapping
 from shop_api.domains.imports.repository import JobRepository
@@ -23,33 +32,32 @@ FILE_NAME_LENGTH = 255
 UploadedFile = tuple[str, bytes]
 
 
-def choose_mapping(preset: str | None, mapping: bytes | None) -> tuple[Mapping, dict[str, str]]:
+def choose_mapping(
+    preset: str | None, mapping: UploadedFile | None
+) -> tuple[Mapping, dict[str, str]]:
     """The mapping asked for, and how the job remembers it."""
     if (preset is None) == (mapping is None):
         raise preset_or_mapping(is_missing=preset is None)
     if preset is not None:
         return load_preset(preset), {"preset": preset}
-    text = _decoded(mapping or b"")
-    return parse_mapping(text), {"text": text}
+    name, content = mapping or ("", b"")
+    with of_file(name if _is_plain(name) else ""):
+        text = decode_mapping(content)
+        return parse_mapping(text), {"text": text}
 
 
 def choose_product_mapping(
-    preset: str | None, mapping: bytes | None, file_names: list[str]
+    preset: str | None, mapping: UploadedFile | None, file_names: list[str]
 ) -> tuple[Mapping, dict[str, str]]:
     """The same for products alone, whose mapping may be the short form."""
     if preset is not None or mapping is None:
         chosen, params = choose_mapping(preset, mapping)
         require_products(chosen)
         return chosen, params
-    chosen, text = parse_product_mapping(_decoded(mapping), file_names)
+    name, content = mapping
+    with of_file(name if _is_plain(name) else ""):
+        chosen, text = parse_product_mapping(decode_mapping(content), file_names)
     return chosen, {"text": text}
-
-
-def _decoded(mapping: bytes) -> str:
-    try:
-        return mapping.decode()
-    except UnicodeDecodeError as error:
-        raise bad_file("The mapping is not UTF-8.") from error
 
 
 def stored_mapping(params: dict[str, Any]) -> Mapping:
@@ -60,14 +68,14 @@ def stored_mapping(params: dict[str, Any]) -> Mapping:
 
 
 def create_import(
-    work: UnitOfWork, preset: str | None, mapping: bytes | None, files: list[UploadedFile]
+    work: UnitOfWork, preset: str | None, mapping: UploadedFile | None, files: list[UploadedFile]
 ) -> Row[Any]:
     """A queued import job with its files."""
     return _queue(work, *choose_mapping(preset, mapping), files)
 
 
 def create_product_import(
-    work: UnitOfWork, preset: str | None, mapping: bytes | None, files: list[UploadedFile]
+    work: UnitOfWork, preset: str | None, mapping: UploadedFile | None, files: list[UploadedFile]
 ) -> Row[Any]:
     """A queued import job of products with its files."""
     names = [name for name, _ in files]
@@ -92,6 +100,8 @@ def check_file_names(mapping: Mapping, names: list[str]) -> None:
     check_plain_names(names)
     for name in names:
         if not any(fnmatchcase(name, source.name) for source in mapping.files.values()):
+            if is_spreadsheet(name):
+                raise bad_file(f"{unread_spreadsheet(name)}.")
             known = ", ".join(source.name for source in mapping.files.values())
             raise bad_file(f"The mapping does not name a file `{name}`, only: {known}.")
     missing = [
