@@ -13,8 +13,10 @@ from typing import Any
 import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import namedtuple_row
-from sqlalchemy import Connection
+from sqlalchemy import ClauseElement, Connection
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
+_DIALECT = PGDialect_psycopg()
 _PARAMETER = re.compile(r"%\((\w+)\)s|%%")
 
 
@@ -56,18 +58,27 @@ def run_together(
 def _send(
     connection: Connection, driver: psycopg.Connection[Any], statement: Statement
 ) -> psycopg.RawCursor[Any]:
-    # what listens to the engine's statements hears of these too
-    tell: Callable[..., Any]
-    for tell in connection.dispatch.before_cursor_execute:
-        tell(connection, None, statement.text, statement.parameters, None, False)
-    text, names = _numbered(statement.text)
+    tell(connection, statement)
+    text, names = numbered(statement.text)
     cursor = psycopg.RawCursor(driver, row_factory=namedtuple_row)
     cursor.execute(text, [statement.parameters[name] for name in names])
     return cursor
 
 
+def written_out(query: ClauseElement) -> str:
+    """The text of a statement built by SQLAlchemy, all of whose values are parameters by name."""
+    return str(query.compile(dialect=_DIALECT))
+
+
+def tell(connection: Connection, statement: Statement) -> None:
+    """What listens to the engine's statements hears of this one too."""
+    listener: Callable[..., Any]
+    for listener in connection.dispatch.before_cursor_execute:
+        listener(connection, None, statement.text, statement.parameters, None, False)
+
+
 @lru_cache(maxsize=500)
-def _numbered(text: str) -> tuple[bytes, tuple[str, ...]]:
+def numbered(text: str) -> tuple[bytes, tuple[str, ...]]:
     """The text with $1, $2 … for its parameters, and their names: psycopg, which does the same,
     keeps no text beyond 4 kB, and takes 0.1 ms to do it again.
     """

@@ -6,20 +6,23 @@ Belongs here: transactions bound to one tenant by row-level security. Does not: 
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, TypeVar
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
+from psycopg.errors import QueryCanceled
 from sqlalchemy import Connection, Engine, Executable, Result
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from shop_api.db.round_trips import Statement, run_together
+from shop_api.db.single_trip import read_alone
 
 logger = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
 
 SET_TENANT = "SELECT set_config('app.tenant_id', %(tenant_id)s, true)"
 # The lock is asked for in the same round trip; refused when another transaction holds it.
@@ -41,14 +44,28 @@ class LockTaken(Exception):
     """Another transaction holds the lock this one asked for."""
 
 
-@dataclass(frozen=True, slots=True)
 class TenantSession:
     """A transaction of one tenant: what a repository is built from."""
 
-    connection: Connection
-    tenant_id: UUID
-    # the rows of each statement that travelled with the transaction's beginning
-    first_rows: list[list[Any]] = field(default_factory=list)
+    __slots__ = ("_connection", "first_rows", "tenant_id")
+
+    def __init__(
+        self,
+        connection: Connection | None,
+        tenant_id: UUID,
+        first_rows: list[list[Any]] | None = None,
+    ) -> None:
+        self._connection = connection
+        self.tenant_id = tenant_id
+        # the rows of each statement that travelled with the transaction's beginning
+        self.first_rows = first_rows or []
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, in the tenant's transaction."""
+        if self._connection is None:
+            raise RuntimeError("the session is closed")
+        return self._connection
 
     def execute(self, statement: Executable, parameters: Any = None) -> Result[*tuple[Any, ...]]:
         """Run one statement in the tenant's transaction."""
@@ -65,6 +82,44 @@ class TenantSession:
         run_together(self.connection, _set_tenant(tenant_id))
         yield TenantSession(self.connection, tenant_id)
         run_together(self.connection, _set_tenant(self.tenant_id))
+
+
+class ReadSession(TenantSession):
+    """Reads of one tenant, on the replica; on the primary when the replica cannot be reached.
+
+    The transaction begins when something is executed. What is fetched before that has one of its
+    own, in one round trip.
+    """
+
+    __slots__ = ("_primary", "_replica", "opened")
+
+    def __init__(self, primary: Engine, replica: Engine, tenant_id: UUID) -> None:
+        super().__init__(None, tenant_id)
+        self._primary = primary
+        self._replica = replica
+        # ends the transaction that has begun
+        self.opened = ExitStack()
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, in the tenant's transaction, which begins here if it has not."""
+        if self._connection is None:
+            self._connection = self.opened.enter_context(
+                _read_transaction(self._primary, self._replica, self.tenant_id)
+            )
+        return self._connection
+
+    def fetch(self, text: str, parameters: dict[str, Any]) -> list[Any]:
+        """The rows of raw SQL, without the work SQLAlchemy does on them."""
+        if self._connection is not None:
+            return super().fetch(text, parameters)
+        statements = (_set_tenant(self.tenant_id), Statement(text, parameters))
+        replica = self._replica
+        if replica is not self._primary:
+            rows = _ask_replica(replica, lambda: _fetch_alone(replica, statements))
+            if rows is not None:
+                return rows
+        return _fetch_alone(self._primary, statements)
 
 
 def _set_tenant(tenant_id: UUID, lock_key: int | None = None) -> Statement:
@@ -96,18 +151,45 @@ def tenant_session(
 
 @contextmanager
 def read_session(primary: Engine, replica: Engine, tenant_id: UUID) -> Iterator[TenantSession]:
-    """As `tenant_session`, on the replica; on the primary when the replica cannot be reached."""
-    connection = None if replica is primary else _replica_connection(replica, tenant_id)
+    """As `tenant_session`, for reads: see `ReadSession`."""
+    session = ReadSession(primary, replica, tenant_id)
+    with session.opened:
+        yield session
+
+
+@contextmanager
+def _read_transaction(primary: Engine, replica: Engine, tenant_id: UUID) -> Iterator[Connection]:
+    connection = None
+    if replica is not primary:
+        connection = _ask_replica(replica, lambda: _begin_on(replica, tenant_id))
     if connection is None:
         with tenant_session(primary, tenant_id) as session:
-            yield session
+            yield session.connection
         return
     with connection:
-        yield TenantSession(connection, tenant_id)
+        yield connection
+        # not rolled back, for psycopg then forgets all it prepared
+        connection.commit()
 
 
-def _replica_connection(replica: Engine, tenant_id: UUID) -> Connection | None:
-    """A connection in a transaction of the tenant; None while the replica is away.
+def _begin_on(engine: Engine, tenant_id: UUID) -> Connection:
+    connection = engine.connect()
+    try:
+        connection.begin()
+        run_together(connection, _set_tenant(tenant_id))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _fetch_alone(engine: Engine, statements: tuple[Statement, ...]) -> list[Any]:
+    with engine.connect() as connection:
+        return read_alone(connection, *statements)
+
+
+def _ask_replica(replica: Engine, ask: Callable[[], Answer]) -> Answer | None:
+    """What the replica answers; None while it is away.
 
     A pooled connection shows only at its first statement that the other end is gone.
     """
@@ -118,23 +200,19 @@ def _replica_connection(replica: Engine, tenant_id: UUID) -> Connection | None:
             return None
         _next_try[replica] = now + REPLICA_AWAY_SECONDS
     try:
-        connection = replica.connect()
-        try:
-            run_together(connection, _set_tenant(tenant_id))
-        except BaseException:
-            connection.close()
-            raise
+        answer = ask()
     except PoolTimeoutError:
         logger.warning("all connections to the replica are in use")
         return None
     except DBAPIError as error:
-        if not (isinstance(error, OperationalError) or error.connection_invalidated):
+        is_outage = isinstance(error, OperationalError) or error.connection_invalidated
+        if not is_outage or isinstance(error.orig, QueryCanceled):
             raise
         logger.warning("the replica is away: %s", type(error.orig).__name__)
         _next_try[replica] = time.monotonic() + REPLICA_AWAY_SECONDS
         return None
     _next_try.pop(replica, None)
-    return connection
+    return answer
 
 
 class Repository:

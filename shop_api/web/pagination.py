@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from shop_api.db.keyset import KeysetPage, PageRequest, Position, Sort
+from shop_api.db.keyset import PAGING, KeysetPage, PageRequest, Position, Sort
 from shop_api.kernel.errors import DomainError, ErrorKind
 from shop_api.web.fields import FlagParameter, Text, WholeParameter
 
@@ -109,11 +109,6 @@ class SmallListPage(Schema):
     page_info = fields.Nested(PageInfo)
     pagination = fields.Nested(Pagination)
     total = fields.Integer()
-
-
-PAGING = frozenset(
-    {"limit", "first", "last", "after", "before", "offset", "order", "sort", "include_total"}
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,10 +37,10 @@ def list_products(call: Call) -> Reply:
     if is_public and sort.name == "total_sales":
         # the order tells, and a cursor holds the amount
         raise errors.SORT_NOT_ALLOWED
-    page = catalog.list_products(call.query, asked, is_public=is_public)
     total = None
     if call.wants_total:
         total = catalog.count_products(call.query, is_public=is_public)
+    page = catalog.list_products(call.query, asked, is_public=is_public)
     return call.page(page, asked, total)
 
 
