@@ -3,6 +3,8 @@
 import itertools
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import uuid4
 
 from benchmarks.load import Load, connections, request, run_load
@@ -11,18 +13,21 @@ from benchmarks.servers import Stores, serve
 from benchmarks.shop import BenchShop, make_shop, variant_ids
 from benchmarks.statements import capture, replay_per_second, written_out
 
-CLIENTS = 8
-THREADS = 4
+CLIENTS = 16
+THREADS = 8
+WORKERS = 2
 SECONDS = 1.5
 PRODUCT_COUNT = 2000
 LINES = 3
+# orders the psycopg clients place, of different variants as ours are
+CAPTURED = 100
 
 
 def measure_api(stores: Stores) -> list[Result]:
     """List of 20, detail and order placed, each beside hand-written code that runs the same SQL."""
     shop = make_shop(stores, products=PRODUCT_COUNT)
     results = []
-    with serve("shop_api.wsgi:app", stores.environment(), threads=THREADS) as port:
+    with _serve("shop_api.wsgi:app", stores.environment()) as port:
         product_id = _some_product(port, shop)
         for name, path in (
             ("list of 20 products, uncached", "/api/v1/products"),
@@ -31,6 +36,13 @@ def measure_api(stores: Stores) -> list[Result]:
             results += _measure_read(stores, port, shop, name, path)
         results += _measure_order(stores, port, shop)
     return results
+
+
+@contextmanager
+def _serve(target: str, environment: dict[str, str]) -> Iterator[int]:
+    """As `shop-api serve` does on two cores: what the floors of DESIGN §7 were measured with."""
+    with serve(target, environment, threads=THREADS, workers=WORKERS) as port:
+        yield port
 
 
 def _per_second(load: Load) -> float:
@@ -50,7 +62,7 @@ def _some_product(port: int, shop: BenchShop) -> str:
 
 def _measure_read(stores: Stores, port: int, shop: BenchShop, name: str, path: str) -> list[Result]:
     sql = stores.folder / "floor_read.sql"
-    captured = capture(stores, "GET", path, shop.key)
+    (captured,) = capture(stores, "GET", path, shop.key, (b"", None))
     statements = [text for text in written_out(stores, captured) if "set_config" not in text]
     sql.write_text("\n--\n".join(statements))
     environment = stores.environment() | {
@@ -60,8 +72,8 @@ def _measure_read(stores: Stores, port: int, shop: BenchShop, name: str, path: s
     ours = request("GET", path, shop.key)
     bare = request("GET", "/")
     with (
-        serve("benchmarks.floors:flask_sql_app", environment, threads=THREADS) as floor_port,
-        serve("benchmarks.floors:flask_json_app", environment, threads=THREADS) as flask_port,
+        _serve("benchmarks.floors:flask_sql_app", environment) as floor_port,
+        _serve("benchmarks.floors:flask_json_app", environment) as flask_port,
     ):
 
         def run(at: int, data: bytes) -> float:
@@ -94,21 +106,24 @@ def _measure_order(stores: Stores, port: int, shop: BenchShop) -> list[Result]:
         return request("POST", "/api/v1/orders", shop.key, next_body(), key)
 
     since_ms = time.time_ns() // 1_000_000
-    captured = capture(stores, "POST", "/api/v1/orders", shop.key, next_body(), f"{run_id}-floor")
+    orders = [(next_body(), f"{run_id}-floor-{number}") for number in range(CAPTURED)]
+    captured = capture(stores, "POST", "/api/v1/orders", shop.key, *orders)
 
     def ours() -> float:
-        return _per_second(run_load(port, next_order, clients=16, seconds=SECONDS * 2))
+        return _per_second(run_load(port, next_order, clients=CLIENTS, seconds=SECONDS * 2))
 
     def database() -> float:
-        return replay_per_second(stores, captured, since_ms, clients=16, seconds=SECONDS * 2)
+        return replay_per_second(stores, captured, since_ms, clients=CLIENTS, seconds=SECONDS * 2)
 
     environment = stores.environment()
-    with serve("benchmarks.floors:flask_json_app", environment, threads=THREADS) as flask_port:
+    with _serve("benchmarks.floors:flask_json_app", environment) as flask_port:
         bare = request("GET", "/")
         measured, floor, ratio = paired(ours, database, rounds=3)
         _, peer, peer_ratio = paired(
             ours,
-            lambda: _per_second(run_load(flask_port, lambda: bare, clients=16, seconds=SECONDS)),
+            lambda: _per_second(
+                run_load(flask_port, lambda: bare, clients=CLIENTS, seconds=SECONDS)
+            ),
             rounds=3,
         )
     return [

@@ -1,4 +1,4 @@
-"""Servers under measurement: granian with one worker, on a free loopback port, and real stores.
+"""Servers under measurement: granian on a free loopback port, and real stores.
 
 Belongs here: starting and ending what is measured. Does not: measuring.
 """
@@ -96,9 +96,9 @@ def free_port() -> int:
 
 @contextmanager
 def serve(
-    target: str, environment: dict[str, str], *, threads: int, path: str = "/"
+    target: str, environment: dict[str, str], *, threads: int, workers: int = 1
 ) -> Iterator[int]:
-    """granian with one worker running `target` (module:attribute); gives its port."""
+    """granian running `target` (module:attribute); gives its port."""
     port = free_port()
     command = [
         str(Path(sys.executable).with_name("granian")),
@@ -107,7 +107,7 @@ def serve(
         "--port",
         str(port),
         "--workers",
-        "1",
+        str(workers),
         "--blocking-threads",
         str(threads),
         "--no-ws",

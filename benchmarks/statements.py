@@ -8,6 +8,7 @@ import io
 import multiprocessing
 import os
 import pickle
+import random
 import re
 import sys
 import time
@@ -24,6 +25,7 @@ from sqlalchemy import Engine, event
 
 from benchmarks.servers import Stores
 from shop_api.app import create_app
+from shop_api.db.engines import SESSION_OPTIONS
 
 Statement = tuple[str, Any]
 
@@ -46,9 +48,9 @@ def recorded(engine: Engine) -> Iterator[list[Statement]]:
 
 
 def capture(
-    stores: Stores, method: str, path: str, token: str, body: bytes = b"", key: str | None = None
-) -> list[Statement]:
-    """The statements of one request; those that check the credential left out."""
+    stores: Stores, method: str, path: str, token: str, *asked: tuple[bytes, str | None]
+) -> list[list[Statement]]:
+    """The statements of each request (body, idempotency key); that of the credential left out."""
     app = create_app(stores.settings().model_copy(update={"log_level": "WARNING"}))
     environ: dict[str, Any] = {
         "REQUEST_METHOD": method,
@@ -58,21 +60,23 @@ def capture(
         "SERVER_PORT": "80",
         "SERVER_PROTOCOL": "HTTP/1.1",
         "HTTP_AUTHORIZATION": f"Bearer {token}",
-        "CONTENT_TYPE": "application/json" if body else "",
-        "CONTENT_LENGTH": str(len(body)),
-        "wsgi.input": io.BytesIO(body),
+        "CONTENT_TYPE": "application/json" if method == "POST" else "",
         "wsgi.url_scheme": "http",
         "wsgi.errors": sys.stderr,
     }
-    if key is not None:
-        environ["HTTP_IDEMPOTENCY_KEY"] = key
-    # the first call fills the credential cache, so that what is left is the request's own
+    # the first call fills the credential cache, so that what is left is the requests' own
     warm = environ | {"REQUEST_METHOD": "GET", "PATH_INFO": "/health/live", "CONTENT_LENGTH": "0"}
-    list(app(warm, lambda *_: None))
-    with recorded(app.services.engine) as statements:
-        list(app(environ, lambda *_: None))
+    list(app(warm | {"wsgi.input": io.BytesIO()}, lambda *_: None))
+    found = []
+    for body, key in asked:
+        sent = {"CONTENT_LENGTH": str(len(body)), "wsgi.input": io.BytesIO(body)}
+        if key is not None:
+            sent["HTTP_IDEMPOTENCY_KEY"] = key
+        with recorded(app.services.engine) as statements:
+            list(app(environ | sent, lambda *_: None))
+        found.append(statements)
     app.close()
-    return statements
+    return found
 
 
 def written_out(stores: Stores, statements: list[Statement]) -> list[str]:
@@ -83,15 +87,16 @@ def written_out(stores: Stores, statements: list[Statement]) -> list[str]:
 
 
 def replay_per_second(
-    stores: Stores, statements: list[Statement], since_ms: int, *, clients: int, seconds: float
+    stores: Stores, requests: list[list[Statement]], since_ms: int, *, clients: int, seconds: float
 ) -> float:
-    """Committed runs a second of the statements as one prepared transaction, by `clients`.
+    """Committed runs a second of the requests' statements as prepared transactions, by `clients`.
 
-    Ids made at or after `since_ms` (UUIDv7), digests and the lock key are new on every run. Two
-    processes share the clients, as pgbench's two threads would.
+    Connections are set as the application sets its own, and each client takes the requests in an
+    order of its own. Ids made at or after `since_ms` (UUIDv7), digests and the lock key are new on
+    every run. Two processes share the clients, as pgbench's two threads would.
     """
     path = stores.folder / "replay.pickle"
-    path.write_bytes(pickle.dumps(statements))
+    path.write_bytes(pickle.dumps(requests))
     context = multiprocessing.get_context("spawn")
     with context.Pool(2) as pool:
         runs = [
@@ -105,14 +110,15 @@ def replay_per_second(
 
 
 def _replay_process(url: str, path: str, since_ms: int, threads: int, seconds: float) -> float:
-    statements: list[Statement] = pickle.loads(Path(path).read_bytes())
+    requests: list[list[Statement]] = pickle.loads(Path(path).read_bytes())
 
     def work(_: int) -> int:
         done = 0
-        with psycopg.connect(url, prepare_threshold=0) as connection:
+        with psycopg.connect(url, prepare_threshold=0, options=SESSION_OPTIONS) as connection:
             deadline = time.perf_counter() + seconds
             while time.perf_counter() < deadline:
                 renew = _renewal(since_ms)
+                statements = random.choice(requests)
                 with connection.transaction():
                     for text, parameters in statements:
                         connection.execute(text, _map(parameters, renew))

@@ -245,8 +245,7 @@ class Loader:
             return 0
         with tenant_session(self.staging.engine, self.origin.tenant_id) as session:
             last = session.connection.exec_driver_sql(
-                "UPDATE tenant_counters SET value = value + %(count)s"
-                " WHERE tenant_id = %(tenant_id)s AND name = 'order' RETURNING value",
+                "SELECT draw_numbers(%(tenant_id)s, 'order', %(count)s)",
                 {"count": batch.new_count, "tenant_id": self.origin.tenant_id},
             ).scalar()
         if last is None:

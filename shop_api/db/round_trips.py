@@ -5,12 +5,13 @@ would give. Does not: what is sent (tenancy.py, the unit of work).
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import psycopg
+from psycopg.generators import send
 from psycopg.pq import TransactionStatus
 from psycopg.rows import namedtuple_row
 from sqlalchemy import ClauseElement, Connection
@@ -43,16 +44,53 @@ def run_together(
         if len(statements) == 1 and is_begun and not commits:
             cursors = [_send(connection, driver, statements[0])]
         else:
-            with driver.pipeline():
+            with _Packet(driver) as packet:
+                if not is_begun:
+                    packet.add(driver._get_tx_start_command())  # noqa: SLF001
                 cursors = [_send(connection, driver, statement) for statement in statements]
                 if commits:
-                    # not `driver.commit()`, which would wait by itself
-                    driver.execute("COMMIT", prepare=False)
+                    packet.add(b"COMMIT")
     except psycopg.Error as error:
         # wrapped as SQLAlchemy does, and the connection given up if it is broken
         last = statements[-1]
         connection._handle_dbapi_exception(error, last.text, last.parameters, None, None)  # noqa: SLF001
     return [cursor.fetchall() for cursor in cursors]
+
+
+class _Packet(psycopg.Pipeline):
+    """psycopg's pipeline, with all commands written at once when it ends.
+
+    Its own writes each command by itself, and waits for the answer of BEGIN: the server is woken
+    for every one. Placing an order took 1.8 ms of the api's time so, and 1.4 ms like this.
+    """
+
+    def __enter__(self) -> "_Packet":
+        # psycopg begins a transaction before a statement, unless it is told to leave that to others
+        self._conn._autocommit = True  # noqa: SLF001
+        self._conn._pipeline = self  # noqa: SLF001
+        return super().__enter__()
+
+    def __exit__(self, *raised: Any) -> None:
+        try:
+            super().__exit__(*raised)
+        finally:
+            self._conn._pipeline = None  # noqa: SLF001
+            self._conn._autocommit = False  # noqa: SLF001
+
+    def add(self, command: bytes) -> None:
+        """A command without parameters, whose answer is only looked at when it is an error."""
+        self.command_queue.append(partial(self.pgconn.send_query_params, command, None))
+        self.result_queue.append(None)
+
+    def _communicate_gen(self) -> Generator[Any, Any, None]:
+        yield from ()
+
+    def _exit_gen(self) -> Generator[Any, Any, None]:
+        self._enqueue_sync()
+        while self.command_queue:
+            self.command_queue.popleft()()
+        yield from send(self.pgconn)
+        yield from self._fetch_gen(flush=False)
 
 
 def _send(

@@ -71,10 +71,11 @@ class TenantSession:
         """Run one statement in the tenant's transaction."""
         return self.connection.execute(statement, parameters)
 
-    def fetch(self, text: str, parameters: dict[str, Any]) -> list[Any]:
-        """The rows of raw SQL, without the work SQLAlchemy does on them."""
-        (rows,) = run_together(self.connection, Statement(text, parameters))
-        return rows
+    def fetch_together(self, *statements: Statement) -> list[list[Any]]:
+        """The rows of each statement of raw SQL, in one round trip, and without the work SQLAlchemy
+        does on them.
+        """
+        return run_together(self.connection, *statements)
 
     @contextmanager
     def as_tenant(self, tenant_id: UUID) -> "Iterator[TenantSession]":

@@ -187,10 +187,9 @@ def unit_of_work(
 # travels with the statement: so a tenant's events commit in the order of their sequence, and no
 # other waits for a round trip. A rolled-back transaction gives its numbers back.
 RECORD = """
-WITH {numbered_row}counter AS (
-    UPDATE tenant_counters SET value = value + %(event_count)s
-    WHERE tenant_id = %(tenant_id)s AND name = 'event' AND %(event_count)s > 0 {after_number}
-    RETURNING value
+WITH {numbered_row}counter AS MATERIALIZED (
+    SELECT draw_numbers(%(tenant_id)s, 'event', %(event_count)s) AS value
+    WHERE %(event_count)s > 0 {after_number}
 ), new_event AS (
     INSERT INTO events
         (tenant_id, sequence, type, subject_type, subject_id, data, actor, request_id)

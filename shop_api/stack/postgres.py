@@ -36,6 +36,7 @@ CONFIGURATION = {
     "wal_compression": "on",
     "random_page_cost": "1.1",
     "jit": "off",
+    "max_locks_per_transaction": "256",
     "idle_in_transaction_session_timeout": "'60s'",
 }
 

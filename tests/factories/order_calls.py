@@ -73,6 +73,7 @@ def a_hold(victim: Any) -> tuple[dict[str, Any]]:
     return (
         {
             "variant_ids": [victim.variant_id],
+            **NO_TERMS,
             "wanted": encode_json([wanted]),
             "order_id": victim.ids["order_id"],
             "actor": "system:test",
@@ -134,9 +135,6 @@ ORDER_CALLS: dict[type[Repository], dict[str, Arguments]] = {
         "exists": one("order_id"),
         "find": one("order_id"),
         "find_available": lambda victim: ({victim.variant_id},),
-        "find_offers": lambda victim: (
-            {"variant_ids": [victim.variant_id], **NO_TERMS, "now": NOW},
-        ),
         "list_events": of_order(orders.EVENTS_BY_SEQUENCE),
         "list_lines": one("order_id"),
         "list_page": lambda _: ({}, page(orders.ORDER_SORTS["placed_at"])),

@@ -1,10 +1,14 @@
 """One mutation, one transaction: events number themselves in commit order, without gaps."""
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg.pq import TransactionStatus
 from sqlalchemy import select, text
 from sqlalchemy.exc import DataError
 
@@ -85,6 +89,24 @@ def test_what_travels_together_fails_together(database: Database, tenant_id: UUI
     with database.engine.connect() as connection:
         _, (row,) = run_together(connection, _acting_for(tenant_id), COUNTED)
     assert (row.value, row.share) == (1, "7%")
+
+
+def test_what_travels_together_takes_one_round_trip(
+    database: Database, tenant_id: UUID, tmp_path: Path
+) -> None:
+    """Also BEGIN and COMMIT, and also when a statement is prepared first."""
+    with database.engine.connect() as connection:
+        driver: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]
+        trace = tmp_path / "trace"
+        with trace.open("w") as file:
+            driver.pgconn.trace(file.fileno())
+            run_together(connection, _acting_for(tenant_id), COUNTED, commits=True)
+            driver.pgconn.untrace()
+        assert driver.pgconn.transaction_status == TransactionStatus.IDLE
+    # each line: time, F(rontend) or B(ackend), length, message
+    lines = [line.split("\t") for line in trace.read_text().splitlines()]
+    assert [side for side, _ in groupby(line[1] for line in lines)] == ["F", "B"]
+    assert {"Parse", "Bind", "Sync"} <= {line[3] for line in lines}
 
 
 ONE_BY_ZERO = Statement("SELECT 1 / %(by)s::integer", {"by": 0})

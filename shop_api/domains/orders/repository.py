@@ -9,6 +9,7 @@ from sqlalchemy import Row, Select, func, literal_column, select, update
 
 from shop_api.db.keyset import KeysetPage, PageRequest, Sort, fetch_page
 from shop_api.db.known_values import known, known_list
+from shop_api.db.round_trips import Statement
 from shop_api.db.tenancy import Repository
 from shop_api.domains.orders import errors
 from shop_api.domains.pricing.repository import terms_json
@@ -113,7 +114,7 @@ def find_offers_sql(
     terms = terms_json(has_codes=has_codes, has_country=has_country, has_shipping=has_shipping)
     customer, erased_at = (BUYER, "(SELECT erased_at FROM buyer)") if has_customer else ("", "NULL")
     return f"""{customer}
-SELECT w.position, v.id AS variant_id, v.product_id, v.low_stock_alert, v.track_quantity,
+SELECT w.position, v.id AS variant_id, v.product_id, v.low_stock_alert,
     CASE WHEN v.title = 'Default' THEN p.name ELSE p.name || ' – ' || v.title END AS title,
     coalesce(v.sku, p.sku) AS sku, coalesce(v.price, p.price) AS price,
     coalesce(v.cost_price, p.cost_price) AS cost, p.status, t.currency,
@@ -129,24 +130,24 @@ ORDER BY w.position
 
 
 # Stock rows are locked in key order, then one place per variant is chosen: the default location if
-# it has enough. The ledger row commits with the hold. A variant that has no place with enough is
-# absent from the answer.
+# it has enough. The ledger row commits with the hold. A variant that has no place with enough has
+# no location in the answer; one whose stock is not counted is not in it.
 RESERVE = """
 WITH w AS (
-    SELECT * FROM json_to_recordset(%(wanted)s::json)
+    SELECT w.*, v.allow_backorder FROM json_to_recordset(%(wanted)s::json)
         AS w (variant_id uuid, wanted int, movement_id uuid)
+    JOIN variants v ON v.tenant_id = %(tenant_id)s AND v.id = w.variant_id AND v.track_quantity
 ), locked AS (
     SELECT s.variant_id, s.location_id, s.quantity, s.reserved
     FROM stock_levels s
-    WHERE s.tenant_id = %(tenant_id)s AND s.variant_id = ANY(%(variant_ids)s::uuid[])
+    WHERE s.tenant_id = %(tenant_id)s AND s.variant_id = ANY(ARRAY(SELECT variant_id FROM w))
     ORDER BY s.variant_id, s.location_id FOR UPDATE
 ), chosen AS (
     SELECT DISTINCT ON (l.variant_id) l.variant_id, l.location_id, w.wanted, w.movement_id,
         l.quantity - l.reserved AS available
     FROM locked l JOIN w USING (variant_id)
-    JOIN variants v ON v.tenant_id = %(tenant_id)s AND v.id = l.variant_id
     JOIN locations a ON a.tenant_id = %(tenant_id)s AND a.id = l.location_id
-    WHERE l.quantity - l.reserved >= w.wanted OR v.allow_backorder
+    WHERE l.quantity - l.reserved >= w.wanted OR w.allow_backorder
     ORDER BY l.variant_id, (l.quantity - l.reserved >= w.wanted) DESC, a.is_default DESC,
         l.location_id
 ), held AS (
@@ -160,7 +161,8 @@ WITH w AS (
     SELECT %(tenant_id)s, c.movement_id, c.variant_id, c.location_id, 0, c.wanted, 'reserved',
         %(order_id)s, %(actor)s, %(now)s FROM chosen c
 )
-SELECT c.variant_id, c.location_id, c.available FROM chosen c
+SELECT w.variant_id, c.location_id, c.available
+FROM w LEFT JOIN chosen c USING (variant_id) ORDER BY w.variant_id
 """
 
 # The lines first, then the number that the next order of the shop waits for, the order, and the
@@ -187,10 +189,8 @@ l AS (
     FROM json_to_recordset(%(discounts)s::json) AS x (id uuid, discount_id uuid, position int,
         code text, title text, kind text, amount numeric, shipping_amount numeric)
     RETURNING *
-), order_counter AS (
-    UPDATE tenant_counters SET value = value + 1
-    WHERE tenant_id = %(tenant_id)s AND name = 'order' AND (SELECT count(*) FROM l) >= 0
-    RETURNING value
+), order_counter AS MATERIALIZED (
+    SELECT draw_numbers(%(tenant_id)s, 'order', 1) AS value WHERE (SELECT count(*) FROM l) >= 0
 ), o AS (
     INSERT INTO orders (tenant_id, id, number, customer_id, status, payment_status,
         fulfillment_status, channel, currency, subtotal, discount_total, shipping_total,
@@ -349,22 +349,25 @@ class OrderRepository(Repository):
         )
         return self.session.execute(query).scalar_one()
 
-    def find_offers(self, arguments: dict[str, Any]) -> list[Row[Any]]:
-        """What each variant sells at, in the order asked; variant_id None if unknown.
+    def reserve(self, arguments: dict[str, Any]) -> tuple[list[Row[Any]], list[Row[Any]]]:
+        """Find what is wanted and hold it, in one round trip: offers, and stock levels.
 
-        The first row has the order's terms: its discounts, taxes and shipping rate.
+        Offers: what each variant sells at, in the order asked, variant_id None if unknown; the
+        first has the order's terms (discounts, taxes, shipping rate). Levels: (variant_id,
+        location_id, available before) of each variant whose stock is counted, by variant_id;
+        nothing is held of those without a location.
         """
-        query = find_offers_sql(
+        find = find_offers_sql(
             has_codes=bool(arguments["codes"]),
             has_country=arguments["country"] is not None,
             has_shipping=arguments["shipping_rate_id"] is not None,
             has_customer=arguments["customer_id"] is not None,
         )
-        return self.session.fetch(query, {"tenant_id": self.tenant_id, **arguments})
-
-    def reserve(self, arguments: dict[str, Any]) -> list[Row[Any]]:
-        """Hold stock; (variant_id, location_id, available before) of those that had enough."""
-        return self.session.fetch(RESERVE, {"tenant_id": self.tenant_id, **arguments})
+        parameters = {"tenant_id": self.tenant_id, **arguments}
+        offers, levels = self.session.fetch_together(
+            Statement(find, parameters), Statement(RESERVE, parameters)
+        )
+        return offers, levels
 
     def find_available(self, variant_ids: set[UUID]) -> dict[UUID, tuple[int, int]]:
         """What one location has of each variant at most, and all together, not held."""

@@ -45,42 +45,29 @@ def place_order(
     `variant_not_found`, `product_not_for_sale`, `wrong_currency`, `customer_not_found`,
     `customer_erased`, `out_of_stock`, and what pricing and sessions refuse.
     """
-    orders = work.repository(OrderRepository)
     channel = body.get("channel")
     if body.get("session_id"):
         channel = channel_at(work, body["session_id"], channel)
         # what is ordered at a table is settled when the session is closed
         hold = None
     lines = body["lines"]
-    address = body.get("shipping_address") or {}
-    codes = body.get("discount_codes", [])
-    offers = orders.find_offers(
-        {
-            "variant_ids": [line["variant_id"] for line in lines],
-            "codes": codes,
-            "country": address.get("country"),
-            "region": address.get("region"),
-            "shipping_rate_id": body.get("shipping_rate_id"),
-            "customer_id": body.get("customer_id"),
-            "now": work.now,
-        }
-    )
+    order_id = new_id(work.now)
+    units = _count_units(lines)
+    offers, levels = _reserve(work, order_id, body, units)
     currency = _check_offers(offers, body)
     goods = [_goods(offer, line["quantity"]) for offer, line in zip(offers, lines, strict=True)]
     if sum((line.subtotal for line in goods), ZERO) >= TOTAL_LIMIT:
         raise errors.amount_too_large()
-    order_id = new_id(work.now)
-    places, missing = _reserve(work, orders, order_id, lines, offers)
-    if missing:
-        available = orders.find_available(set(missing.values())) if shows_stock else None
-        raise errors.out_of_stock(missing, available, lines)
+    places = {level.variant_id: level.location_id for level in levels}
+    _check_stock(work, places, lines, shows_stock=shows_stock)
+    _announce_stock(work, offers, levels, units)
     placed = PlacedOrder(
         goods=goods,
         currency=currency,
         customer_id=body.get("customer_id"),
-        codes=codes,
+        codes=body.get("discount_codes", []),
         shipping_rate_id=body.get("shipping_rate_id"),
-        country=address.get("country"),
+        country=(body.get("shipping_address") or {}).get("country"),
     )
     terms = parse_terms(offers[0].terms)
     amounts = price_placed_order(work, placed, terms)
@@ -168,7 +155,7 @@ def _lines(
     work: UnitOfWork,
     offers: list[Row[Any]],
     lines: list[dict[str, Any]],
-    places: dict[UUID, UUID],
+    places: dict[UUID, UUID | None],
     goods: list[Goods],
     amounts: Amounts,
 ) -> list[dict[str, Any]]:
@@ -211,50 +198,59 @@ def _check_offers(offers: list[Row[Any]], body: dict[str, Any]) -> str:
     return currency
 
 
+def _count_units(lines: list[dict[str, Any]]) -> dict[UUID, int]:
+    units: dict[UUID, int] = defaultdict(int)
+    for line in lines:
+        units[line["variant_id"]] += line["quantity"]
+    return units
+
+
 def _reserve(
-    work: UnitOfWork,
-    orders: OrderRepository,
-    order_id: UUID,
-    lines: list[dict[str, Any]],
-    offers: list[Row[Any]],
-) -> tuple[dict[UUID, UUID], dict[int, UUID]]:
-    """Hold the stock of tracked variants: variant → location, and line → variant of the missing."""
-    wanted: dict[UUID, int] = defaultdict(int)
-    tracked: dict[UUID, Row[Any]] = {}
-    for line, offer in zip(lines, offers, strict=True):
-        if offer.track_quantity:
-            wanted[offer.variant_id] += line["quantity"]
-            tracked[offer.variant_id] = offer
-    if not wanted:
-        return {}, {}
-    held = orders.reserve(
+    work: UnitOfWork, order_id: UUID, body: dict[str, Any], units: dict[UUID, int]
+) -> tuple[list[Row[Any]], list[Row[Any]]]:
+    address = body.get("shipping_address") or {}
+    wanted = [
+        {"variant_id": variant_id, "wanted": quantity, "movement_id": new_id(work.now)}
+        for variant_id, quantity in units.items()
+    ]
+    return work.repository(OrderRepository).reserve(
         {
-            "variant_ids": list(wanted),
-            "wanted": encode_json(
-                [
-                    {
-                        "variant_id": variant_id,
-                        "wanted": quantity,
-                        "movement_id": new_id(work.now),
-                    }
-                    for variant_id, quantity in wanted.items()
-                ]
-            ),
+            "variant_ids": [line["variant_id"] for line in body["lines"]],
+            "codes": body.get("discount_codes", []),
+            "country": address.get("country"),
+            "region": address.get("region"),
+            "shipping_rate_id": body.get("shipping_rate_id"),
+            "customer_id": body.get("customer_id"),
+            "wanted": encode_json(wanted),
             "order_id": order_id,
             "actor": work.origin.actor,
             "now": work.now,
         }
     )
-    places: dict[UUID, UUID] = {level.variant_id: level.location_id for level in held}
-    missing = {
+
+
+def _check_stock(
+    work: UnitOfWork, places: dict[UUID, UUID | None], lines: list[Any], *, shows_stock: bool
+) -> None:
+    """Raise `out_of_stock` unless each variant that is counted has a place."""
+    missing: dict[int, UUID] = {
         index: line["variant_id"]
         for index, line in enumerate(lines)
-        if line["variant_id"] in wanted and line["variant_id"] not in places
+        if line["variant_id"] in places and places[line["variant_id"]] is None
     }
-    for level in sorted(held, key=lambda level: level.variant_id.int):
-        available = level.available - wanted[level.variant_id]
-        announce(work, tracked[level.variant_id], level.available, available)
-    return places, missing
+    if missing:
+        orders = work.repository(OrderRepository)
+        available = orders.find_available(set(missing.values())) if shows_stock else None
+        raise errors.out_of_stock(missing, available, lines)
+
+
+def _announce_stock(
+    work: UnitOfWork, offers: list[Row[Any]], levels: list[Row[Any]], units: dict[UUID, int]
+) -> None:
+    variants = {offer.variant_id: offer for offer in offers}
+    for level in levels:
+        available = level.available - units[level.variant_id]
+        announce(work, variants[level.variant_id], level.available, available)
 
 
 def lock_order(work: UnitOfWork, order_id: UUID) -> Row[Any]:
