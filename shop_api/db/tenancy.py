@@ -17,8 +17,7 @@ from sqlalchemy import Connection, Engine, Executable, Result
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from shop_api.db.round_trips import Statement, run_together
-from shop_api.db.single_trip import read_alone
+from shop_api.db.round_trips import Statement, read_alone, run_together
 
 logger = logging.getLogger(__name__)
 
@@ -71,10 +70,13 @@ class TenantSession:
         """Run one statement in the tenant's transaction."""
         return self.connection.execute(statement, parameters)
 
+    def fetch(self, text: str, parameters: dict[str, Any]) -> list[Any]:
+        """The rows of raw SQL, without the work SQLAlchemy does on them."""
+        (rows,) = self.fetch_together(Statement(text, parameters))
+        return rows
+
     def fetch_together(self, *statements: Statement) -> list[list[Any]]:
-        """The rows of each statement of raw SQL, in one round trip, and without the work SQLAlchemy
-        does on them.
-        """
+        """The rows of each statement of raw SQL, all in one round trip."""
         return run_together(self.connection, *statements)
 
     @contextmanager

@@ -10,8 +10,7 @@ from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.pool import StaticPool
 
 from shop_api.db.engines import sqlalchemy_url
-from shop_api.db.round_trips import Statement
-from shop_api.db.single_trip import PREPARED, PREPARED_MAX, read_alone
+from shop_api.db.round_trips import PREPARED, PREPARED_MAX, Statement, read_alone
 from shop_api.db.tenancy import SET_TENANT, read_session, tenant_session
 from tests.fixtures.stores import Database
 
