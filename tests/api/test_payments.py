@@ -163,6 +163,20 @@ def test_what_is_voided_is_due_again(shop: Shop) -> None:
     assert pay(shop, order).json["payment_status"] == "paid"
 
 
+def test_a_paid_order_says_what_it_may_still_become(shop: Shop) -> None:
+    order = placed(shop)
+    for step, told in (
+        ("payments", "A paid order cannot be paid. It may become: completed, cancelled."),
+        ("fulfillments", "A paid order cannot be paid. It may become: completed."),
+        ("complete", "A paid order cannot be paid. It is final."),
+    ):
+        body = {"method": "cash"} if step == "payments" else None
+        assert shop.api.post(f"/api/v1/orders/{order['id']}/{step}", body).status < 300
+        refused = pay(shop, order)
+        assert (refused.status, refused.code) == (409, "illegal_state_change")
+        assert refused.json["detail"] == told
+
+
 def test_a_payment_of_another_order_is_not_found(shop: Shop) -> None:
     first, second = placed(shop), placed(shop)
     held = pay(shop, first, capture=False).json

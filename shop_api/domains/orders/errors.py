@@ -32,6 +32,12 @@ CONSTRAINTS = {
 }
 
 
+def moves_left(status: str, fulfillment_status: str) -> tuple[str, ...]:
+    """What an order may become: none is cancelled of which goods have left."""
+    has_left = fulfillment_status != "unfulfilled"
+    return tuple(move for move in MOVES[status] if move != "cancelled" or not has_left)
+
+
 def illegal_move(status: str, wanted: str, allowed: tuple[str, ...] | None = None) -> DomainError:
     """An order cannot go from `status` to `wanted`; `allowed`: what it may become, if less."""
     allowed = MOVES[status] if allowed is None else allowed

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
-from shop_api.domains.orders.errors import illegal_move, inexact_amount
+from shop_api.domains.orders.errors import illegal_move, inexact_amount, moves_left
 from shop_api.domains.orders.repository import OrderRepository
 from shop_api.domains.orders.service import announce_move, lock_order, show_order
 from shop_api.domains.payments import errors
@@ -136,8 +136,11 @@ def _check_means(provider: PaymentProvider, body: dict[str, Any]) -> None:
 def _amount_to_pay(order: Row[Any], sums: PaymentSums, wanted: Decimal | None) -> Decimal:
     owed = amount_owed(order, sums)
     is_settled = owed <= 0 and order.payment_status != "unpaid"
-    if order.status == "cancelled" or is_settled:
+    if order.status == "cancelled":
         raise illegal_move(order.status, "paid")
+    if is_settled:
+        allowed = moves_left(order.status, order.fulfillment_status)
+        raise illegal_move(order.payment_status, "paid", allowed)
     due = owed - sums.open
     if due <= 0 < sums.open:
         raise errors.payment_open(sums.open, order.currency)
