@@ -179,8 +179,11 @@ class Blueprint(flask_smorest.Blueprint):
         documented = endpoint
         # schemas as instances: webargs would make one anew for every request, 0.1 ms each
         if operation.body is not None:
+            body = operation.body()
+            if operation.returns is not None:
+                self.ARGUMENTS_PARSER.tell_read_only(body, operation.returns())
             documented = self.arguments(
-                operation.body(),
+                body,
                 location=operation.body_location,
                 example=BODY_EXAMPLES.get(view.__name__),
                 required=not issubclass(operation.body, OptionalBody),

@@ -27,22 +27,37 @@ _RFC3339 = re.compile(
 # C0 and C1 controls but tab, line feed and carriage return; lone surrogates cannot be stored
 _REFUSED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 # the same in the document, where JSON has no lone surrogates
-TEXT_PATTERN = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"
+_TEXT = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
+TEXT_PATTERN = rf"^[^{_TEXT}]*$"
+# of text that is needed: something can be seen of it
+VISIBLE_PATTERN = rf"^[^{_TEXT}]*[^{_TEXT}\s][^{_TEXT}]*$"
 
 
 class Text(fields.String):
-    """A string of bounded length without control characters."""
+    """A string of bounded length without control characters.
 
-    def __init__(self, *, min_length: int = 0, max_length: int = 255, **options: Any) -> None:
+    One that has a minimum is not blank, either, but for `takes_blanks`: what somebody searches by.
+    """
+
+    def __init__(
+        self,
+        *,
+        min_length: int = 0,
+        max_length: int = 255,
+        takes_blanks: bool = False,
+        **options: Any,
+    ) -> None:
         metadata = options.pop("metadata", {})
         said = f"Must be {_count(min_length, max_length)} characters long."
+        self.is_visible = min_length > 0 and not takes_blanks
         self.length = validate.Length(min=min_length or None, max=max_length, error=said)
         validators: list[Callable[[Any], Any]] = [self.length]
         extra = options.pop("validate", None)
         if extra is not None:
             validators += extra if isinstance(extra, list) else [extra]
         if not any(isinstance(validator, validate.Regexp) for validator in validators):
-            metadata = {"pattern": TEXT_PATTERN, **metadata}
+            pattern = VISIBLE_PATTERN if self.is_visible else TEXT_PATTERN
+            metadata = {"pattern": pattern, **metadata}
         super().__init__(validate=validators, metadata=metadata, **options)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
@@ -52,6 +67,8 @@ class Text(fields.String):
         self.length(value)
         if _REFUSED.search(value):
             raise ValidationError("Control characters are not allowed.")
+        if self.is_visible and not value.strip():
+            raise ValidationError("Must not be blank.")
         return value
 
 
@@ -221,6 +238,16 @@ class BoundedList(fields.List):
         if isinstance(value, list):
             self.length(value)
         return super()._deserialize(value, attr, data, **options)
+
+
+class Tags(BoundedList):
+    """Words by which a thing is found, each kept once."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(Text(min_length=1, max_length=64), max_length=50, **options)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> list[Any]:
+        return list(dict.fromkeys(super()._deserialize(value, attr, data, **options)))
 
 
 class Currency(Text):

@@ -90,6 +90,13 @@ def test_what_a_product_lacks_is_there_as_null(shop: Shop) -> None:
         assert product[name] is None, name
 
 
+@pytest.mark.parametrize("path", [PRODUCTS, CUSTOMERS])
+def test_a_tag_is_kept_once_where_it_came_first(shop: Shop, path: str) -> None:
+    named = {"name": "Mug", "price": 1} if path == PRODUCTS else {"first_name": "Ada"}
+    made = shop.api.post(path, {**named, "tags": ["b", "a", "b", "B"]})
+    assert made.json["tags"] == ["b", "a", "B"]
+
+
 def test_a_part_of_seo_is_changed_alone(shop: Shop) -> None:
     product = shop.product(seo={"title": "Mug", "slug": "mug"})
     url = f"{PRODUCTS}/{product['id']}"

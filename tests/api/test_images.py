@@ -47,6 +47,30 @@ def test_images_keep_the_order_they_are_put_in(shop: Shop, product: dict[str, An
     assert order(shop, product) == "adc"
 
 
+def test_a_product_is_made_with_its_images(shop: Shop) -> None:
+    sizes = {"width": 1200, "height": 900}
+    images: list[dict[str, Any]] = [
+        {"url": "https://shop.example/a.jpg", "alt_text": "Front", **sizes},
+        {"url": "https://shop.example/b.jpg"},
+    ]
+    made = shop.api.post("/api/v1/products", {"name": "Shirt", "price": 1, "images": images}).json
+    assert order(shop, made) == "ab"
+    first, second = made["images"]
+    assert {name: first[name] for name in images[0]} == images[0]
+    assert (second["alt_text"], second["width"], second["variant_id"]) == ("", None, None)
+    add(shop, made, "c")
+    assert order(shop, made) == "abc"
+    for refused, pointer in (
+        ([{"url": "ftp://x.example/a"}], "/images/0/url"),
+        ([{"alt_text": "x"}], "/images/0/url"),
+        (images[1:] * 101, "/images"),
+    ):
+        body = {"name": "Shirt", "price": 1, "images": refused}
+        answered = shop.api.post("/api/v1/products", body)
+        assert answered.status == 422
+        assert [error["pointer"] for error in answered.json["errors"]] == [pointer]
+
+
 def test_an_image_is_what_was_sent(shop: Shop, product: dict[str, Any]) -> None:
     variant_id = product["variants"][0]["id"]
     body = {"alt_text": "Front", "width": 1200, "height": 900, "variant_id": variant_id}

@@ -338,6 +338,7 @@ def test_orders_are_found_by_what_they_are(shop: Shop) -> None:
     ).json
     other = shop.api.post(ORDERS, {"lines": lines * 2}).json
     pay(shop, other)
+    paid_at = shop.api.get(f"{ORDERS}/{other['id']}").json["updated_at"]
     for query, found in [
         ({"customer_id": customer["id"]}, [hers]),
         ({"channel": "pos"}, [hers]),
@@ -349,6 +350,9 @@ def test_orders_are_found_by_what_they_are(shop: Shop) -> None:
         ({"fulfillment_status": "fulfilled"}, []),
         ({"placed_after": other["placed_at"]}, []),
         ({"placed_before": other["placed_at"]}, [hers]),
+        ({"updated_after": other["updated_at"]}, [other]),
+        ({"updated_after": paid_at}, []),
+        ({"updated_before": paid_at}, [hers]),
         ({"sort": "total"}, [other, hers]),
         ({"sort": "total", "order": "asc"}, [hers, other]),
     ]:

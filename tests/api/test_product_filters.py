@@ -156,6 +156,8 @@ def choices(dice: random.Random, categories: dict[str, str]) -> dict[str, Choice
         "tags": (tags, lambda t: set(tags) <= set(t.row["tags"])),
         "created_after": (format_instant(since), lambda t: t.row["created_at"] > since),
         "created_before": (format_instant(until), lambda t: t.row["created_at"] < until),
+        "updated_after": (format_instant(since), lambda t: t.row["updated_at"] > since),
+        "updated_before": (format_instant(until), lambda t: t.row["updated_at"] < until),
         "search": (words, lambda t: t.has_words(words)),
     }
 

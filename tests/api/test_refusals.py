@@ -39,6 +39,7 @@ CURRENCY = "Must be an ISO 4217 currency code, such as USD."
         ({"lines": [LINE], "note": 5}, "/note", "Must be text."),
         ({"lines": [LINE], "note": "x" * 2001}, "/note", "Must be at most 2000 characters long."),
         ({"lines": [LINE], "colour": 1}, "/colour", "Unknown field."),
+        ({"lines": [LINE], "status": "x"}, "/status", "Read-only here: leave it out."),
         (
             {"lines": [LINE], "billing_address": {"line1": "1", "city": "T", "country": "it"}},
             "/billing_address/country",
@@ -116,3 +117,10 @@ def test_what_needs_the_platform_key_says_so(shop: Shop) -> None:
     refused = shop.api.post("/api/v1/tenants", {})
     assert (refused.status, refused.code) == (403, "insufficient_scope")
     assert refused.json["detail"] == "This needs the platform key."
+
+
+@pytest.mark.parametrize("blank", [" ", "\t\n", "\u3000"])
+def test_a_name_that_nobody_sees_is_refused(shop: Shop, blank: str) -> None:
+    refused = shop.api.post(PRODUCTS, {"name": blank, "price": 1, "description": blank})
+    assert (refused.status, refused.code) == (422, "validation_failed")
+    assert refused.json["errors"] == [{"pointer": "/name", "detail": "Must not be blank."}]

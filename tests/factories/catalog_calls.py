@@ -56,6 +56,11 @@ def a_product(_: Any) -> tuple[Any, ...]:
     return ({**values, **STAMPS}, [], [variant])
 
 
+def an_image(victim: Any) -> dict[str, Any]:
+    product_id = victim.ids["sold_product_id"]
+    return {"id": new_id(NOW), "product_id": product_id, "url": "https://x.example", **STAMPS}
+
+
 def a_session(_: Any) -> tuple[dict[str, Any]]:
     values = {"kind": "till", "name": uuid4().hex, "channel": "pos", "opened_by": "user:x"}
     values["currency"] = "USD"
@@ -64,6 +69,7 @@ def a_session(_: Any) -> tuple[dict[str, Any]]:
 
 CATALOG_CALLS: dict[type[Repository], dict[str, Arguments]] = {
     CatalogRepository: {
+        "add_images": lambda victim: ([an_image(victim)],),
         "add_product": a_product,
         "change_product": change("product_id", name="taken over"),
         "count_products": no_filters,
@@ -93,14 +99,7 @@ CATALOG_CALLS: dict[type[Repository], dict[str, Arguments]] = {
         "tree_of": lambda victim: (str(victim.ids["category_id"]),),
     },
     ImageRepository: {
-        "add": lambda victim: (
-            {
-                "id": new_id(NOW),
-                "product_id": victim.ids["sold_product_id"],
-                "url": "https://x.example",
-                **STAMPS,
-            },
-        ),
+        "add": lambda victim: (an_image(victim),),
         "change": lambda victim: (victim.ids["image_id"], {"alt_text": "taken over"}, NOW),
         "count": one("sold_product_id"),
         "delete": one("image_id"),

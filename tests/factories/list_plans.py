@@ -117,6 +117,7 @@ LISTS += [
         {"status": "active", "in_stock": "true", "has_variants": "false"},
         {"status": ["active", "draft"], "min_price": "10", "created_after": EARLY},
         {"tags": "n7", "max_price": "900", "created_before": LATER},
+        {"updated_after": EARLY, "updated_before": LATER},
         {"category": "big", "in_stock": "true"},
     )
 ]
@@ -130,6 +131,7 @@ LISTS += [
     for query in (
         {"payment_status": "unpaid", "fulfillment_status": "unfulfilled", "channel": "web"},
         {"status": ["pending", "completed"], "placed_after": EARLY, "placed_before": LATER},
+        {"updated_after": EARLY, "updated_before": LATER},
     )
     for path in ("orders",)
 ]
@@ -157,6 +159,7 @@ SORTED: list[tuple[str, dict[str, Any], str]] = [
         ({"number": "7"}, "uq_orders_tenant_id_number|ix_orders_customer_id"),
         ({"external_id": "x"}, "uq_orders_tenant_id_external_id"),
         ({"session_id": str(BUSY_ORDER)}, "ix_orders_session_id"),
+        ({"updated_after": EARLY, "updated_before": LATER}, "ix_orders_customer_id"),
     )
 ] + [
     ("invitations", {"email": "i7@example.com"}, "pk_invitations|ix_invitations_created_at"),

@@ -64,7 +64,7 @@ def get_product(call: Call, product_id: UUID) -> Reply:
     "POST", "", scope="catalog:write", body=ProductBody, returns=ProductSchema, status=201
 )
 def create_product(call: Call) -> Reply:
-    """Create a product, with variants and first stock.
+    """Create a product, with variants, images and first stock.
 
     Prices are in the tenant's currency. Without variants it gets one, titled Default.
     """

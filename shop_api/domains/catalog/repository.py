@@ -32,6 +32,7 @@ from shop_api.kernel.clock import format_instant
 from shop_api.kernel.money import amount_rank
 from shop_api.models import (
     product_categories,
+    product_images,
     products,
     stock_levels,
     variants,
@@ -153,6 +154,8 @@ BOUNDS: dict[str, Callable[[Any], ColumnElement[bool]]] = {
     "max_price": lambda price: p.c.price_rank <= known(amount_rank(price)),
     "created_after": lambda instant: p.c.created_at > known(instant),
     "created_before": lambda instant: p.c.created_at < known(instant),
+    "updated_after": lambda instant: p.c.updated_at > known(instant),
+    "updated_before": lambda instant: p.c.updated_at < known(instant),
 }
 
 # Of these words as many as a list may be cut from; the function is migrations/search.py's.
@@ -282,6 +285,12 @@ class CatalogRepository(Repository):
         self.set_categories(values["id"], category_ids)
         self.session.execute(
             insert(variants), [{"tenant_id": self.tenant_id, **row} for row in variant_rows]
+        )
+
+    def add_images(self, rows: list[dict[str, Any]]) -> None:
+        """Insert images of a new product."""
+        self.session.execute(
+            insert(product_images), [{"tenant_id": self.tenant_id, **row} for row in rows]
         )
 
     def change_product(self, product_id: UUID, values: dict[str, Any]) -> None:

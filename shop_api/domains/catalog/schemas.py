@@ -5,6 +5,7 @@ from decimal import Decimal
 from marshmallow import Schema, fields
 
 from shop_api.domains.catalog.repository import SEARCHED_ROWS
+from shop_api.models import MAX_IMAGES
 from shop_api.web.fields import (
     TOKEN,
     BoundedList,
@@ -15,12 +16,16 @@ from shop_api.web.fields import (
     Money,
     MoneyParameter,
     Number,
+    Tags,
     Text,
     Whole,
+    matching,
     one_of,
 )
 from shop_api.web.pagination import PageInfo, PageQuery
 
+# ASCII without spaces, quotes and angle brackets: other characters are percent-encoded in a URL
+WEB_ADDRESS = matching(r"^https?://[!#-;=?-~]+$", "Must be a web address: http:// or https://.")
 STATUSES = ("draft", "active", "archived")
 
 
@@ -68,6 +73,21 @@ class VariantBody(Schema):
     inventory = fields.Nested(InventoryBody)
 
 
+class FirstImageBody(Schema):
+    """An image of a new product. It stays where it is: only its address is kept."""
+
+    url = Text(
+        required=True,
+        min_length=8,
+        max_length=2000,
+        validate=WEB_ADDRESS,
+        metadata={"example": "https://cdn.example/shirt.jpg"},
+    )
+    alt_text = Text(max_length=500, metadata={"example": "Linen shirt, front"})
+    width = Whole(minimum=1, maximum=100_000, allow_none=True, metadata={"example": 1200})
+    height = Whole(minimum=1, maximum=100_000, allow_none=True, metadata={"example": 900})
+
+
 class ProductChanges(Schema):
     """What may be changed of a product."""
 
@@ -84,7 +104,7 @@ class ProductChanges(Schema):
         validate=TOKEN,
         metadata={"description": "Which tax rates apply. Default `standard`."},
     )
-    tags = BoundedList(Text(min_length=1, max_length=64), max_length=50)
+    tags = Tags()
     category_ids = BoundedList(Id(), max_length=50)
     seo = fields.Nested(
         SeoBody, metadata={"description": "In a PATCH what is left out stays; null takes it away."}
@@ -105,6 +125,11 @@ class ProductBody(ProductChanges):
     name = Text(required=True, min_length=1, max_length=255, metadata={"example": "Linen shirt"})
     price = Money(required=True, metadata={"example": 49.9})
     variants = BoundedList(fields.Nested(VariantBody), max_length=100)
+    images = BoundedList(
+        fields.Nested(FirstImageBody),
+        max_length=MAX_IMAGES,
+        metadata={"description": "In their order. Of a variant: add it when the variant is there."},
+    )
     inventory = fields.Nested(
         InventoryBody, metadata={"description": "For a product without variants of its own."}
     )
@@ -247,9 +272,14 @@ class ProductQuery(PageQuery):
     )
     created_after = Instant()
     created_before = Instant()
+    updated_after = Instant(
+        metadata={"description": "What changed since; with `sort=updated_at`, in that order."}
+    )
+    updated_before = Instant()
     search = Text(
         min_length=1,
         max_length=100,
+        takes_blanks=True,
         metadata={
             "description": "By the beginnings of words of name, SKU, tags and description, or by a"
             f" variant's whole SKU; of more than {SEARCHED_ROWS} found, those that fit best.",

@@ -90,11 +90,32 @@ def create_product(work: UnitOfWork, body: dict[str, Any]) -> Row[Any]:
             }
         )
     catalog.add_product(values, body.get("category_ids", []), rows)
+    if body.get("images"):
+        catalog.add_images(_image_rows(work, product_id, body["images"]))
     add_stock(work, quantities)
     row = _product(catalog, product_id)
     work.append("product_created", "product", product_id, {"product_id": str(product_id)})
     work.audit("product_created", "product", product_id, None, row.body)
     return row
+
+
+def _image_rows(
+    work: UnitOfWork, product_id: UUID, images: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": new_id(work.now),
+            "product_id": product_id,
+            "alt_text": "",
+            "width": None,
+            "height": None,
+            **image,
+            "position": position,
+            "created_at": work.now,
+            "updated_at": work.now,
+        }
+        for position, image in enumerate(images)
+    ]
 
 
 def _check_options(given_variants: list[dict[str, Any]]) -> None:
@@ -185,6 +206,8 @@ def change_product(
     work: UnitOfWork, product_id: UUID, before: Row[Any], body: dict[str, Any]
 ) -> Row[Any]:
     """Change what `body` names; the new resource row."""
+    if not body:
+        return before
     catalog = work.repository(CatalogRepository)
     check_amounts(body, before.currency)
     values = {name: value for name, value in body.items() if name != "category_ids"}

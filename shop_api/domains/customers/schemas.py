@@ -3,7 +3,7 @@
 from marshmallow import Schema, fields
 
 from shop_api.domains.customers.repository import SEARCHED_ROWS
-from shop_api.web.fields import BoundedList, Email, Id, Instant, Text, one_of
+from shop_api.web.fields import Email, Id, Instant, Tags, Text, one_of
 from shop_api.web.pagination import PageInfo, PageQuery
 
 
@@ -14,7 +14,7 @@ class CustomerBody(Schema):
     first_name = Text(max_length=100, metadata={"example": "Ada"})
     last_name = Text(max_length=100, metadata={"example": "Lovelace"})
     phone = Text(max_length=40, allow_none=True)
-    tags = BoundedList(Text(min_length=1, max_length=64), max_length=50)
+    tags = Tags()
     external_id = Text(min_length=1, max_length=255, allow_none=True)
 
 
@@ -61,6 +61,7 @@ class CustomerQuery(PageQuery):
     search = Text(
         min_length=1,
         max_length=100,
+        takes_blanks=True,
         metadata={
             "description": "By the beginnings of words of name, e-mail address, telephone and tags;"
             f" of more than {SEARCHED_ROWS} that are found, those that fit best.",

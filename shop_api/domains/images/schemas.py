@@ -2,11 +2,9 @@
 
 from marshmallow import Schema, fields
 
-from shop_api.web.fields import Id, Instant, Text, Whole, matching
+from shop_api.domains.catalog.schemas import WEB_ADDRESS
+from shop_api.web.fields import Id, Instant, Text, Whole
 from shop_api.web.pagination import PageInfo, PageQuery
-
-# ASCII without spaces, quotes and angle brackets: other characters are percent-encoded in a URL
-WEB_ADDRESS = r"^https?://[!#-;=?-~]+$"
 
 
 class ImageChanges(Schema):
@@ -15,7 +13,7 @@ class ImageChanges(Schema):
     url = Text(
         min_length=8,
         max_length=2000,
-        validate=matching(WEB_ADDRESS, "Must be a web address: http:// or https://."),
+        validate=WEB_ADDRESS,
         metadata={"example": "https://cdn.example/shirt.jpg"},
     )
     alt_text = Text(max_length=500, metadata={"example": "Linen shirt, front"})
@@ -38,7 +36,7 @@ class ImageBody(ImageChanges):
         required=True,
         min_length=8,
         max_length=2000,
-        validate=matching(WEB_ADDRESS, "Must be a web address: http:// or https://."),
+        validate=WEB_ADDRESS,
         metadata={"example": "https://cdn.example/shirt.jpg"},
     )
 

@@ -301,10 +301,11 @@ class OrderRepository(Repository):
         for name in ("status", "payment_status", "fulfillment_status"):
             if name in filters:
                 query = query.where(o.c[name].in_(known_list(filters[name])))
-        if "placed_after" in filters:
-            query = query.where(o.c.placed_at > known(filters["placed_after"]))
-        if "placed_before" in filters:
-            query = query.where(o.c.placed_at < known(filters["placed_before"]))
+        for name, column in (("placed", o.c.placed_at), ("updated", o.c.updated_at)):
+            if f"{name}_after" in filters:
+                query = query.where(column > known(filters[f"{name}_after"]))
+            if f"{name}_before" in filters:
+                query = query.where(column < known(filters[f"{name}_before"]))
         return query
 
     def find(self, order_id: UUID) -> Row[Any] | None:

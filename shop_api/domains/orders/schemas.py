@@ -232,6 +232,10 @@ class HistoryQuery(PageQuery):
     number = WholeParameter(1, 9_223_372_036_854_775_807)
     placed_after = Instant()
     placed_before = Instant()
+    updated_after = Instant(
+        metadata={"description": "What changed since; with `sort=updated_at`, in that order."}
+    )
+    updated_before = Instant()
     external_id = Text(min_length=1, max_length=255)
 
 

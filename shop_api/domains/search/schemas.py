@@ -19,6 +19,7 @@ class SearchQuery(Schema):
         required=True,
         min_length=1,
         max_length=100,
+        takes_blanks=True,
         metadata={
             "description": "Words, or their beginnings; accents and case do not count.",
             "example": "fig mu",
