@@ -138,6 +138,18 @@ def test_another_tenants_id_does_not_exist(
     assert request.send().status < 300
 
 
+@each([operation for operation in ALL if operation.method == "PATCH"])
+def test_a_change_of_nothing_leaves_no_trace(shop: Shop, operation: Operation) -> None:
+    """Neither a version, so that nobody's If-Match is spoilt, nor an entry in the log."""
+    request = make_request(operation, shop)
+    before, newest = shop.api.get(request.path), {"limit": 1}
+    logged = shop.api.get("/api/v1/audit_log", query=newest).json["data"]
+    answered = request.send(body={})
+    assert (answered.status, answered.body) == (200, before.body)
+    assert answered.headers["ETag"] == before.headers["ETag"]
+    assert shop.api.get("/api/v1/audit_log", query=newest).json["data"] == logged
+
+
 def absent_path(request: Request) -> str:
     path = request.operation.path
     for name in request.operation.path_names:

@@ -48,6 +48,8 @@ def change_address(
     work: UnitOfWork, customer_id: UUID, before: Row[Any], body: dict[str, Any]
 ) -> Row[Any]:
     """Change what `body` names; the new resource row. A new default takes another's place."""
+    if not body:
+        return before
     addresses = work.repository(AddressRepository)
     _make_way(work, customer_id, body)
     addresses.change(before.id, {**body, "updated_at": work.now})

@@ -56,6 +56,8 @@ def change_key(work: UnitOfWork, before: AnyRow, body: dict[str, Any], caller: C
     """Change name, scopes or expiry of a live key; the new resource row."""
     _check_live(work, before)
     _check_strength(before, caller)
+    if not body:
+        return before
     values = dict(body)
     if "scopes" in body:
         values["scopes"] = _allowed_scopes(body["scopes"], before.kind, caller.scopes)

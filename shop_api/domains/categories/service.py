@@ -43,6 +43,8 @@ def change_category(
 
     Who sends `parent_id` holds the tree (`lock_tree`).
     """
+    if not body:
+        return before
     categories = work.repository(CategoryRepository)
     parent_id = body.get("parent_id")
     if parent_id is not None:

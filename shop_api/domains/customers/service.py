@@ -28,6 +28,8 @@ def change_customer(
 ) -> Row[Any]:
     """Change what `body` names; the new resource row. Raises `customer_erased`."""
     refuse_erased(before)
+    if not body:
+        return before
     customers = work.repository(CustomerRepository)
     customers.change(customer_id, {**body, "updated_at": work.now})
     work.append("customer_updated", "customer", customer_id, {"customer_id": str(customer_id)})

@@ -49,6 +49,8 @@ def change_image(
 
     Raises `variant_not_found`.
     """
+    if not body:
+        return before
     images = work.repository(ImageRepository)
     _check_variant(images, product_id, body)
     values = {name: value for name, value in body.items() if name != "position"}

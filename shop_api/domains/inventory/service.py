@@ -28,6 +28,8 @@ def change_location(
     work: UnitOfWork, location_id: UUID, before: Row[Any], body: dict[str, Any]
 ) -> Row[Any]:
     """Change what `body` names; the new resource row. A new default takes another's place."""
+    if not body:
+        return before
     inventory = work.repository(InventoryRepository)
     if body.get("is_default") and not before.is_default:
         inventory.unset_default(work.now)

@@ -333,6 +333,8 @@ def create(work: UnitOfWork, noun: Noun, body: dict[str, Any]) -> Row[Any]:
 
 def change(work: UnitOfWork, noun: Noun, before: Row[Any], body: dict[str, Any]) -> Row[Any]:
     """Change what `body` names; the new resource row."""
+    if not body:
+        return before
     if "currency" in noun.table.c:
         _check_values(before.kind, before.currency, body, is_new=False)
     pricing = work.repository(PricingRepository)

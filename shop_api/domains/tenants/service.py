@@ -82,6 +82,8 @@ def change_tenant(work: UnitOfWork, values: dict[str, Any], before: Row[Any]) ->
     Raises `currency_in_use` once something is priced. The tenant's row is locked: whoever prices
     something for the first time waits (`CatalogRepository.tenant_terms`).
     """
+    if not values:
+        return before
     if "timezone" in values:
         check_timezone(values["timezone"])
     tenants = work.repository(TenantRepository)

@@ -57,6 +57,8 @@ def change_user(
     """
     check_role(before.role, allowed)
     check_role(body.get("role", before.role), allowed)
+    if not body:
+        return before
     people = work.repository(UserRepository)
     if loses_owner(body) and people.is_last_owner(before.id):
         raise errors.LAST_OWNER

@@ -86,6 +86,8 @@ def change_variant(
     work: UnitOfWork, product: Row[Any], before: Row[Any], body: dict[str, Any]
 ) -> Row[Any]:
     """Change what `body` names; the new resource row. Raises `options_taken`, `inexact_amount`."""
+    if not body:
+        return before
     variants = work.repository(VariantRepository)
     check_amounts(body, product.currency)
     if "options" in body:
