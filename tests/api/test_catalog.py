@@ -226,6 +226,9 @@ def test_stock_is_adjusted_all_or_nothing(app: App, shop: Shop) -> None:
     for bad, status, code in refusals:
         refused = adjust(shop, {"variant_id": first, "delta": 1}, bad)
         assert (refused.status, refused.code) == (status, code), bad
+        if code == "location_not_found":
+            pointers = [error["pointer"] for error in refused.json["errors"]]
+            assert pointers == ["/adjustments/1/location_id"]
     with tenant_session(app.services.engine, shop.tenant_id) as session:
         levels = session.execute(text("SELECT sum(quantity) FROM stock_levels")).scalar()
         ledger = session.execute(text("SELECT sum(quantity_delta) FROM stock_movements")).scalar()

@@ -2,8 +2,6 @@
 
 from shop_api.kernel.errors import DomainError, FieldError, conflict, invalid
 
-LOCATION_NOT_FOUND = invalid("location_not_found", "A location does not exist.", "/adjustments")
-
 NAMED_TWICE = invalid(
     "level_named_twice",
     "A variant and location may be named once; without a location the default one is meant.",
@@ -24,7 +22,9 @@ CONSTRAINTS = {
     "fk_stock_levels_tenant_id_variant_id": invalid(
         "variant_not_found", "A variant does not exist.", "/adjustments"
     ),
-    "fk_stock_levels_tenant_id_location_id": LOCATION_NOT_FOUND,
+    "fk_stock_levels_tenant_id_location_id": invalid(
+        "location_not_found", "A location does not exist.", "/adjustments"
+    ),
     "ck_stock_levels_quantity": conflict("stock_below_zero", "Stock would go below zero."),
     "ck_stock_levels_reserved": conflict("stock_below_zero", "Reserved stock would go below zero."),
 }
@@ -35,6 +35,15 @@ def variants_not_found(indexes: list[int]) -> DomainError:
     error = invalid("variant_not_found", "A variant does not exist.")
     error.errors = [
         FieldError(f"/adjustments/{index}/variant_id", "No such variant.") for index in indexes
+    ]
+    return error
+
+
+def locations_not_found(indexes: list[int]) -> DomainError:
+    """Adjustments at locations that do not exist."""
+    error = invalid("location_not_found", "A location does not exist.")
+    error.errors = [
+        FieldError(f"/adjustments/{index}/location_id", "No such location.") for index in indexes
     ]
     return error
 

@@ -74,6 +74,7 @@ INSERT INTO stock_levels (tenant_id, variant_id, location_id, quantity, reserved
 SELECT %(tenant_id)s, w.variant_id, w.location_id, 0, 0, %(now)s
 FROM unnest(%(variant_ids)s::uuid[], %(location_ids)s::uuid[]) AS w (variant_id, location_id)
 JOIN variants v ON v.tenant_id = %(tenant_id)s AND v.id = w.variant_id
+JOIN locations p ON p.tenant_id = %(tenant_id)s AND p.id = w.location_id
 ORDER BY w.variant_id, w.location_id
 ON CONFLICT DO NOTHING
 """
@@ -250,7 +251,10 @@ class InventoryRepository(Repository):
     def lock_levels(
         self, variant_ids: list[UUID], location_ids: list[UUID], now: datetime
     ) -> list[Row[Any]]:
-        """The levels named, locked; one row each in the order asked, product_id None if unknown."""
+        """The levels named, locked; one row each in the order asked.
+
+        product_id is None where there is no such variant, quantity where no such location.
+        """
         arguments = {
             "tenant_id": self.tenant_id,
             "variant_ids": variant_ids,

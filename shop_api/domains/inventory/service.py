@@ -69,8 +69,9 @@ def adjust_stock(
 ) -> list[dict[str, Any]]:
     """Change stock by `delta`, or to `quantity`; all adjustments or none.
 
-    `expected_quantity` makes one conditional. Raises `variant_not_found`, `unexpected_quantity` or
-    `stock_below_zero`, naming the adjustments. Returns old and new quantity of each.
+    `expected_quantity` makes one conditional. Raises `variant_not_found`, `location_not_found`,
+    `unexpected_quantity` or `stock_below_zero`, naming the adjustments. Returns old and new
+    quantity of each.
     """
     inventory = work.repository(InventoryRepository)
     default_id = inventory.default_location_id()
@@ -137,8 +138,9 @@ def _check_levels(adjustments: list[dict[str, Any]], levels: list[Row[Any]]) -> 
     unknown = [index for index, level in enumerate(levels) if level.product_id is None]
     if unknown:
         raise errors.variants_not_found(unknown)
-    if any(level.quantity is None for level in levels):
-        raise errors.LOCATION_NOT_FOUND
+    nowhere = [index for index, level in enumerate(levels) if level.quantity is None]
+    if nowhere:
+        raise errors.locations_not_found(nowhere)
     unexpected = {
         index: level.quantity
         for index, (item, level) in enumerate(zip(adjustments, levels, strict=True))
