@@ -72,10 +72,10 @@ def allocate(total: Decimal, weights: Sequence[Decimal], currency: str) -> list[
     if weight_sum == 0:
         return [units * unit] + [0 * unit] * (len(weights) - 1)
     sign = -1 if units < 0 else 1
-    shares = [Decimal(abs(units)) * weight / weight_sum for weight in weights]
-    floors = [int(share) for share in shares]
-    missing = abs(units) - sum(floors)
-    by_remainder = sorted(range(len(weights)), key=lambda i: (floors[i] - shares[i], i))
-    for index in by_remainder[:missing]:
-        floors[index] += 1
-    return [sign * part * unit for part in floors]
+    # in whole numbers: divided decimals are cut at 28 digits, and equal remainders would differ
+    exponent = min(int(weight.as_tuple().exponent) for weight in weights)
+    scaled = [int(weight.scaleb(-exponent)) for weight in weights]
+    parts, remainders = zip(*(divmod(abs(units) * w, sum(scaled)) for w in scaled), strict=True)
+    by_remainder = sorted(range(len(weights)), key=lambda i: (-remainders[i], i))
+    rounded_up = set(by_remainder[: abs(units) - sum(parts)])
+    return [sign * (part + (i in rounded_up)) * unit for i, part in enumerate(parts)]

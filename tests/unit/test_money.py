@@ -1,6 +1,7 @@
 """Exact money: rounding, exactness and allocation, for every currency."""
 
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import assume, given
@@ -89,9 +90,9 @@ def test_the_largest_remainders_get_what_is_left(
     weight_sum = sum(weights)
     assume(weight_sum > 0)
     parts = allocate(units * unit(currency), weights, currency)
-    shares = [units * weight / weight_sum for weight in weights]
-    floors = [share.to_integral_value(ROUND_FLOOR) for share in shares]
-    extra = [part / unit(currency) - floor for part, floor in zip(parts, floors, strict=True)]
+    shares = [units * Fraction(weight) / Fraction(weight_sum) for weight in weights]
+    floors = [share // 1 for share in shares]
+    extra = [int(part / unit(currency)) - f for part, f in zip(parts, floors, strict=True)]
     assert set(extra) <= {0, 1}
     raised = [(s - f, -i) for i, (s, f) in enumerate(zip(shares, floors, strict=True)) if extra[i]]
     kept = [
@@ -107,6 +108,8 @@ def test_the_largest_remainders_get_what_is_left(
         ("-10.00", ["1", "1", "1"], "USD", ["-3.34", "-3.33", "-3.33"]),
         ("0.01", ["0", "1", "1"], "USD", ["0.00", "0.01", "0.00"]),
         ("5", ["0", "0"], "JPY", ["5", "0"]),
+        # the remainder of each is two thirds, with more digits before it in the last
+        ("12", ["1", "1", "16"], "JPY", ["1", "1", "10"]),
         ("1.000", ["19.90", "0.10"], "KWD", ["0.995", "0.005"]),
     ],
 )
