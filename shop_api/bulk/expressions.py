@@ -13,7 +13,7 @@ from shop_api.bulk.field_types import TYPES, Scope, refusal
 from shop_api.bulk.fields import Entity, Field
 from shop_api.bulk.mapping import Columns, EntityMapping, Expression, Lookup, columns_of, listed
 from shop_api.bulk.readers import PROBLEM, ROW
-from shop_api.bulk.rejects import Reject
+from shop_api.bulk.rejects import Reject, storable
 from shop_api.bulk.spreading import SPREADS
 
 
@@ -87,7 +87,7 @@ class EntityReader:
                 continue
             for name in self.values:
                 if (reason := row[f"\0error {name}"]) is not None:
-                    yield Reject(file, row[ROW], self.labels[name], reason)
+                    yield Reject(file, row[ROW], self.labels[name], storable(reason))
 
 
 def compile_entity(entity: Entity, source: EntityMapping, scope: Scope) -> EntityReader:

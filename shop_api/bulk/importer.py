@@ -61,7 +61,7 @@ from shop_api.bulk.product_checks import (
     VARIANT_CHECKS,
 )
 from shop_api.bulk.readers import absent_columns, find_files, read_chunks
-from shop_api.bulk.rejects import RejectLog
+from shop_api.bulk.rejects import RejectLog, storable
 from shop_api.bulk.staging import Staging, new_staging
 from shop_api.db.tenancy import tenant_session
 from shop_api.kernel.errors import DomainError, not_found
@@ -246,7 +246,7 @@ def run_import(
             journal.finish("cancelled", summary.counts, log, None)
             raise
         except pl.exceptions.PolarsError as error:
-            refused = mapping_error(f"The mapping cannot be evaluated: {error}")
+            refused = mapping_error(f"The mapping cannot be evaluated: {storable(str(error))}")
             journal.finish("failed", summary.counts, log, refused.detail)
             raise refused from error
         except DomainError as error:

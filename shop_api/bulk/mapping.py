@@ -16,6 +16,7 @@ import yaml
 
 from shop_api.bulk.fields import ENTITIES
 from shop_api.bulk.mapping_places import Part, in_line, shape_problem
+from shop_api.bulk.rejects import storable
 from shop_api.kernel.errors import DomainError, conflict, invalid
 from shop_api.kernel.money import CURRENCIES
 from shop_api.kernel.timezones import timezones
@@ -139,6 +140,12 @@ class _StrictLoader(yaml.SafeLoader):
             line = self.peek_event().start_mark.line + 1
             raise yaml.YAMLError(f"aliases are not allowed, as in line {line}")
         return super().compose_node(parent, index)
+
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+        value = super().construct_scalar(node)
+        if isinstance(value, str) and storable(value) != value:
+            raise yaml.YAMLError(f"control characters in line {node.start_mark.line + 1}")
+        return value
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [str(self.construct_object(key, deep=True)) for key, _ in node.value]

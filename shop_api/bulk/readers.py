@@ -8,6 +8,7 @@ line longer than LINE_LIMIT is refused and passed over.
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,11 +21,14 @@ from shop_api.bulk.mapping import (
     mapping_error,
     unread_spreadsheet,
 )
+from shop_api.bulk.rejects import storable
 
 CHUNK_ROWS = 50_000
 CHUNK_CHARACTERS = 32 * 2**20
 LINE_LIMIT = 2**20
 COLUMN_LIMIT = 1024
+# of the columns that a refusal names
+SHOWN_CHARACTERS = 1000
 FILE_SIZE_LIMIT_BYTES = 256 * 2**30
 
 # how files begin that are no CSV in UTF-8, whatever their names say
@@ -79,7 +83,8 @@ def _columns(path: Path, source: SourceFile, asked: set[str]) -> Iterable[str]:
         return list(_parquet_schema(path))
     _check_delimiter(path, source, sorted(asked))
     with _open_csv(path, source) as handle:
-        return _header(path, _csv_reader(_Lines(handle), source))
+        lines = _Lines(handle)
+        return _header(path, _csv_reader(lines, source), lines)
 
 
 def _open_csv(path: Path, source: SourceFile) -> IO[str]:
@@ -104,6 +109,8 @@ def _encoding(source: SourceFile) -> str:
 
 
 def _csv_reader(lines: "_Lines", source: SourceFile) -> Iterator[list[str]]:
+    # of the whole process, which reads no CSV elsewhere
+    csv.field_size_limit(LINE_LIMIT)
     return csv.reader(lines, delimiter=source.delimiter, quotechar=source.quote, strict=True)
 
 
@@ -131,7 +138,7 @@ def _read_csv(path: Path, source: SourceFile, columns: Sequence[str]) -> Iterato
     with _open_csv(path, source) as handle:
         lines = _Lines(handle)
         reader = _csv_reader(lines, source)
-        header = _header(path, reader)
+        header = _header(path, reader, lines)
         columns = _present(columns, header, source)
         indexes = [_column_index(path, header, column) for column in columns]
         records: list[Sequence[str | None]] = []
@@ -150,12 +157,17 @@ def _read_csv(path: Path, source: SourceFile, columns: Sequence[str]) -> Iterato
         yield _frame(columns, indexes, records, first, problems)
 
 
-def _header(path: Path, reader: Iterator[list[str]]) -> list[str]:
+def _header(path: Path, reader: Iterator[list[str]], lines: _Lines) -> list[str]:
     try:
-        header = next(reader, [])
+        # blank lines may come before it
+        header = next((record for record in reader if record or lines.has_overflowed), None)
     except csv.Error as error:
         raise mapping_error(f"The first line of {path.name} is not readable: {error}.") from error
-    if not header:
+    if lines.has_overflowed:
+        raise mapping_error(
+            f"The first line of {path.name} is longer than {LINE_LIMIT} characters."
+        )
+    if header is None:
         raise mapping_error(f"{path.name} is empty.")
     if len(header) > COLUMN_LIMIT:
         raise mapping_error(f"{path.name} has more than {COLUMN_LIMIT} columns.")
@@ -192,10 +204,17 @@ def _check_delimiter(path: Path, source: SourceFile, columns: Sequence[str]) -> 
 def _column_index(path: Path, header: list[str], column: str) -> int:
     if header.count(column) != 1:
         what = "no column" if column not in header else "more than one column"
-        raise mapping_error(
-            f"{path.name} has {what} `{column}`; its columns are: {', '.join(header)}."
-        )
+        raise mapping_error(f"{path.name} has {what} `{column}`; its columns are: {_shown(header)}")
     return header.index(column)
+
+
+def _shown(header: list[str]) -> str:
+    """The columns in a sentence."""
+    names = ", ".join(header)
+    said = storable(names[:SHOWN_CHARACTERS])
+    if said != names[:SHOWN_CHARACTERS]:
+        return f"{said}. That is no text: the mapping names the `encoding` of a file."
+    return f"{said}…" if len(names) > SHOWN_CHARACTERS else f"{said}."
 
 
 def _records(
@@ -208,6 +227,10 @@ def _records(
         except StopIteration:
             return
         except csv.Error as error:
+            if str(error).startswith("field larger than field limit"):
+                # where the next row begins is not known: the rest of the cell is no row
+                yield None, f"a cell longer than {LINE_LIMIT} characters; nothing after it was read"
+                return
             yield None, f"not readable as CSV: {error}"
             continue
         if lines.has_overflowed:
@@ -347,9 +370,19 @@ def _read_parquet(path: Path, source: SourceFile, columns: Sequence[str]) -> Ite
     batches = lazy.select(texts).collect_batches(chunk_size=CHUNK_ROWS, maintain_order=True)
     row = 0
     for batch in batches:
-        numbers = pl.Series(ROW, range(row + 1, row + 1 + len(batch)), pl.Int64)
-        row += len(batch)
-        yield batch.with_columns(numbers, pl.lit(None, pl.String).alias(PROBLEM))
+        for part in _bounded(batch):
+            numbers = pl.Series(ROW, range(row + 1, row + 1 + len(part)), pl.Int64)
+            row += len(part)
+            yield part.with_columns(numbers, pl.lit(None, pl.String).alias(PROBLEM))
+
+
+def _bounded(batch: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """A batch in pieces of CHUNK_CHARACTERS: few bytes of Parquet may stand for much text."""
+    bytes_until = pl.sum_horizontal(pl.lit(0, pl.Int64), pl.all().str.len_bytes()).cum_sum()
+    piece = batch.select((bytes_until // CHUNK_CHARACTERS).rle_id().alias("piece"))["piece"]
+    starts = piece.rle().struct.field("len").cum_sum().to_list()
+    for start, end in pairwise([0, *starts]):
+        yield batch.slice(start, end - start)
 
 
 def _parquet_text(path: Path, column: str, dtype: pl.DataType) -> pl.Expr:

@@ -5,6 +5,7 @@ checks.py).
 """
 
 import csv
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TextIO
@@ -12,6 +13,13 @@ from typing import TextIO
 REJECT_LIMIT = 100_000
 # What a spreadsheet would run as a formula is written as text.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# what Postgres, or UTF-8, cannot hold, and what a terminal would obey
+NOT_STORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def storable(sentence: str) -> str:
+    """A sentence that quotes a file, whatever the file's bytes are."""
+    return NOT_STORABLE.sub("\ufffd", sentence)
 
 
 @dataclass(frozen=True, slots=True)

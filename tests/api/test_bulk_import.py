@@ -191,6 +191,45 @@ def test_a_mapping_that_cannot_be_used_is_refused_at_once(
 
 
 @pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", b"code,title,price\nP1,Mu\0g,1\nP\0002,Rug,1\nP3,Lamp,1\0\nP4,Cup,1\n"),
+        (
+            "a.ndjson",
+            b'{"code":"P1","title":"Mu\\u0000g","price":1}\n'
+            b'{"code":"P\\u00002","title":"Rug","price":1}\n'
+            b'{"code":"P3","title":"Lamp","price":"1\\u0000"}\n'
+            b'{"code":"P4","title":"Cup","price":1}\n',
+        ),
+    ],
+)
+def test_what_cannot_be_stored_is_refused_row_by_row(
+    shop: Shop, runner: ImportRunner, name: str, content: bytes
+) -> None:
+    job = send(shop.api, {name: content}, json.dumps(COLUMNS)).json["id"]
+    runner.run(utc_now())
+    done = shop.api.get(f"/api/v1/jobs/{job}").json
+    assert (done["state"], done["counts"]["products"]["created"]) == ("succeeded", 1)
+    assert [line.split(",")[:3] for line in error_lines(shop.api, job)[1:]] == [
+        [name, "1", "title"],
+        [name, "2", "code"],
+        [name, "2", "code"],
+        [name, "3", "price"],
+    ]
+
+
+def test_a_file_in_another_encoding_is_refused_with_what_to_do(
+    shop: Shop, runner: ImportRunner
+) -> None:
+    for content in ("code,title,price\n".encode("utf-16-le"), b"c\xf4de,title,price\n"):
+        job = send(shop.api, {"a.csv": content}, json.dumps(COLUMNS)).json["id"]
+        runner.run(utc_now())
+        done = shop.api.get(f"/api/v1/jobs/{job}").json
+        assert done["state"] == "failed"
+        assert "the mapping names the `encoding` of a file" in done["error"]
+
+
+@pytest.mark.parametrize(
     ("name", "detail"),
     [
         (

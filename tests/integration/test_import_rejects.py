@@ -68,7 +68,7 @@ BAD_VALUES: Sequence[tuple[str, Rows, Reject]] = (
     (
         "products",
         _with(PRODUCTS, code="P4", title="Bell\x07"),
-        Reject("products.csv", 4, "title", "'Bell\x07' holds control characters"),
+        Reject("products.csv", 4, "title", "'Bell\ufffd' holds control characters"),
     ),
     (
         "customers",

@@ -66,6 +66,8 @@ def test_an_unknown_preset_names_the_known() -> None:
         ("files:", "files: [", "Not readable as YAML"),
         ("categories:", "order_lines:", "needs orders"),
         ("categories:", "stock:", "needs products"),
+        ("name: shelves", 'name: "\\0"', "control characters in line"),
+        ("external_id: key", 'external_id: {column: "\\ud800"}', "control characters in line"),
     ],
 )
 def test_a_bad_mapping_says_what_is_wrong(old: str, new: str, reason: str) -> None:

@@ -64,6 +64,22 @@ def test_a_line_without_end_is_passed_over(tmp_path: Path, monkeypatch: pytest.M
     assert read(path, "a") == [(1, None, "1"), (2, too_long + "bytes", None), (3, None, "2")]
 
 
+def test_blank_lines_may_come_before_the_header(tmp_path: Path) -> None:
+    assert read(file(tmp_path, "a.csv", b"\n\r\na\n1\n"), "a") == [(1, None, "1")]
+
+
+def test_what_follows_a_cell_that_does_not_end_is_not_taken_for_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = file(tmp_path, "a.csv", b'a,b\n1,"' + b"x,y\n" * 50_000 + b'"\n2,x\n')
+    rows = read(path, "a b")
+    assert [row[:3] for row in rows] == [(1, None, "1"), (2, None, "2")]
+    monkeypatch.setattr(readers, "LINE_LIMIT", 64)
+    [(number, problem, *cells)] = read(path, "a b")
+    assert (number, cells) == (1, [None, None])
+    assert problem == "a cell longer than 64 characters; nothing after it was read"
+
+
 def test_ndjson_keeps_numbers_as_they_are_written(tmp_path: Path) -> None:
     content = (
         b'{"a": 19.90, "b": {"c": true}}\n\n{"a": 12345678901234567890, "b": {"c": ["x", 1]}}\n'
@@ -114,6 +130,9 @@ def test_chunks_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         (b"", "a.csv is empty"),
         (b"x,y\n1,2\n", "has no column `a`; its columns are: x, y"),
         (b"a,a\n1,2\n", "has more than one column `a`"),
+        (b"b" * 2**20 + b"\na\n1\n", "The first line of a.csv is longer than 1048576 characters"),
+        ("à,y\n".encode("latin-1"), "columns are: \ufffd, y. That is no text: .* `encoding`"),
+        ("a,y\n".encode("utf-16-le"), "columns are: a\ufffd, "),
     ],
 )
 def test_a_header_that_does_not_fit(tmp_path: Path, content: bytes, reason: str) -> None:
@@ -130,3 +149,16 @@ def test_patterns_and_missing_files(tmp_path: Path) -> None:
         find_files(tmp_path, SourceFile("gone.csv"))
     with pytest.raises(DomainError, match="not readable as Parquet"):
         read(file(tmp_path, "a.parquet", b"PAR1 no"), "a")
+
+
+def test_much_text_in_a_small_parquet_file_comes_in_bounded_chunks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readers, "CHUNK_CHARACTERS", 1000)
+    path = tmp_path / "a.parquet"
+    texts = ["x" * 300] * 20 + [None] * 20
+    pl.DataFrame({"a": texts, "b": ["y"] * 40}).write_parquet(path)
+    chunks = list(read_chunks(path, SourceFile("a.parquet"), {"a", "b"}))
+    assert max(len("".join(chunk["a"].drop_nulls())) for chunk in chunks) <= 1200
+    assert [row for chunk in chunks for row in chunk[ROW]] == list(range(1, 41))
+    assert [text for chunk in chunks for text in chunk["a"]] == texts
