@@ -102,6 +102,24 @@ def test_goods_of_a_shelf_that_is_gone_come_back_to_the_default(shop: Shop) -> N
     assert [(m["location_id"], m["quantity_delta"]) for m in moved] == [(default_of(shop)[0], 1)]
 
 
+def test_what_may_be_backordered_is_sold_after_its_shelf_is_gone(shop: Shop) -> None:
+    (first,) = default_of(shop)
+    backordered = {"quantity": 0, "allow_backorder": True}
+    product = shop.product(inventory=backordered)
+    sold_out = shop.product(quantity=0)
+    shop.api.patch(f"{LOCATIONS}/{location(shop)['id']}", {"is_default": True})
+    assert shop.api.delete(f"{LOCATIONS}/{first}").status == 204
+    refused = shop.order((variant_id(product), 1), (variant_id(sold_out), 1))
+    assert [error["pointer"] for error in refused.json["errors"]] == ["/lines/1/quantity"]
+    calls = [partial(shop.order, (variant_id(product), 2), (variant_id(product), 1))] * 4
+    assert outcomes(together(*calls)) == {(201, ""): 4}
+    assert stock(shop, product) == (0, 12)
+    (level,) = shop.api.get("/api/v1/inventory", query={"variant_id": variant_id(product)}).json[
+        "data"
+    ]
+    assert level["location_id"] == default_of(shop)[0]
+
+
 def test_stock_put_while_its_location_is_deleted_is_there_or_refused(shop: Shop) -> None:
     variant = variant_id(shop.product())
     for _ in range(8):

@@ -130,6 +130,16 @@ CATALOG_CALLS: dict[type[Repository], dict[str, Arguments]] = {
         "find_location": one("location_id"),
         "has_levels": one("location_id"),
         "has_sessions": one("location_id"),
+        "hold_backorders": lambda victim: (
+            {
+                "variant_ids": [victim.variant_id],
+                "quantities": [1],
+                "movement_ids": [new_id(NOW)],
+                "order_id": new_id(NOW),
+                "actor": "x",
+                "now": NOW,
+            },
+        ),
         "list_locations": lambda _: (page(inventory.LOCATION_SORTS["created_at"]),),
         "list_movements": listed(inventory.MOVEMENT_SORTS["created_at"]),
         "list_stock": listed(inventory.STOCK_SORTS["variant_id"]),

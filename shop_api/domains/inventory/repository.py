@@ -103,6 +103,31 @@ SELECT %(tenant_id)s, w.movement_id, w.variant_id, w.location_id, w.delta, 0, %(
        %(actor)s, %(note)s, %(now)s
 FROM w WHERE w.delta <> 0
 """
+# Variants without a level get one; that another order made meanwhile is as good.
+HOLD_BACKORDERS = """
+WITH w AS (
+    SELECT w.*, a.id AS location_id FROM unnest(
+        %(variant_ids)s::uuid[], %(quantities)s::int[], %(movement_ids)s::uuid[]
+    ) AS w (variant_id, wanted, movement_id)
+    JOIN variants v ON v.tenant_id = %(tenant_id)s AND v.id = w.variant_id AND v.allow_backorder
+    JOIN locations a ON a.tenant_id = %(tenant_id)s AND a.is_default
+), held AS (
+    INSERT INTO stock_levels AS s (tenant_id, variant_id, location_id, quantity, reserved,
+        updated_at)
+    SELECT %(tenant_id)s, w.variant_id, w.location_id, 0, w.wanted, %(now)s
+    FROM w ORDER BY w.variant_id
+    ON CONFLICT (tenant_id, variant_id, location_id)
+    DO UPDATE SET reserved = s.reserved + EXCLUDED.reserved, updated_at = EXCLUDED.updated_at
+    RETURNING s.variant_id, s.location_id, s.quantity - s.reserved AS available
+), moved AS (
+    INSERT INTO stock_movements (tenant_id, id, variant_id, location_id, quantity_delta,
+        reserved_delta, reason, order_id, actor, created_at)
+    SELECT %(tenant_id)s, w.movement_id, w.variant_id, w.location_id, 0, w.wanted, 'reserved',
+        %(order_id)s, %(actor)s, %(now)s FROM w
+)
+SELECT h.variant_id, h.location_id, h.available + w.wanted AS available
+FROM held h JOIN w USING (variant_id)
+"""
 
 
 class InventoryRepository(Repository):
@@ -265,6 +290,16 @@ class InventoryRepository(Repository):
         connection.exec_driver_sql(ENSURE_LEVELS, arguments)
         connection.exec_driver_sql(LOCK_IN_ORDER, arguments)
         return list(connection.exec_driver_sql(LOCK_LEVELS, arguments))
+
+    def hold_backorders(self, arguments: dict[str, Any]) -> list[Row[Any]]:
+        """Hold units of those that may be backordered at the default location; their levels, as
+        `OrderRepository.reserve` tells them.
+        """
+        return list(
+            self.session.connection.exec_driver_sql(
+                HOLD_BACKORDERS, {"tenant_id": self.tenant_id, **arguments}
+            )
+        )
 
     def adjust(self, arguments: dict[str, Any]) -> None:
         """Add deltas to locked levels, with their ledger rows."""

@@ -128,6 +128,27 @@ def adjust_stock(
     return results
 
 
+def hold_backorders(
+    work: UnitOfWork, order_id: UUID, levels: list[Row[Any]], units: dict[UUID, int]
+) -> list[Row[Any]]:
+    """`levels`, as an order reserved them; what is at no location is held at the default one if it
+    may be backordered: nothing was ever counted of it, or its location was deleted.
+    """
+    wanted = [level.variant_id for level in levels if level.location_id is None]
+    held = work.repository(InventoryRepository).hold_backorders(
+        {
+            "variant_ids": wanted,
+            "quantities": [units[variant_id] for variant_id in wanted],
+            "movement_ids": [new_id(work.now) for _ in wanted],
+            "order_id": order_id,
+            "actor": work.origin.actor,
+            "now": work.now,
+        }
+    )
+    placed = {level.variant_id: level for level in held}
+    return [placed.get(level.variant_id, level) for level in levels]
+
+
 def _quantity(result: dict[str, Any], quantity: int) -> dict[str, Any]:
     """What an audit row tells of one place."""
     place = {name: result[name] for name in ("variant_id", "location_id")}

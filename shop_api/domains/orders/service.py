@@ -10,7 +10,7 @@ from sqlalchemy import Row
 
 from shop_api.db.json import encode_json
 from shop_api.domains.customers.service import refuse_erased, refuse_erased_buyer
-from shop_api.domains.inventory.service import announce
+from shop_api.domains.inventory.service import announce, hold_backorders
 from shop_api.domains.orders import errors
 from shop_api.domains.orders.repository import OrderRepository, numbered_order
 from shop_api.domains.pricing.repository import parse_terms
@@ -213,7 +213,7 @@ def _reserve(
         {"variant_id": variant_id, "wanted": quantity, "movement_id": new_id(work.now)}
         for variant_id, quantity in units.items()
     ]
-    return work.repository(OrderRepository).reserve(
+    offers, levels = work.repository(OrderRepository).reserve(
         {
             "variant_ids": [line["variant_id"] for line in body["lines"]],
             "codes": body.get("discount_codes", []),
@@ -227,6 +227,9 @@ def _reserve(
             "now": work.now,
         }
     )
+    if any(level.location_id is None for level in levels):
+        levels = hold_backorders(work, order_id, levels, units)
+    return offers, levels
 
 
 def _check_stock(
