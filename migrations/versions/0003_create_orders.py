@@ -95,6 +95,7 @@ CREATE TABLE orders (
     total_rank BIGINT GENERATED ALWAYS AS ((total * 10000)::bigint) STORED,
     paid_total NUMERIC(18, 4) DEFAULT 0 NOT NULL,
     refunded_total NUMERIC(18, 4) DEFAULT 0 NOT NULL,
+    owed_again_total NUMERIC(18, 4) DEFAULT 0 NOT NULL,
     shipping_address JSONB,
     billing_address JSONB,
     shipping_method TEXT,

@@ -54,6 +54,8 @@ orders = Table(
     amount_rank("total"),
     money("paid_total", default="0"),
     money("refunded_total", default="0"),
+    # of refunded_total, what was given back while the order was not paid and names no units
+    money("owed_again_total", default="0"),
     # {"line1", "line2", "city", "region", "postal_code", "country"} or NULL
     Column("shipping_address", JSONB(none_as_null=True), nullable=True),
     Column("billing_address", JSONB(none_as_null=True), nullable=True),

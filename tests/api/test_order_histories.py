@@ -59,6 +59,7 @@ class Order:
     status: str = "pending"
     paid: Decimal = Decimal(0)
     refunded: Decimal = Decimal(0)
+    owed_again: Decimal = Decimal(0)
     # payment → what it holds
     held: dict[str, Decimal] = field(default_factory=dict)
     last_payment: str = ""
@@ -73,9 +74,7 @@ class Order:
 
     @property
     def owed(self) -> Decimal:
-        of_units = sum((line.price * line.refunded for line in self.lines), Decimal(0))
-        is_unpaid = self.status == "pending" or self.paid < self.total
-        return self.total - self.paid + (self.refunded - of_units if is_unpaid else 0)
+        return self.total - self.paid + self.owed_again
 
     @property
     def is_given_up(self) -> bool:
@@ -294,6 +293,8 @@ class Model:
             return
         assert answered.status == 201
         assert answered.json["amount"] == amount
+        if line is None and order.owed > 0:
+            order.owed_again += amount
         order.refunded += amount
         if line is not None:
             of_returned = max(line.returned - (line.refunded - line.cancelled), 0)

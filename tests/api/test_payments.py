@@ -250,6 +250,24 @@ def test_a_deposit_that_was_given_back_is_owed_again(shop: Shop) -> None:
     assert shop.api.post(path, units).json["amount"] == Decimal("20.00")
 
 
+def test_what_is_given_back_of_a_part_that_was_captured_is_owed_again(shop: Shop) -> None:
+    order = placed(shop)
+    pay(shop, order, simulated.AUTHORIZED_ONLY)
+    held = read(shop, order)["payments"][0]
+    path = f"{ORDERS}/{order['id']}"
+    assert shop.api.post(f"{path}/payments/{held['id']}/capture", {"amount": 20}).status == 200
+    assert shop.api.post(f"{path}/refunds", {"amount": 20}).status == 201
+    # more than the total is captured now, and less of it is there
+    assert pay(shop, order, amount=25).json["paid_total"] == Decimal("45.00")
+    assert shop.api.post(f"{path}/fulfillments").code == "payment_required"
+    assert pay(shop, order, amount=Decimal("5.01")).code == "amount_exceeds_due"
+    paid = pay(shop, order).json
+    assert paid["paid_total"] - paid["refunded_total"] == paid["total"] == Decimal("30.00")
+    shop.api.post(f"{path}/refunds", {"amount": 3})
+    assert pay(shop, order).code == "illegal_state_change"
+    assert shop.api.post(f"{path}/fulfillments").status == 201
+
+
 def test_refunded_units_are_not_owed_again(shop: Shop) -> None:
     order = placed(shop)
     pay(shop, order, amount=10)

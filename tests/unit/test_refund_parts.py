@@ -129,7 +129,7 @@ def test_the_payment_status_follows_from_payments_and_refunds(
     captured: int, authorized: int, captures: int, refunded: int, expected: str
 ) -> None:
     sums = PaymentSums(
-        Decimal(captured), Decimal(authorized), Decimal(7), captures, Decimal(refunded), Decimal(0)
+        Decimal(captured), Decimal(authorized), Decimal(7), captures, Decimal(refunded)
     )
     assert payment_status(Decimal(10), sums) == expected
 
@@ -137,5 +137,5 @@ def test_the_payment_status_follows_from_payments_and_refunds(
 def test_a_free_order_is_paid() -> None:
     nothing = Decimal(0)
     for captures in (0, 1):
-        sums = PaymentSums(nothing, nothing, nothing, captures, nothing, nothing)
+        sums = PaymentSums(nothing, nothing, nothing, captures, nothing)
         assert payment_status(nothing, sums) == "paid"

@@ -260,6 +260,7 @@ LOCKED = [
     "tax_included",
     "paid_total",
     "refunded_total",
+    "owed_again_total",
     "hold_expires_at",
     "customer_id",
     "external_id",

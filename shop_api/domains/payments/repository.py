@@ -25,9 +25,7 @@ SELECT coalesce(sum(amount) FILTER (WHERE status = 'captured'), 0) AS captured,
     coalesce(sum(amount) FILTER (WHERE status = 'pending'), 0) AS pending,
     count(*) FILTER (WHERE status = 'captured') AS captures,
     (SELECT coalesce(sum(r.amount), 0) FROM refunds r
-     WHERE r.tenant_id = %(tenant_id)s AND r.order_id = %(order_id)s) AS refunded,
-    (SELECT coalesce(sum(l.refunded_amount), 0) FROM order_lines l
-     WHERE l.tenant_id = %(tenant_id)s AND l.order_id = %(order_id)s) AS waived
+     WHERE r.tenant_id = %(tenant_id)s AND r.order_id = %(order_id)s) AS refunded
 FROM payments WHERE tenant_id = %(tenant_id)s AND order_id = %(order_id)s
 """
 ADD_CALLBACK = """
@@ -59,8 +57,6 @@ class PaymentSums(NamedTuple):
     pending: Decimal
     captures: int
     refunded: Decimal
-    # of `refunded`, what its units cost: they are not owed again
-    waived: Decimal
 
     @property
     def has_money(self) -> bool:

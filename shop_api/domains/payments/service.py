@@ -14,7 +14,7 @@ from shop_api.domains.payments import errors
 from shop_api.domains.payments.repository import PaymentRepository, PaymentSums
 from shop_api.kernel.errors import not_found
 from shop_api.kernel.ids import new_id
-from shop_api.kernel.money import ZERO, is_exact, round_money
+from shop_api.kernel.money import is_exact, round_money
 from shop_api.providers import PROVIDERS
 from shop_api.providers.port import Callback, Charge, PaymentProvider, ProviderAnswer
 from shop_api.spine.unit_of_work import UnitOfWork
@@ -52,11 +52,9 @@ def payment_status(total: Decimal, sums: PaymentSums) -> str:
 def amount_owed(order: Row[Any], sums: PaymentSums) -> Decimal:
     """What is still to be captured of an order.
 
-    Until it is paid, money that was given back is owed again, but not what refunded units cost.
+    Money that was given back before it was paid is owed again, but not what refunded units cost.
     """
-    is_unpaid = order.status == "pending" or sums.captured < order.total
-    back = sums.refunded - sums.waived if is_unpaid else ZERO
-    owed: Decimal = order.total - sums.captured + back
+    owed: Decimal = order.total - sums.captured + order.owed_again_total
     return owed
 
 

@@ -44,7 +44,7 @@ def refund_order(call: Call, order_id: UUID) -> Reply:
     was paid is given back; without `payment_id` it comes from the newest payment first. Goods that
     come back are recorded by a return. Refunded units are those that came back, then those that
     have not left: these are not fulfilled any more, and their stock is free. A refunded amount
-    names no units: they still leave, and while the order is pending it is owed again.
+    names no units: they still leave, and it is owed again unless the order was paid.
     """
     order = lock_order(call.work, order_id)
     call.require_version(order.version)

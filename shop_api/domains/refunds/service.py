@@ -15,7 +15,12 @@ from shop_api.domains.orders.errors import inexact_amount, lines_not_found, too_
 from shop_api.domains.orders.repository import OrderRepository
 from shop_api.domains.orders.service import move_stock
 from shop_api.domains.payments.repository import PaymentRepository
-from shop_api.domains.payments.service import find_payment, renew_hold, settle_order
+from shop_api.domains.payments.service import (
+    amount_owed,
+    find_payment,
+    renew_hold,
+    settle_order,
+)
 from shop_api.domains.refunds import errors
 from shop_api.domains.refunds.repository import RefundRepository
 from shop_api.kernel.ids import new_id
@@ -280,6 +285,7 @@ def _record(
 ) -> Row[Any]:
     refund_id = new_id(work.now)
     staying = [(item.line, units_staying(order, item.line, item.quantity)) for item in of_lines]
+    _owe_again(work, order, parts.amount - sum((item.parts.amount for item in of_lines), ZERO))
     repository = work.repository(RefundRepository)
     repository.add(
         {
@@ -322,6 +328,14 @@ def _record(
         },
     )
     return repository.get(refund_id)
+
+
+def _owe_again(work: UnitOfWork, order: Row[Any], amount: Decimal) -> None:
+    """Have what names no units paid again when the order is not paid yet."""
+    if amount and amount_owed(order, work.repository(PaymentRepository).sums(order.id)) > 0:
+        work.repository(OrderRepository).change(
+            order.id, {"owed_again_total": order.owed_again_total + amount}
+        )
 
 
 def _keep_units(

@@ -79,7 +79,8 @@ class SessionRepository(Repository):
                 orders.c.tenant_id == self.tenant_id,
                 orders.c.session_id == session_id,
                 orders.c.status != "cancelled",
-                (orders.c.status == "pending") | (orders.c.paid_total < orders.c.total),
+                (orders.c.status == "pending")
+                | (orders.c.paid_total < orders.c.total + orders.c.owed_again_total),
             )
             .order_by(orders.c.number)
         )
