@@ -78,6 +78,7 @@ from shop_api.kernel.ids import parse_id
 from shop_api.kernel.principal import ANY, PUBLIC, PUBLISHABLE_SCOPES
 from shop_api.settings import Settings
 from shop_api.spine.waker import Waker
+from shop_api.web.direct import DirectReads
 from shop_api.web.documentation import make_api
 from shop_api.web.examples import fill_examples
 from shop_api.web.reference import SPEC_EXTENSION, reference
@@ -223,6 +224,7 @@ def create_app(settings: Settings) -> App:
         origins.is_known,
         mutation_paths(flask, {PUBLIC}),
         mutation_paths(flask, {PUBLIC, ANY, *PUBLISHABLE_SCOPES}),
+        DirectReads(services, [read for noun in BLUEPRINTS for read in noun.direct_reads]),
     )
     return App(Gateway(flask.wsgi_app, wiring), flask, services, lake)
 

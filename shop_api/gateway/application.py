@@ -1,5 +1,6 @@
-"""The last stage: Flask."""
+"""The last stage: Flask, and past it the reads that are answered without."""
 
+from collections.abc import Callable
 from typing import Any
 
 from shop_api.kernel.exchange import ENVIRON_KEY, Answer, Exchange
@@ -8,13 +9,22 @@ from shop_api.kernel.exchange import ENVIRON_KEY, Answer, Exchange
 JOIN_LIMIT_BYTES = 4_000_000
 
 
-class Application:
-    """Calls the WSGI application and collects its answer."""
+# None for what is left to the WSGI application.
+AnswerDirectly = Callable[[Exchange], Answer | None]
 
-    def __init__(self, wsgi_app: Any) -> None:
+
+class Application:
+    """Calls the WSGI application, for what is not answered directly, and collects its answer."""
+
+    def __init__(self, wsgi_app: Any, answer_directly: AnswerDirectly) -> None:
         self.wsgi_app = wsgi_app
+        self.answer_directly = answer_directly
 
     def __call__(self, exchange: Exchange) -> Answer:
+        answer = self.answer_directly(exchange)
+        return self._ask_application(exchange) if answer is None else answer
+
+    def _ask_application(self, exchange: Exchange) -> Answer:
         exchange.environ[ENVIRON_KEY] = exchange
         started: list[Any] = []
 

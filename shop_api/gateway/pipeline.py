@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from shop_api.gateway.access_log import AccessLog, write_line
-from shop_api.gateway.application import Application
+from shop_api.gateway.application import AnswerDirectly, Application
 from shop_api.gateway.body_readers import BodyReaders
 from shop_api.gateway.body_size import BodySize
 from shop_api.gateway.bounds import Bounds
@@ -62,6 +62,7 @@ class Wiring:
     # mutations that take no credential, and those that take a publishable key
     public_paths: re.Pattern[str]
     publishable_paths: re.Pattern[str]
+    answer_directly: AnswerDirectly
 
 
 def build_stages(wsgi_app: Any, wiring: Wiring) -> list[tuple[str, Stage]]:
@@ -96,10 +97,10 @@ def build_stages(wsgi_app: Any, wiring: Wiring) -> list[tuple[str, Stage]]:
             wiring.publishable_paths,
             BodyReaders(settings.api_threads),
         ),
-        "application": lambda _: Application(wsgi_app),
+        "application": lambda _: Application(wsgi_app, wiring.answer_directly),
     }
     stages: list[tuple[str, Stage]] = []
-    stage: Stage = Application(wsgi_app)
+    stage: Stage = Application(wsgi_app, wiring.answer_directly)
     for name in reversed(ORDER):
         stage = makers[name](stage)
         stages.insert(0, (name, stage))

@@ -15,14 +15,13 @@ from flask import request
 from marshmallow import Schema
 
 from shop_api.db.tenancy import PLATFORM_TENANT, read_session
-from shop_api.kernel.errors import DomainError, ErrorKind
 from shop_api.kernel.exchange import ENVIRON_KEY, Exchange
-from shop_api.kernel.principal import ANY, PLATFORM, PUBLIC
+from shop_api.kernel.principal import PLATFORM, PUBLIC
 from shop_api.spine.unit_of_work import UnitOfWork
 from shop_api.web.body_examples import BODY_EXAMPLES
 from shop_api.web.call import Call
+from shop_api.web.direct import DirectRead
 from shop_api.web.documentation import (
-    NEEDS,
     changes_existing,
     operation_documentation,
     request_headers,
@@ -30,8 +29,9 @@ from shop_api.web.documentation import (
 )
 from shop_api.web.mutation import run_mutation
 from shop_api.web.pagination import PageQuery
-from shop_api.web.parser import OptionalBody, StrictParser, body_error, decode_json, parameter_error
+from shop_api.web.parser import PARSER, OptionalBody, body_error, decode_json, parameter_error
 from shop_api.web.reply import Reply, to_response
+from shop_api.web.scopes import require_scope
 from shop_api.web.services import services
 
 __all__ = ["Blueprint", "Call"]
@@ -59,6 +59,8 @@ class Operation:
     also_as: dict[str, str] = field(default_factory=dict)
     # open a tenant's transaction for a read
     has_session: bool = True
+    # a read whose view needs nothing of Flask, and is asked so often that it is called without
+    is_direct: bool = False
     # a change of something that has one ETag, so that If-Match is honoured
     is_conditional: bool = True
     # the answer holds a secret: kept encrypted under an idempotency key
@@ -68,11 +70,12 @@ class Operation:
 class Blueprint(flask_smorest.Blueprint):
     """A noun's endpoints."""
 
-    ARGUMENTS_PARSER = StrictParser()
+    ARGUMENTS_PARSER = PARSER
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._prepare_doc_cbks.append(self._prepare_header_doc)
+        self.direct_reads: list[DirectRead] = []
 
     @staticmethod
     def _prepare_header_doc(doc: dict[str, Any], info: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -91,17 +94,23 @@ class Blueprint(flask_smorest.Blueprint):
         operation = Operation(method="GET", rule=rule, scope=scope, **options)
 
         def decorate(view: View) -> View:
-            def run(call: Call, path: dict[str, Any]) -> Any:
+            def answer(call: Call, path: dict[str, Any]) -> Reply:
                 if scope in (PUBLIC, PLATFORM) or not operation.has_session:
-                    reply = view(call, **path)
-                else:
-                    with read_session(
-                        call.services.engine, call.services.read_engine, call.tenant_id
-                    ) as session:
-                        call.tenant_session = session
-                        reply = view(call, **path)
+                    return view(call, **path)
+                with read_session(
+                    call.services.engine, call.services.read_engine, call.tenant_id
+                ) as session:
+                    call.tenant_session = session
+                    return view(call, **path)
+
+            def run(call: Call, path: dict[str, Any]) -> Any:
+                reply = answer(call, path)
                 return to_response(reply.status, reply.all_headers(), reply.parts or reply.body)
 
+            if operation.is_direct:
+                template = (self.url_prefix or "") + rule
+                query = operation.query() if operation.query is not None else None
+                self.direct_reads.append(DirectRead(template, scope, query, answer))
             return self._register(operation, view, run)
 
         return decorate
@@ -221,25 +230,3 @@ def refuse_body() -> None:
         raise body_error(["Must be an object."])
     if sent:
         raise body_error({name: ["Unknown field."] for name in sent})
-
-
-def require_scope(exchange: Exchange, scope: str) -> None:
-    """401 without a credential, 403 without the scope."""
-    if scope == PUBLIC:
-        return
-    principal = exchange.principal
-    if principal is None:
-        raise DomainError(
-            ErrorKind.UNAUTHENTICATED,
-            "unauthenticated",
-            "Send an API key or an access token: Authorization: Bearer …",
-        )
-    if scope == PLATFORM:
-        allowed = principal.is_platform
-    elif scope == ANY:
-        allowed = not principal.is_platform
-    else:
-        allowed = scope in principal.scopes and not principal.is_platform
-    if not allowed:
-        needs = NEEDS.get(scope, f"the scope {scope}, which this credential lacks")
-        raise DomainError(ErrorKind.FORBIDDEN, "insufficient_scope", f"This needs {needs}.")

@@ -13,12 +13,10 @@ from flask import Flask
 from marshmallow import Schema, fields
 
 from shop_api.kernel.errors import DomainError, ErrorKind, FieldError, conflict, not_found
-from shop_api.kernel.principal import ANY, PLATFORM, PUBLIC
+from shop_api.kernel.principal import PUBLIC
 from shop_api.kernel.problem import CONTENT_TYPE, problem_body
 from shop_api.web.fields import Id, Instant, Money, MoneyParameter, Number
-
-# scopes that are no names a key can have
-NEEDS = {PLATFORM: "the platform key", ANY: "any credential of a tenant"}
+from shop_api.web.scopes import NEEDS
 
 # status → what it says of a request, and one refusal of it
 PROBLEMS: dict[int, tuple[str, DomainError]] = {

@@ -83,7 +83,7 @@ class StrictParser(FlaskParser):
         **options: Any,
     ) -> Any:
         """As webargs does; a request without a query is parsed once per schema: 0.1 ms each."""
-        if location != "query" or request.query_string:
+        if location != "query" or (req or request).query_string:
             return super().parse(argmap, req, location=location, **options)
         kept = self._of_no_query.get(argmap)
         if kept is None:
@@ -138,6 +138,9 @@ def _refuse_repeated(several: list[str], sent: Iterable[str], known: dict[str, A
     if messages:
         unknown = {name: ["Unknown field."] for name in sent if name not in known}
         raise parameter_error(messages | unknown, known)
+
+
+PARSER = StrictParser()
 
 
 def decode_json(req: Request) -> Any:

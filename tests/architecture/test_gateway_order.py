@@ -19,6 +19,7 @@ def test_the_stages_are_built_in_the_order_of_the_list() -> None:
         lambda _: False,
         re.compile(""),
         re.compile(""),
+        lambda _: None,
     )
     names = [name for name, _ in build_stages(lambda *_: [], wiring)]
     assert names == list(ORDER)

@@ -24,7 +24,7 @@ products = Blueprint(
 )
 
 
-@products.read("", scope="catalog:read", query=ProductQuery, returns=ProductPage)
+@products.read("", scope="catalog:read", query=ProductQuery, returns=ProductPage, is_direct=True)
 def list_products(call: Call) -> Reply:
     """List products, newest first unless sorted otherwise.
 
@@ -44,7 +44,7 @@ def list_products(call: Call) -> Reply:
     return call.page(page, asked, total)
 
 
-@products.read("/<id:product_id>", scope="catalog:read", returns=ProductSchema)
+@products.read("/<id:product_id>", scope="catalog:read", returns=ProductSchema, is_direct=True)
 def get_product(call: Call, product_id: UUID) -> Reply:
     """Get a product with its variants, stock and categories.
 
