@@ -257,6 +257,38 @@ def test_stock_lies_at_locations_and_orders_take_it_where_it_is(shop: Shop) -> N
     assert shop.order((variant_id, 3)).code == "out_of_stock"
 
 
+ODD = 'a "b" \\c {d} [e], \t\n é €'
+
+
+def test_text_comes_back_as_it_was_sent_whatever_it_holds(shop: Shop) -> None:
+    kept = shop.api.post(CATEGORIES, {"name": ODD, "slug": f"odd-{uuid4().hex}"}).json
+    variant = {"title": ODD, "sku": ODD, "options": [{"name": ODD, "value": ODD}]}
+    body = {
+        "name": ODD,
+        "description": ODD,
+        "price": Decimal("1.00"),
+        "tags": [ODD],
+        "tax_class": "reduced",
+        "seo": {"title": ODD, "description": ODD},
+        "external_id": ODD,
+        "variants": [variant, {"title": "without anything"}],
+    }
+    product = shop.api.post(PRODUCTS, {**body, "category_ids": [kept["id"]]}).json
+    path = f"{PRODUCTS}/{product['id']}"
+    shop.api.post(f"{path}/images", {"url": "https://x.example/?q=%22", "alt_text": ODD})
+    found = shop.api.get(path).json
+    for name in ("name", "description", "tags", "tax_class", "external_id"):
+        assert found[name] == body[name], name
+    assert found["seo"] == {"title": ODD, "description": ODD, "slug": None}
+    assert found["categories"] == [{"id": kept["id"], "name": ODD, "slug": kept["slug"]}]
+    assert found["images"][0]["alt_text"] == ODD
+    first, second = found["variants"]
+    assert {name: first[name] for name in variant} == variant
+    assert (second["sku"], second["options"], second["weight_grams"]) == (None, [], None)
+    listed = shop.api.get(PRODUCTS, query={"external_id": ODD}).json["data"]
+    assert listed == [found]
+
+
 def test_customers_are_made_found_changed_and_deleted(shop: Shop) -> None:
     body = {
         "email": "Ada@Example.com",

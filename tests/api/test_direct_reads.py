@@ -13,6 +13,7 @@ from tests.fixtures.api import Answered, ApiClient, Shop, open_shop
 PRODUCTS = "/api/v1/products"
 # what differs between any two answers
 OWN_HEADERS = ("X-Request-ID",)
+CSV = {"Accept": "text/csv"}
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +94,8 @@ def test_one(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     product = shop.product()
     path = f"{PRODUCTS}/{product['id']}"
     etag = shop.api.get(path).headers["ETag"]
-    for options in ({}, {"headers": {"If-None-Match": etag}}, {"headers": {"Accept": "text/csv"}}):
+    asked: list[dict[str, Any]] = [{}, *({"headers": h} for h in ({"If-None-Match": etag}, CSV))]
+    for options in asked:
         ours, flask, is_direct = asked_both_ways(shop.api, monkeypatch, path, **options)
         assert is_direct
         assert same(ours, flask), options

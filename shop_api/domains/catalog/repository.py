@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from string import Template
 from typing import Any
 from uuid import UUID
 
@@ -42,75 +43,88 @@ p = products.alias("p")
 
 # From the lake, by a job; NULL where nothing is known.
 STATS = {
-    "total_sales": "json_money(p.total_sales, p.currency)",
-    "conversion_rate": "trim_scale(p.conversion_rate_ratio)",
-    "profit_margin": "trim_scale(p.profit_margin_ratio)",
-    "stats_as_of": "(SELECT json_instant(t.as_of) FROM product_stats t"
-    " WHERE t.tenant_id = p.tenant_id)",
+    "total_sales": "round(p.total_sales, d.digits)",
+    "conversion_rate": "coalesce(trim_scale(p.conversion_rate_ratio)::text, 'null')",
+    "profit_margin": "coalesce(trim_scale(p.profit_margin_ratio)::text, 'null')",
+    # not by p.tenant_id: so it is looked up once for a page
+    "stats_as_of": """coalesce((SELECT to_json(json_instant(t.as_of)) FROM product_stats t
+        WHERE t.tenant_id = NULLIF(current_setting('app.tenant_id', true), '')::uuid), 'null')""",
 }
 
-PRODUCT_JSON = """
-(SELECT row_to_json(r)::text FROM (
-    SELECT p.id, p.tenant_id, p.name, p.description, p.sku,
-        json_money(p.price, p.currency) AS price,
-        json_money(p.compare_price, p.currency) AS compare_price,
-        json_money(p.cost_price, p.currency) AS cost_price,
-        p.currency, p.status, p.tax_class,
-        json_build_object('track_quantity', v.track_quantity, 'quantity', v.quantity,
-            'reserved_quantity', v.reserved, 'available_quantity', v.quantity - v.reserved,
-            'low_stock_alert', v.low_stock_alert, 'allow_backorder', v.allow_backorder
-        ) AS inventory,
-        coalesce(v.variants, '[]') AS variants,
-        (SELECT coalesce(json_agg(row_to_json(k) ORDER BY k.name, k.id), '[]') FROM (
-            SELECT c.id, c.name, c.slug FROM product_categories pc
-            JOIN categories c ON c.tenant_id = pc.tenant_id AND c.id = pc.category_id
-            WHERE pc.tenant_id = p.tenant_id AND pc.product_id = p.id) k) AS categories,
-        (SELECT coalesce(json_agg(row_to_json(k) ORDER BY k.position, k.id), '[]') FROM (
-            SELECT i.id, i.url, i.alt_text, i.position, i.width, i.height, i.variant_id
-            FROM product_images i
-            WHERE i.tenant_id = p.tenant_id AND i.product_id = p.id) k) AS images,
-        p.tags, json_build_object('title', p.seo->'title', 'description', p.seo->'description',
-            'slug', p.seo->'slug') AS seo, p.external_id,
-        (NOT v.track_quantity OR v.allow_backorder OR v.quantity > v.reserved) AS is_in_stock,
-        {stats},
-        json_instant(p.created_at) AS created_at, json_instant(p.updated_at) AS updated_at
-    FROM (
-        SELECT coalesce(bool_and(x.track_quantity), false) AS track_quantity,
-            coalesce(bool_or(x.allow_backorder), false) AS allow_backorder,
-            coalesce(sum(x.quantity), 0) AS quantity, coalesce(sum(x.reserved), 0) AS reserved,
-            min(x.low_stock_alert) AS low_stock_alert,
-            json_agg(json_build_object('id', x.id, 'title', x.title, 'sku', coalesce(x.sku, p.sku),
-                'price', json_money(coalesce(x.price, p.price), p.currency),
-                'inventory', json_build_object('track_quantity', x.track_quantity,
-                    'quantity', x.quantity, 'reserved_quantity', x.reserved,
-                    'available_quantity', x.quantity - x.reserved,
-                    'low_stock_alert', x.low_stock_alert, 'allow_backorder', x.allow_backorder),
-                'weight_grams', x.weight_grams,
-                'options', x.options) ORDER BY x.position, x.id) AS variants
-        FROM (
-            SELECT w.id, w.title, w.sku, w.price, w.options, w.weight_grams, w.position,
-                w.track_quantity, w.allow_backorder, w.low_stock_alert,
-                coalesce(sum(s.quantity), 0) AS quantity, coalesce(sum(s.reserved), 0) AS reserved
-            FROM variants w
-            LEFT JOIN stock_levels s ON s.tenant_id = w.tenant_id AND s.variant_id = w.id
-            WHERE w.tenant_id = p.tenant_id AND w.product_id = p.id
-            GROUP BY w.tenant_id, w.id
-        ) x
-    ) v
-) r)
-"""
+# Text put together: `row_to_json` and `json_build_object` look up the type of each value they are
+# given, which took two thirds of a page's time. `concat` writes NULL as nothing, so whatever may be
+# NULL says 'null' itself.
+PRODUCT_TEXT = Template("""
+(SELECT concat('{"id":"', p.id, '","tenant_id":"', p.tenant_id, '","name":', to_json(p.name),
+    ',"description":', to_json(p.description), ',"sku":', coalesce(to_json(p.sku), 'null'),
+    ',"price":', round(p.price, d.digits),
+    ',"compare_price":', coalesce(round(p.compare_price, d.digits)::text, 'null'),
+    ',"cost_price":', $cost_price, ',"currency":', to_json(p.currency),
+    ',"status":', to_json(p.status), ',"tax_class":', to_json(p.tax_class),
+    ',"inventory":{"track_quantity":', v.track_quantity::text, ',"quantity":', v.quantity,
+        ',"reserved_quantity":', v.reserved, ',"available_quantity":', v.quantity - v.reserved,
+        ',"low_stock_alert":', coalesce(v.low_stock_alert::text, 'null'),
+        ',"allow_backorder":', v.allow_backorder::text,
+    '},"variants":[', v.variants,
+    '],"categories":[', (
+        SELECT string_agg(concat('{"id":"', c.id, '","name":', to_json(c.name),
+            ',"slug":', to_json(c.slug), '}'), ',' ORDER BY c.name, c.id)
+        FROM product_categories pc
+        JOIN categories c ON c.tenant_id = pc.tenant_id AND c.id = pc.category_id $shown
+        WHERE pc.tenant_id = p.tenant_id AND pc.product_id = p.id),
+    '],"images":[', (
+        SELECT string_agg(concat('{"id":"', i.id, '","url":', to_json(i.url),
+            ',"alt_text":', to_json(i.alt_text), ',"position":', i.position,
+            ',"width":', coalesce(i.width::text, 'null'),
+            ',"height":', coalesce(i.height::text, 'null'),
+            ',"variant_id":', coalesce(to_json(i.variant_id), 'null'), '}'), ','
+            ORDER BY i.position, i.id)
+        FROM product_images i WHERE i.tenant_id = p.tenant_id AND i.product_id = p.id),
+    '],"tags":', to_json(p.tags),
+    ',"seo":{"title":', coalesce(p.seo->'title', 'null'),
+        ',"description":', coalesce(p.seo->'description', 'null'),
+        ',"slug":', coalesce(p.seo->'slug', 'null'),
+    '},"external_id":', coalesce(to_json(p.external_id), 'null'),
+    ',"is_in_stock":',
+    (NOT v.track_quantity OR v.allow_backorder OR v.quantity > v.reserved)::text, $stats,
+    ',"created_at":"', json_instant(p.created_at),
+    '","updated_at":"', json_instant(p.updated_at), '"}')
+FROM (SELECT currency_digits(p.currency) AS digits OFFSET 0) d, LATERAL (
+    SELECT coalesce(bool_and(w.track_quantity), false) AS track_quantity,
+        coalesce(bool_or(w.allow_backorder), false) AS allow_backorder,
+        coalesce(sum(s.quantity), 0) AS quantity, coalesce(sum(s.reserved), 0) AS reserved,
+        min(w.low_stock_alert) AS low_stock_alert,
+        string_agg(concat('{"id":"', w.id, '","title":', to_json(w.title),
+            ',"sku":', coalesce(to_json(coalesce(w.sku, p.sku)), 'null'),
+            ',"price":', round(coalesce(w.price, p.price), d.digits),
+            ',"inventory":{"track_quantity":', w.track_quantity::text,
+                ',"quantity":', s.quantity, ',"reserved_quantity":', s.reserved,
+                ',"available_quantity":', s.quantity - s.reserved,
+                ',"low_stock_alert":', coalesce(w.low_stock_alert::text, 'null'),
+                ',"allow_backorder":', w.allow_backorder::text,
+            '},"weight_grams":', coalesce(w.weight_grams::text, 'null'),
+            ',"options":', w.options, '}'), ',' ORDER BY w.position, w.id) AS variants
+    FROM variants w CROSS JOIN LATERAL (
+        SELECT coalesce(sum(l.quantity), 0) AS quantity, coalesce(sum(l.reserved), 0) AS reserved
+        FROM stock_levels l WHERE l.tenant_id = w.tenant_id AND l.variant_id = w.id
+    ) s
+    WHERE w.tenant_id = p.tenant_id AND w.product_id = p.id
+) v)
+""")
 
+
+def _product_text(cost_price: str, shown: str, stats: dict[str, str]) -> str:
+    written = ", ".join(f"""',"{name}":', {value}""" for name, value in stats.items())
+    return PRODUCT_TEXT.substitute(cost_price=cost_price, shown=shown, stats=written)
+
+
+PRODUCT_JSON = _product_text(
+    cost_price="coalesce(round(p.cost_price, d.digits)::text, 'null')", shown="", stats=STATS
+)
 # What a publishable key sees: a page's script must not know what the shop paid, nor what it sells,
 # nor categories not shown yet.
-PUBLIC_PRODUCT_JSON = (
-    PRODUCT_JSON.replace(
-        "json_money(p.cost_price, p.currency) AS cost_price", "NULL::numeric AS cost_price"
-    )
-    .replace("c.id = pc.category_id", "c.id = pc.category_id AND c.is_active")
-    .replace("{stats}", ", ".join(f"NULL AS {name}" for name in STATS))
-)
-PRODUCT_JSON = PRODUCT_JSON.replace(
-    "{stats}", ", ".join(f"{value} AS {name}" for name, value in STATS.items())
+PUBLIC_PRODUCT_JSON = _product_text(
+    cost_price="'null'", shown="AND c.is_active", stats=dict.fromkeys(STATS, "'null'")
 )
 
 PRODUCT_SORTS = {
