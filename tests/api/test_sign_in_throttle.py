@@ -65,6 +65,48 @@ def test_an_account_that_is_guessed_at_is_closed_for_a_while(
     assert sign_in(api, shop.email, PASSWORD).status == 200
 
 
+def test_who_guesses_shuts_nobody_out_from_where_they_sign_in(
+    api: ApiClient, shop: Shop, redis_client: redis.Redis
+) -> None:
+    home = "2001:db8:1:2::7"
+    assert sign_in(api, shop.email, PASSWORD, home).status == 200
+    for n in range(ACCOUNT_LIMIT):
+        sign_in(api, shop.email, f"guess-{n}")
+    assert sign_in(api, shop.email, PASSWORD).status == 429
+    # privacy addresses of IPv6 change by the hour
+    assert sign_in(api, shop.email, PASSWORD, "2001:db8:1:2::8").status == 200
+    # which is no way to guess on
+    guesses = [sign_in(api, shop.email, f"guess-{n}", home) for n in range(ACCOUNT_LIMIT + 1)]
+    assert statuses(guesses) == [401] * ACCOUNT_LIMIT + [429]
+
+
+def test_an_ipv6_customer_counts_as_one(
+    api: ApiClient, shop: Shop, redis_client: redis.Redis
+) -> None:
+    guesses = [
+        sign_in(api, f"{uuid4().hex}@example.com", "x", f"2001:db8:9:9::{n + 1:x}")
+        for n in range(ADDRESS_LIMIT + 1)
+    ]
+    assert statuses(guesses) == [401] * ADDRESS_LIMIT + [429]
+    assert sign_in(api, shop.email, PASSWORD, "2001:db8:9:8::1").status == 200
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("10.0.0.1", "10.0.0.1"),
+        ("10.0.0.1:5312", "10.0.0.1"),
+        ("::ffff:10.0.0.1", "10.0.0.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("[2001:db8:1:2::3]:443", "2001:db8:1:2::/64"),
+        ("unknown", "unknown"),
+        ("", ""),
+    ],
+)
+def test_what_counts_as_one_network(address: str, network: str) -> None:
+    assert service.network_of(address) == network
+
+
 def test_guessing_many_accounts_from_one_address_ends(
     api: ApiClient, shop: Shop, redis_client: redis.Redis
 ) -> None:

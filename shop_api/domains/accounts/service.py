@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from math import ceil
 from threading import BoundedSemaphore
 from typing import Any
@@ -224,6 +225,24 @@ for _, key in ipairs(KEYS) do
     if redis.call('EXISTS', key) == 1 then redis.call('DECR', key) end
 end
 """
+IS_FAMILIAR = "return redis.call('EXISTS', KEYS[1])"
+REMEMBER = "redis.call('SET', KEYS[1], 1, 'EX', ARGV[1])"
+
+# How long a network counts as one from which somebody signs in.
+FAMILIAR_SECONDS = 2_592_000
+
+
+def network_of(address: str) -> str:
+    """What counts as one network address: of IPv6 the /64, which a customer gets whole."""
+    for text in (address, address.rpartition(":")[0].strip("[]")):
+        try:
+            found = ip_address(text)
+        except ValueError:
+            continue
+        if isinstance(found, IPv6Address) and found.ipv4_mapped is None:
+            return str(IPv6Network((found, 64), strict=False))
+        return str(getattr(found, "ipv4_mapped", None) or found)
+    return address
 
 
 @dataclass(frozen=True)
@@ -231,8 +250,9 @@ class SignInThrottle:
     """How many sign-ins may fail, per e-mail address and per network address.
 
     An attempt is counted before the password is checked, so that many at once are not all let in,
-    and taken back when it succeeds. An address nobody has counts as any other. While Redis is away
-    nothing is counted.
+    and taken back when it succeeds. An address nobody has counts as any other. Somebody who signs
+    in from where they did before is counted apart: others who guess shut nobody out. While Redis is
+    away nothing is counted.
     """
 
     client: redis.Redis
@@ -244,9 +264,13 @@ class SignInThrottle:
     @contextmanager
     def attempt(self, email: str, address: str) -> Iterator[None]:
         """Count a sign-in that fails with `invalid_login`; raises `too_many_sign_ins`."""
-        limits = {self._key("account", email): self.account_limit}
+        network = network_of(address)
+        there = f"{email}\0{network}"
+        familiar = self._key("familiar", there)
+        is_familiar = bool(address and self._run(IS_FAMILIAR, [familiar]))
+        limits = {self._key("account", there if is_familiar else email): self.account_limit}
         if address:
-            limits[self._key("address", address)] = self.address_limit
+            limits[self._key("address", network)] = self.address_limit
         wait = self._run(COUNT_ATTEMPT, list(limits), self.window_seconds, *limits.values())
         if wait:
             raise errors.too_many_sign_ins(wait)
@@ -257,6 +281,8 @@ class SignInThrottle:
                 self._run(TAKE_BACK, list(limits))
             raise
         self._run(TAKE_BACK, list(limits))
+        if address:
+            self._run(REMEMBER, [familiar], FAMILIAR_SECONDS)
 
     def _key(self, kind: str, value: str) -> str:
         # no address stands in Redis in the clear
