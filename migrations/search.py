@@ -64,12 +64,14 @@ CREATE FUNCTION search_query(tenant uuid, value text, suffix text) RETURNS tsque
 
 # Row-level security keeps `@@`, which is not leakproof, out of index conditions. So these run with
 # the rights of their owner, and name the tenant themselves: that of the transaction, never one
-# they are told. IS NOT DISTINCT FROM, because no index takes it: the words are what is looked up.
+# they are told. Temporary tables come last, or whoever calls could put their own in the place of
+# ours and act as the owner. IS NOT DISTINCT FROM, because no index takes it: the words are what is
+# looked up.
 FIND = """
 CREATE FUNCTION search_{table}(asked text, condition text, row_limit integer)
     RETURNS TABLE (id uuid, score real)
-    LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, public
-    AS $$
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+    SET search_path = pg_catalog, public, pg_temp AS $$
     DECLARE
         tenant uuid := NULLIF(current_setting('app.tenant_id', true), '')::uuid;
         whole tsquery := search_query(tenant, asked, '');

@@ -92,7 +92,7 @@ def test_only_the_functions_that_search_run_with_their_owners_rights(database: D
         assert tenant in source, name
         assert source.count("d.tenant_id IS NOT DISTINCT FROM tenant") == 2
         assert source.count(f"FROM {name.removeprefix('search_')} d WHERE") == 2
-        assert configuration == ["search_path=pg_catalog, public"]
+        assert configuration == ["search_path=pg_catalog, public, pg_temp"]
         assert (app_may, exporter_may) == (True, False)
 
 
@@ -272,6 +272,23 @@ def test_a_credential_names_exactly_one_row_and_only_to_read_it(
         assert connection.execute("DELETE FROM api_keys").rowcount == 0
     with as_application(database, str(ours)) as connection:
         assert seen(connection, "api_keys") == [ours]
+
+
+def test_nobody_acts_as_the_owner_by_tables_of_their_own(
+    database: Database, tenants: tuple[UUID, UUID]
+) -> None:
+    """A temporary view in the place of a table that a function with its owner's rights reads."""
+    with as_application(database, str(tenants[0])) as connection:
+        connection.execute("""
+            CREATE FUNCTION pg_temp.take_over() RETURNS uuid LANGUAGE plpgsql AS
+                $$ BEGIN RAISE EXCEPTION 'as %', current_user; END $$;
+            CREATE VIEW pg_temp.products AS SELECT gen_random_uuid() AS id, name, status,
+                NULLIF(current_setting('app.tenant_id'), '')::uuid AS tenant_id,
+                array_to_tsvector(ARRAY[pg_temp.take_over()::text]) AS search
+                FROM (VALUES ('mug', 'active')) v (name, status);
+            GRANT SELECT ON pg_temp.products TO PUBLIC""")
+        assert connection.execute("SELECT * FROM search_products('mug', NULL, 5)").fetchall() == []
+        connection.rollback()
 
 
 def test_the_exporter_reads_the_facts_of_all_and_changes_none(
