@@ -125,10 +125,13 @@ def sign_in(api: ApiClient, shop: Shop, role: str) -> tuple[str, ApiClient]:
     return user_id, api.with_token(login.json["access_token"])
 
 
-def test_nobody_invites_somebody_stronger(api: ApiClient, shop: Shop) -> None:
+def test_nobody_invites_somebody_stronger_or_calls_them_off(api: ApiClient, shop: Shop) -> None:
     _, admin = sign_in(api, shop, "admin")
     refused = admin.post(INVITATIONS, {"email": "a@x.example", "role": "owner"})
     assert (refused.status, refused.code) == (403, "role_not_allowed")
+    stronger = f"{INVITATIONS}/{invite(shop, role='owner')['id']}"
+    assert admin.delete(stronger).code == "role_not_allowed"
+    assert shop.api.delete(stronger).status == 204
     _, staff = sign_in(api, shop, "staff")
     assert staff.post(INVITATIONS, {"email": "a@x.example", "role": "viewer"}).status == 403
 

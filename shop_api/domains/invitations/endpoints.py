@@ -84,12 +84,15 @@ def create_invitation(call: Call) -> Reply:
 
 @invitations.mutation("DELETE", "/<id:invitation_id>", scope="users:write")
 def revoke_invitation(call: Call, invitation_id: UUID) -> Reply:
-    """Revoke an invitation. 409 `invitation_accepted` when the person has joined."""
+    """Revoke an invitation, of a role that may do no more than the caller.
+
+    409 `invitation_accepted` when the person has joined.
+    """
     before = InvitationRepository(call.session).find(invitation_id, for_update=True)
     if before is None:
         raise not_found("invitation")
     call.require_version(before.version)
-    service.revoke(call.work, before)
+    service.revoke(call.work, before, call.principal.scopes)
     return Reply.empty()
 
 

@@ -49,8 +49,12 @@ def invite(
     return token, row
 
 
-def revoke(work: UnitOfWork, before: AnyRow) -> None:
-    """Revoke an invitation; one that is revoked stays so. Raises `invitation_accepted`."""
+def revoke(work: UnitOfWork, before: AnyRow, allowed: frozenset[str]) -> None:
+    """Revoke an invitation; one that is revoked stays so.
+
+    Raises `role_not_allowed` for a role that may do more than the caller, `invitation_accepted`.
+    """
+    check_role(before.role, allowed)
     if before.accepted_at is not None:
         raise errors.INVITATION_ACCEPTED
     if before.revoked_at is not None:
