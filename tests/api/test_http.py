@@ -274,10 +274,30 @@ def test_pages_of_listed_origins_may_read(api: ApiClient) -> None:
     assert (anonymous.status, allowed_origin(anonymous)) == (401, second)
 
 
-@pytest.mark.parametrize("origin", ["*", "null", "https://a/b", "ftp://a", "https://", "a.example"])
+NO_ORIGINS = (
+    *("*", "null", "https://a/b", "ftp://a", "https://", "a.example", "https://*.a.example"),
+    # what no browser sends would allow nobody
+    *("https://Shop.example", "https://a.example:443", "http://a.example:80"),
+    *("https://a..example", "https://a.example.", "https://-a.example", "https://:::"),
+    *(
+        "https://a.example:",
+        "https://a.example:0",
+        "https://a.example:65536",
+        "https://u@a.example",
+    ),
+)
+
+
+@pytest.mark.parametrize("origin", NO_ORIGINS)
 def test_what_is_no_origin_is_not_listed(shop: Shop, origin: str) -> None:
     refused = shop.api.patch(TENANT, {"cors_origins": [origin]})
     assert refused.json["errors"][0]["pointer"] == "/cors_origins/0"
+
+
+def test_origins_of_every_form_are_listed(shop: Shop) -> None:
+    origins = ["http://localhost:3000", "https://a-b.example", "http://10.0.0.1", "http://[::1]:81"]
+    origins += ["https://xn--bcher-kva.example", "http://a.example:443", "https://a.example:65535"]
+    assert shop.api.patch(TENANT, {"cors_origins": origins}).json["cors_origins"] == origins
 
 
 # --- identities

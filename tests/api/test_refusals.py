@@ -10,7 +10,10 @@ ORDERS, PRODUCTS, TENANT = "/api/v1/orders", "/api/v1/products", "/api/v1/tenant
 LINE = {"variant_id": "0190a1b2-0000-7000-8000-000000000000", "quantity": 1}
 TOKEN = "Must be lower-case letters, digits, _ and -, and begin with a letter or digit."
 COUNTRY = "Must be a country code of ISO 3166, such as IT."
-ORIGIN = "Must be an origin: scheme, host and port without a path, such as https://shop.example."
+ORIGIN = (
+    "Must be an origin as browsers send it: scheme, host in lower case and port unless it is the"
+    " scheme's own, without a path, such as https://shop.example."
+)
 CURRENCY = "Must be an ISO 4217 currency code, such as USD."
 
 

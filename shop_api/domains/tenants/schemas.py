@@ -20,6 +20,18 @@ from shop_api.web.fields import (
 PLANS = ("free", "basic", "pro", "enterprise")
 
 
+# A browser sends an origin in lower case and without the port its scheme implies: one written
+# otherwise would allow nobody.
+_LABEL = "[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?"
+_PORT = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+ORIGIN = matching(
+    rf"^(?!http://[^/]*:80$)(?!https://[^/]*:443$)https?://"
+    rf"({_LABEL}(\.{_LABEL})*|\[[0-9a-f:]{{2,39}}\])(:{_PORT})?$",
+    "Must be an origin as browsers send it: scheme, host in lower case and port unless it is the"
+    " scheme's own, without a path, such as https://shop.example.",
+)
+
+
 class Slug(Text):
     """The name a tenant signs in with."""
 
@@ -103,13 +115,7 @@ class TenantPatch(Schema):
         }
     )
     cors_origins = BoundedList(
-        Text(
-            max_length=255,
-            validate=matching(
-                r"^https?://[A-Za-z0-9.:\[\]-]+$",
-                "Must be an origin: scheme, host and port without a path, such as https://shop.example.",
-            ),
-        ),
+        Text(max_length=255, validate=ORIGIN, metadata={"example": "https://shop.example"}),
         max_length=20,
     )
     settings = fields.Nested(TenantSettings)
