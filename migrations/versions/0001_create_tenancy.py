@@ -97,6 +97,7 @@ CREATE TABLE idempotency_records (
     headers JSONB NOT NULL,
     body BYTEA NOT NULL,
     is_encrypted BOOLEAN DEFAULT false NOT NULL,
+    is_composed BOOLEAN DEFAULT false NOT NULL,
     request_id TEXT NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE NOT NULL,
     expires_at TIMESTAMP WITH TIME ZONE NOT NULL,

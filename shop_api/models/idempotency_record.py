@@ -18,6 +18,8 @@ idempotency_records = Table(
     Column("body", LargeBinary, nullable=False),
     # answers that hold a secret (a new key, tokens) are stored encrypted
     Column("is_encrypted", Boolean, nullable=False, server_default=text("false")),
+    # made of answers to requests with keys of their own: forgotten, it does nothing twice
+    Column("is_composed", Boolean, nullable=False, server_default=text("false")),
     Column("request_id", Text, nullable=False),
     instant("created_at"),
     instant("expires_at"),

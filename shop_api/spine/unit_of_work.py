@@ -92,6 +92,8 @@ class StoredAnswer:
     body: bytes | None
     is_encrypted: bool
     expires_at: datetime
+    # made of answers to requests that have keys of their own
+    is_composed: bool = False
 
 
 @dataclass(slots=True)
@@ -207,17 +209,17 @@ WITH {numbered_row}counter AS MATERIALIZED (
         subject_type text, subject_id uuid, changes jsonb, takes_number boolean)
 ), new_answer AS (
     INSERT INTO idempotency_records
-        (tenant_id, key_digest, request_digest, status, headers, body, is_encrypted, request_id,
-         created_at, expires_at)
+        (tenant_id, key_digest, request_digest, status, headers, body, is_encrypted, is_composed,
+         request_id, created_at, expires_at)
     SELECT %(tenant_id)s, %(key_digest)s::bytea, %(request_digest)s::bytea, %(status)s::smallint,
-           {answer_headers}, {answer_body}, %(is_encrypted)s::boolean, %(request_id)s, %(now)s,
-           %(expires_at)s::timestamptz
+           {answer_headers}, {answer_body}, %(is_encrypted)s::boolean,
+           %(is_composed)s::boolean, %(request_id)s, %(now)s, %(expires_at)s::timestamptz
     {from_resource} WHERE %(key_digest)s::bytea IS NOT NULL
     ON CONFLICT (tenant_id, key_digest) DO UPDATE SET
         request_digest = excluded.request_digest, status = excluded.status,
         headers = excluded.headers, body = excluded.body, is_encrypted = excluded.is_encrypted,
-        request_id = excluded.request_id, created_at = excluded.created_at,
-        expires_at = excluded.expires_at
+        is_composed = excluded.is_composed, request_id = excluded.request_id,
+        created_at = excluded.created_at, expires_at = excluded.expires_at
 )
 SELECT {columns}
 """
@@ -327,5 +329,6 @@ def _recorded(work: UnitOfWork) -> dict[str, Any]:
         "headers": encode_json(answer.headers) if answer else None,
         "body": answer.body if answer else None,
         "is_encrypted": answer.is_encrypted if answer else None,
+        "is_composed": answer.is_composed if answer else None,
         "expires_at": answer.expires_at if answer else None,
     }

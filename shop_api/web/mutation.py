@@ -114,6 +114,7 @@ def _answer_to_store(
         body=_stored_body(services, reply, is_secret),
         is_encrypted=is_secret,
         expires_at=origin.now + timedelta(seconds=services.settings.idempotency_seconds),
+        is_composed=reply.is_composed,
     )
 
 

@@ -31,6 +31,8 @@ class Reply:
     content_type: str = JSON
     # kept under the request's idempotency key
     is_stored: bool = True
+    # made of answers to requests that have keys of their own
+    is_composed: bool = False
     # in place of the body, a part at a time; it must be the same for the same version
     parts: Iterator[bytes] | None = None
     # the body is that of the unit of work's numbered row, known once it is committed

@@ -229,6 +229,16 @@ def test_a_batch_that_was_not_done_is_done_when_it_is_sent_again(shop: Shop, app
     assert slugs(shop) == ["a", "b"]
 
 
+def test_what_a_page_is_told_is_not_kept(shop: Shop, app: App) -> None:
+    """Anybody may send its key, with as many Idempotency-Keys as they like."""
+    body = {"name": "page", "kind": "publishable"}
+    page = shop.api.with_token(shop.api.post("/api/v1/api_keys", body).json["key"])
+    assert send(page, get(CATEGORIES), key="page-1")[0]["status"] == 200
+    with tenant_session(app.services.engine, shop.tenant_id) as session:
+        count = session.execute(text("SELECT count(*) FROM idempotency_records")).scalar_one()
+    assert count == 0
+
+
 def test_each_request_is_traced_by_the_batchs_id(shop: Shop) -> None:
     headers = {"X-Request-ID": "traced-1"}
     answers = send(shop.api, get(CATEGORIES), category("a"), headers=headers)

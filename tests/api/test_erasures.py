@@ -236,6 +236,36 @@ def test_a_request_sent_again_tells_nothing_and_does_nothing(shop: Shop) -> None
     assert (replayed.body, replayed.headers["Idempotency-Replayed"]) == (kept.body, "true")
 
 
+def test_a_batch_sent_again_tells_nothing_and_does_nothing(shop: Shop) -> None:
+    """Its answer is kept encrypted, and may be of anybody."""
+    customer_id = known(shop)
+    reading = {"method": "GET", "path": f"{CUSTOMERS}/{customer_id}"}
+    writing = {"method": "POST", "path": CUSTOMERS, "body": {"first_name": "Neighbour"}}
+    body = {"requests": [reading, writing]}
+    told = shop.api.post("/api/v1/batch", body, key="told")
+    assert b"Zeldanya" in told.body
+    erase(shop, customer_id)
+    again = shop.api.post("/api/v1/batch", body, key="told")
+    assert b"Zeldanya" not in again.body
+    first, second = (answer["responses"][1] for answer in (told.json, again.json))
+    assert second["headers"]["Idempotency-Replayed"] == "true"
+    assert second["body"] == first["body"]
+    assert shop.api.get(CUSTOMERS, query={"include_total": "true"}).json["total"] == 2
+
+
+def test_a_batch_during_which_somebody_is_erased_is_not_kept(shop: Shop) -> None:
+    customer_id = known(shop)
+    requests = [
+        {"method": "GET", "path": f"{CUSTOMERS}/{customer_id}"},
+        {"method": "POST", "path": f"{CUSTOMERS}/{customer_id}/erase"},
+    ]
+    told = shop.api.post("/api/v1/batch", {"requests": requests}, key="both")
+    assert [answer["status"] for answer in told.json["responses"]] == [200, 200]
+    again = shop.api.post("/api/v1/batch", {"requests": requests}, key="both")
+    assert "Idempotency-Replayed" not in again.headers
+    assert b"Zeldanya" not in again.body
+
+
 def test_others_keep_what_is_theirs(shop: Shop, other_shop: Shop, database: Database) -> None:
     body = {**PERSON, "email": "other@kept.example", "external_id": "o"}
     neighbour = shop.api.post(CUSTOMERS, body, key="other").json["id"]

@@ -12,7 +12,17 @@ from shop_api.domains.customers import repository as customers
 from shop_api.domains.customers.repository import CustomerRepository
 from shop_api.domains.erasures.repository import ErasureRepository
 from shop_api.kernel.ids import new_id
-from tests.factories.calls import NOW, STAMPS, Arguments, change, listed, no_filters, one, page
+from tests.factories.calls import (
+    NOW,
+    STAMPS,
+    Arguments,
+    change,
+    listed,
+    no_filters,
+    nothing,
+    one,
+    page,
+)
 
 
 def an_address(victim: Any) -> tuple[dict[str, Any]]:
@@ -34,6 +44,7 @@ CUSTOMER_CALLS: dict[type[Repository], dict[str, Arguments]] = {
         "unset_default": lambda victim: (victim.ids["booked_id"], "is_default_billing", NOW),
     },
     ErasureRepository: {
+        "forget_composed_answers": nothing,
         "forget_customer": lambda victim: (victim.ids["booked_id"], NOW),
         "forget_notes": lambda victim: (victim.ids["buyer_id"], NOW),
         "forget_orders": lambda victim: (victim.ids["buyer_id"], NOW),

@@ -27,6 +27,7 @@ from shop_api.domains.api_keys import repository as api_keys
 from shop_api.domains.api_keys.repository import KeyRepository
 from shop_api.domains.audit import repository as audit
 from shop_api.domains.audit.repository import AuditRepository
+from shop_api.domains.batch.repository import BatchRepository
 from shop_api.domains.bulk_edits.repository import BulkEditRepository
 from shop_api.domains.imports import repository as imports
 from shop_api.domains.imports.repository import JobRepository
@@ -141,6 +142,7 @@ CASES: dict[type[Repository], dict[str, Arguments]] = {
         "list_page": listed(invitations.INVITATIONS_BY_CREATED_AT),
         "revoke_expired": lambda victim: (f"expired@{victim.shop.slug}.example", LATER),
     },
+    BatchRepository: {"has_erased": lambda _: ("0", datetime(2000, 1, 1, tzinfo=UTC))},
     SearchRepository: {
         "list_customers": lambda _: ("Ada", 10),
         "list_orders": lambda _: ([(1, 10_000)], "x", [], 10),

@@ -14,7 +14,8 @@ from shop_api.models import orders
 
 _SAID = "unnest(ARRAY[c.email, c.phone, c.first_name, c.last_name]) AS t (said)"
 # A kept answer tells of the customer, or of an order of theirs that was touched while it is kept,
-# or names them in what is said of the session they were at. What is encrypted is of sign-ins.
+# or names them in what is said of the session they were at. What is encrypted is of sign-ins or
+# composed of other answers.
 REFUSE_KEPT_ANSWERS = f"""
 UPDATE idempotency_records r SET status = %(status)s, headers = %(headers)s::jsonb, body = %(body)s
 FROM customers c
@@ -28,6 +29,10 @@ AND (position(convert_to(c.id::text, 'UTF8') IN r.body) > 0 OR EXISTS (
          OR position(convert_to(o.session_id::text, 'UTF8') IN r.body) > 0 AND EXISTS (
              SELECT FROM {_SAID}
              WHERE position(convert_to(NULLIF(t.said, ''), 'UTF8') IN r.body) > 0))))
+"""
+# What is encrypted cannot be looked into. Sent again, such a request does nothing twice.
+FORGET_COMPOSED_ANSWERS = """
+DELETE FROM idempotency_records WHERE tenant_id = %(tenant_id)s AND is_composed
 """
 # What an import refused is told with the value that was refused.
 FORGET_REJECTS = """
@@ -101,6 +106,12 @@ class ErasureRepository(Repository):
     def refuse_kept_answers(self, customer_id: UUID, answer: dict[str, Any]) -> None:
         """Put `answer` in the place of each kept answer that tells of the customer."""
         self._run(REFUSE_KEPT_ANSWERS, customer_id, **answer)
+
+    def forget_composed_answers(self) -> None:
+        """Forget the kept answers that are made of others: any may tell of the customer."""
+        self.session.connection.exec_driver_sql(
+            FORGET_COMPOSED_ANSWERS, {"tenant_id": self.tenant_id}
+        )
 
     def forget_rejects(self, customer_id: UUID) -> None:
         """Forget what imports quoted of the customer, who is not forgotten yet."""

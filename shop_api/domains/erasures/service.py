@@ -30,6 +30,7 @@ def erase_customer(work: UnitOfWork, before: Row[Any]) -> Row[Any]:
     erasures = work.repository(ErasureRepository)
     order_ids = erasures.lock_orders(before.id)
     erasures.refuse_kept_answers(before.id, refused_answer(work))
+    erasures.forget_composed_answers()
     erasures.forget_rejects(before.id)
     erasures.forget_notes(before.id, work.now)
     erasures.forget_orders(before.id, work.now)
