@@ -97,7 +97,6 @@ EVENT_JSON = """
 # an order's events have one subject, so the id beside the sequence is the same in all
 EVENTS_BY_SEQUENCE = Sort("sequence", e.c.sequence, str, int)
 
-
 # Held as the order's reference holds them: they are erased before the order, or see it.
 BUYER = """
 WITH buyer AS MATERIALIZED (
