@@ -45,10 +45,14 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class _Command:
-    """One message to the server; `has_rows` if its answer is a statement's."""
+    """One message to the server; `has_rows` if its answer is a statement's.
+
+    `is_known`: it runs what was prepared before.
+    """
 
     send: Callable[[PGconn], None]
     has_rows: bool = False
+    is_known: bool = False
 
 
 def run_together(
@@ -125,6 +129,10 @@ def _exchange(
         commands += _commands(transformer, statement, prepared, fresh)
     if commits:
         commands.append(_plain(b"COMMIT"))
+    is_first = pgconn.transaction_status == TransactionStatus.IDLE
+    if is_first and prepared and not any(command.is_known for command in commands):
+        # nothing of it would show that the session forgot the others, which are run later
+        commands.insert(0, _ask_for(next(iter(prepared.values()))))
     pgconn.enter_pipeline_mode()
     for command in commands:
         command.send(pgconn)
@@ -148,6 +156,11 @@ def _plain(text: bytes) -> _Command:
     return _Command(lambda pgconn: pgconn.send_query_params(text, None))
 
 
+def _ask_for(name: bytes) -> _Command:
+    """Fails as running it would."""
+    return _Command(lambda pgconn: pgconn.send_describe_prepared(name))
+
+
 def _commands(
     transformer: abc.Transformer,
     statement: Statement,
@@ -161,6 +174,7 @@ def _commands(
     )
     types, formats = transformer.types or (), transformer.formats
     key = (text, types)
+    is_known = key in prepared
     name = prepared.get(key) or fresh.get(key)
     if name is None and len(prepared) + len(fresh) < PREPARED_MAX:
         name = fresh[key] = b"shop_%d" % next(_name_numbers)
@@ -170,7 +184,8 @@ def _commands(
             lambda pgconn: pgconn.send_query_params(text, values, types, formats), has_rows=True
         )
         return
-    yield _Command(partial(_run, name=name, values=values, formats=formats), has_rows=True)
+    run = partial(_run, name=name, values=values, formats=formats)
+    yield _Command(run, has_rows=True, is_known=is_known)
 
 
 def _prepare(pgconn: PGconn, name: bytes, text: bytes, types: tuple[int, ...]) -> None:

@@ -91,6 +91,23 @@ def test_what_a_rollback_makes_the_session_forget_is_prepared_again(
     assert read() == expected
 
 
+def test_a_transaction_that_begins_with_new_texts_knows_what_was_forgotten(
+    engine: Engine, tenant_id: UUID
+) -> None:
+    """As a mutation with an Idempotency-Key does, on a connection where another was refused."""
+
+    def read(lock_key: int | None = None) -> int:
+        with tenant_session(engine, tenant_id, lock_key) as session:
+            return len(session.fetch(COUNTERS, {"more": 0}))
+
+    expected = read()
+    with pytest.raises(ValueError, match="undone"), tenant_session(engine, tenant_id) as session:
+        for _ in range(7):
+            session.execute(text("SELECT count(*) FROM tenants"))
+        raise ValueError("undone")
+    assert read(lock_key=1) == expected
+
+
 def test_more_texts_than_are_kept_are_answered_too(engine: Engine) -> None:
     with engine.connect() as connection:
         for number in range(PREPARED_MAX + 3):
