@@ -92,13 +92,14 @@ _OPTIONS = ", ".join(
     " ELSE '[]'::jsonb END"
     for n in (1, 2, 3)
 ).replace(", CASE", " || CASE")
+# A variant that costs what its product costs has no price of its own, and follows the product's.
 # A default variant is for products that have none: one made here may have its own already.
 VARIANTS = f"""
 CREATE TEMP TABLE ready_variants AS
 SELECT p.ordinal, COALESCE(v.id, s.id) AS id, v.id IS NOT NULL AS is_existing, p.id AS parent_id,
-       p.id AS product_id, s.external_id, s.title, s.sku, s.price, s.cost_price,
-       {_OPTIONS} AS options, s.position, s.track_quantity, s.allow_backorder, s.low_stock_alert,
-       s.weight_grams, p.created_at
+       p.id AS product_id, s.external_id, s.title, s.sku, NULLIF(s.price, p.price) AS price,
+       s.cost_price, {_OPTIONS} AS options, s.position, s.track_quantity, s.allow_backorder,
+       s.low_stock_alert, s.weight_grams, p.created_at
 FROM stage_variants s JOIN ready_products p ON p.external_id = s.product
 LEFT JOIN variants v ON v.tenant_id = %(tenant_id)s AND v.external_id = s.external_id
 WHERE v.id IS NOT NULL OR %(has_variants)s OR NOT EXISTS

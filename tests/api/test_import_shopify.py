@@ -206,6 +206,12 @@ def test_the_files_that_shopify_publishes_come_in_whole(shop: Shop, database: Da
         (v["title"], Decimal(v["price"]), v["inventory"]["quantity"]) for v in pot["variants"]
     ] == [("Regular", Decimal("9.99"), 1), ("Large", Decimal("15.99"), 3)]
     assert products["ocean-blue-shirt"]["categories"] == []
+    # a variant at its product's price follows it, one at its own does not
+    for product, paid in ((products["ocean-blue-shirt"], [77]), (pot, [77, Decimal("15.99")])):
+        path = f"/api/v1/products/{product['id']}"
+        changed = shop.api.patch(path, {"price": 77}).json
+        assert [Decimal(v["price"]) for v in changed["variants"]] == paid
+        assert shop.api.patch(path, {"price": product["price"]}).status == 200
     before = fingerprint(database, shop.tenant_id)
     again = import_folder(database, shop.tenant_id, REAL, SHOPIFY).counts["products"]
     assert (again.created, again.updated, again.unchanged) == (0, 0, 43)

@@ -1,5 +1,6 @@
 """Tables and tills: orders join a session, and it closes when they are settled."""
 
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -7,7 +8,8 @@ import pytest
 
 from tests.api.test_order_concurrency import outcomes, together
 from tests.api.test_orders import move, pay, variant_id
-from tests.fixtures.api import Answered, Shop
+from tests.factories.pricing import ADDRESS, tax
+from tests.fixtures.api import Answered, ApiClient, Shop, open_shop
 
 SESSIONS = "/api/v1/sessions"
 ORDERS = "/api/v1/orders"
@@ -85,6 +87,31 @@ def test_an_order_at_an_open_table_is_not_given_up(shop: Shop, table: dict[str, 
     voided = shop.api.post(f"{ORDERS}/{order['id']}/payments/{payment}/void").json
     assert (voided["payment_status"], voided["hold_expires_at"]) == ("unpaid", None)
     assert close(shop, table).code == "session_not_settled"
+
+
+def test_what_is_sold_in_person_is_taxed_where_the_shop_is(api: ApiClient) -> None:
+    shop = open_shop(api)
+    counter = shop.api.post(SESSIONS, {"kind": "till", "name": "Till 1"}).json
+    for rate, where in (("0.22", {}), ("0.07", {"region": "TO"}), ("0.19", {"country": "DE"})):
+        tax(shop, rate, **where)
+    settings: list[tuple[dict[str, Any], str]] = [
+        ({}, "0"),
+        ({"country": "IT"}, "3.74"),
+        ({"region": "to"}, "4.93"),
+        ({"country": "DE"}, "3.23"),
+    ]
+    for changed, expected in settings:
+        assert shop.api.patch("/api/v1/tenant", {"settings": changed}).status == 200
+        sold = order_at(shop, counter).json
+        assert [Decimal(sold[name]) for name in ("subtotal", "tax_total")] == [
+            17,
+            Decimal(expected),
+        ]
+    # what is brought somewhere is taxed there, and what is sold elsewhere as before
+    sent = order_at(shop, counter, shipping_address=ADDRESS).json
+    assert Decimal(sent["tax_total"]) == Decimal("4.93")
+    online = shop.order((sent["lines"][0]["variant_id"], 1)).json
+    assert Decimal(online["tax_total"]) == 0
 
 
 def test_one_of_a_kind_and_name_is_open_at_a_time(shop: Shop, table: dict[str, Any]) -> None:

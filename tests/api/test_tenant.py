@@ -14,6 +14,11 @@ TENANT = "/api/v1/tenant"
 PRODUCTS = "/api/v1/products"
 
 
+NO_SETTINGS = dict.fromkeys(
+    ("order_hold_minutes", "low_stock_alert", "report_hour", "country", "region")
+)
+
+
 def set_up(shop: Shop, **settings: Any) -> dict[str, Any]:
     answered = shop.api.patch(TENANT, {"settings": settings})
     assert answered.status == 200, answered.body
@@ -36,7 +41,7 @@ def test_a_tenant_shows_what_it_is(shop: Shop) -> None:
         "slug": shop.slug,
         "currency": "USD",
         "cors_origins": [],
-        "settings": {"order_hold_minutes": None, "low_stock_alert": None, "report_hour": None},
+        "settings": NO_SETTINGS,
     }
     assert {"name", "plan", "timezone", "prices_include_tax"} <= set(tenant)
 
@@ -50,7 +55,13 @@ def test_what_may_change_changes(shop: Shop) -> None:
         "timezone": "Asia/Tokyo",
         "prices_include_tax": True,
         "cors_origins": ["https://shop.example"],
-        "settings": {"order_hold_minutes": 60, "low_stock_alert": 0, "report_hour": 23},
+        "settings": {
+            "order_hold_minutes": 60,
+            "low_stock_alert": 0,
+            "report_hour": 23,
+            "country": "JP",
+            "region": "13",
+        },
     }
     changed = shop.api.patch(TENANT, body, headers={"If-Match": before.headers["ETag"]}).json
     assert changed == {**before.json, **body, "updated_at": changed["updated_at"]}
@@ -81,6 +92,7 @@ def test_what_is_wrong_is_refused(shop: Shop, api: ApiClient) -> None:
             "validation_failed",
             "/settings/order_hold_minutes",
         ),
+        ({"settings": {"country": "Italy"}}, 422, "validation_failed", "/settings/country"),
         ({"settings": {"report_hour": 24}}, 422, "validation_failed", "/settings/report_hour"),
     ]
     before = shop.api.get(TENANT).body
@@ -93,7 +105,7 @@ def test_what_is_wrong_is_refused(shop: Shop, api: ApiClient) -> None:
 
 
 def test_settings_change_one_by_one_and_null_ends_one(shop: Shop) -> None:
-    nothing = {"order_hold_minutes": None, "low_stock_alert": None, "report_hour": None}
+    nothing = NO_SETTINGS
     assert set_up(shop, report_hour=0) == {**nothing, "report_hour": 0}
     both = {**nothing, "report_hour": 0, "low_stock_alert": 3}
     assert set_up(shop, low_stock_alert=3) == both

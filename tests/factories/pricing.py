@@ -66,6 +66,7 @@ AN_ORDERS_AMOUNTS: dict[str, Any] = {
 NO_TERMS: dict[str, Any] = {
     "customer_id": None,
     "codes": [],
+    "is_in_person": False,
     **dict.fromkeys(("country", "region", "shipping_rate_id")),
 }
 

@@ -60,7 +60,7 @@ class ApiKeySchema(Schema):
 
     id = Id(required=True)
     name = fields.String(required=True)
-    kind = fields.String(required=True)
+    kind = fields.String(required=True, validate=one_of("secret", "publishable"))
     prefix = fields.String(required=True, metadata={"example": "sk_Zb3kQ9xL"})
     scopes = fields.List(fields.String(), required=True)
     expires_at = Instant(required=True, allow_none=True)

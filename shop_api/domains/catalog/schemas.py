@@ -190,7 +190,7 @@ class ProductSchema(Schema):
     compare_price = Money(required=True, allow_none=True)
     cost_price = Money(required=True, allow_none=True)
     currency = fields.String(required=True)
-    status = fields.String(required=True)
+    status = fields.String(required=True, validate=one_of(*STATUSES))
     tax_class = fields.String(required=True)
     inventory = fields.Nested(InventorySchema, required=True)
     variants = fields.List(fields.Nested(VariantSchema), required=True)

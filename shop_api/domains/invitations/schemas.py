@@ -30,7 +30,7 @@ class InvitationSchema(Schema):
 
     id = Id(required=True)
     email = fields.String(required=True)
-    role = fields.String(required=True)
+    role = fields.String(required=True, validate=one_of(*ROLE_SCOPES))
     invited_by = fields.String(
         required=True, metadata={"description": "`user:<id>` or `api_key:<id>`."}
     )

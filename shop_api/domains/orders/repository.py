@@ -107,10 +107,10 @@ WITH buyer AS MATERIALIZED (
 
 @cache
 def find_offers_sql(
-    *, has_codes: bool, has_country: bool, has_shipping: bool, has_customer: bool
+    *, has_codes: bool, has_taxes: bool, has_shipping: bool, has_customer: bool
 ) -> str:
     """The offers of an order's lines; the first row has the terms the order is priced by."""
-    terms = terms_json(has_codes=has_codes, has_country=has_country, has_shipping=has_shipping)
+    terms = terms_json(has_codes=has_codes, has_taxes=has_taxes, has_shipping=has_shipping)
     customer, erased_at = (BUYER, "(SELECT erased_at FROM buyer)") if has_customer else ("", "NULL")
     return f"""{customer}
 SELECT w.position, v.id AS variant_id, v.product_id, v.low_stock_alert,
@@ -360,14 +360,13 @@ class OrderRepository(Repository):
         """
         find = find_offers_sql(
             has_codes=bool(arguments["codes"]),
-            has_country=arguments["country"] is not None,
+            has_taxes=arguments["country"] is not None or arguments["is_in_person"],
             has_shipping=arguments["shipping_rate_id"] is not None,
             has_customer=arguments["customer_id"] is not None,
         )
         parameters = {"tenant_id": self.tenant_id, **arguments}
-        offers, levels = self.session.fetch_together(
-            Statement(find, parameters), Statement(RESERVE, parameters)
-        )
+        statements = (Statement(find, parameters), Statement(RESERVE, parameters))
+        offers, levels = self.session.fetch_together(*statements)
         return offers, levels
 
     def find_available(self, variant_ids: set[UUID]) -> dict[UUID, tuple[int, int]]:

@@ -52,7 +52,10 @@ class OrderBody(Schema):
     customer_id = Id(allow_none=True)
     session_id = Id(
         allow_none=True,
-        metadata={"description": "The table or till it is ordered at; its channel is the order's."},
+        metadata={
+            "description": "The table or till it is ordered at; its channel is the order's. Without"
+            " a shipping address it is taxed where the tenant's `settings` say the shop is."
+        },
     )
     channel = Text(
         min_length=1,
@@ -149,7 +152,7 @@ class PaymentSchema(Schema):
     method = fields.String(required=True)
     status = fields.String(
         required=True,
-        metadata={"description": "pending, authorized, captured, failed or voided."},
+        validate=one_of("pending", "authorized", "captured", "failed", "voided"),
     )
     amount = Money(
         required=True, metadata={"description": "What was captured; before that what is to be."}
@@ -173,9 +176,9 @@ class OrderSchema(Schema):
     number = fields.Integer(required=True)
     customer_id = Id(required=True, allow_none=True)
     session_id = Id(required=True, allow_none=True)
-    status = fields.String(required=True)
-    payment_status = fields.String(required=True)
-    fulfillment_status = fields.String(required=True)
+    status = fields.String(required=True, validate=one_of(*STATUSES))
+    payment_status = fields.String(required=True, validate=one_of(*PAYMENT_STATUSES))
+    fulfillment_status = fields.String(required=True, validate=one_of(*FULFILLMENT_STATUSES))
     channel = fields.String(required=True)
     currency = fields.String(required=True)
     subtotal = Money(required=True)

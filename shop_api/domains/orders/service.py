@@ -219,6 +219,7 @@ def _reserve(
             "codes": body.get("discount_codes", []),
             "country": address.get("country"),
             "region": address.get("region"),
+            "is_in_person": body.get("session_id") is not None,
             "shipping_rate_id": body.get("shipping_rate_id"),
             "customer_id": body.get("customer_id"),
             "wanted": encode_json(wanted),

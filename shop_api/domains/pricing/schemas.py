@@ -106,7 +106,7 @@ class DiscountSchema(Schema):
     id = Id(required=True)
     code = fields.String(required=True, allow_none=True)
     title = fields.String(required=True)
-    kind = fields.String(required=True)
+    kind = fields.String(required=True, validate=one_of(*DISCOUNT_KINDS))
     percentage = Number(required=True, allow_none=True, maximum=Decimal(100), digits=4)
     amount = Money(required=True, allow_none=True)
     minimum_subtotal = Money(required=True, allow_none=True)
@@ -252,7 +252,7 @@ class ShippingRateSchema(Schema):
 
     id = Id(required=True)
     name = fields.String(required=True)
-    kind = fields.String(required=True)
+    kind = fields.String(required=True, validate=one_of(*SHIPPING_KINDS))
     countries = fields.List(fields.String(), required=True)
     price = Money(required=True)
     price_per_kilogram = Money(required=True, allow_none=True)

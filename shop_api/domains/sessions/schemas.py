@@ -31,7 +31,7 @@ class SessionSchema(Schema):
     """A table or till; its sums are of orders that are not cancelled."""
 
     id = Id(required=True)
-    kind = fields.String(required=True)
+    kind = fields.String(required=True, validate=one_of(*KINDS))
     name = fields.String(required=True)
     location_id = Id(required=True, allow_none=True)
     channel = fields.String(required=True)

@@ -26,7 +26,8 @@ TENANT_JSON = """
     t.prices_include_tax, t.cors_origins,
     json_build_object('order_hold_minutes', t.settings->'order_hold_minutes',
         'low_stock_alert', t.settings->'low_stock_alert',
-        'report_hour', t.settings->'report_hour') AS settings,
+        'report_hour', t.settings->'report_hour', 'country', t.settings->'country',
+        'region', t.settings->'region') AS settings,
     json_instant(t.created_at) AS created_at, json_instant(t.updated_at) AS updated_at) r)
 """
 

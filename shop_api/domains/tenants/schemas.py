@@ -5,6 +5,7 @@ from typing import Any
 from marshmallow import Schema, fields
 
 from shop_api.web.fields import (
+    COUNTRY,
     BoundedList,
     Currency,
     Email,
@@ -100,6 +101,23 @@ class TenantSettings(Schema):
             "example": 6,
         },
     )
+    country = Text(
+        allow_none=True,
+        min_length=2,
+        max_length=2,
+        validate=COUNTRY,
+        metadata={
+            "description": "Where the shop sells in person: an order at a session is taxed there,"
+            " unless it has a shipping address. null: it has no tax.",
+            "example": "IT",
+        },
+    )
+    region = Text(
+        allow_none=True,
+        min_length=1,
+        max_length=100,
+        metadata={"description": "The region of `country`, as in the tax rates.", "example": "TO"},
+    )
 
 
 class TenantPatch(Schema):
@@ -127,7 +145,7 @@ class TenantSchema(Schema):
     id = Id(required=True)
     name = fields.String(required=True)
     slug = fields.String(required=True)
-    plan = fields.String(required=True)
+    plan = fields.String(required=True, validate=one_of(*PLANS))
     currency = fields.String(required=True)
     timezone = fields.String(required=True)
     prices_include_tax = fields.Boolean(required=True)

@@ -35,7 +35,7 @@ class UserSchema(Schema):
     id = Id(required=True)
     email = fields.String(required=True)
     name = fields.String(required=True)
-    role = fields.String(required=True)
+    role = fields.String(required=True, validate=one_of(*ROLE_SCOPES))
     disabled_at = Instant(required=True, allow_none=True)
     created_at = Instant(required=True)
     updated_at = Instant(required=True)
