@@ -193,6 +193,7 @@ def test_cancelling_frees_the_stock_and_refunds_what_was_paid(shop: Shop) -> Non
     unpaid = shop.order((variant_id(product), 4)).json
     cancelled = move(shop, unpaid, "cancel").json
     assert (cancelled["payment_status"], cancelled["refunded_total"]) == ("unpaid", 0)
+    assert cancelled["due_total"] == 0
     assert stock(shop, product) == (4, 0)
 
 

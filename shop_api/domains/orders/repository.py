@@ -42,8 +42,7 @@ def order_json(lines_from: str, discounts_from: str) -> str:
     """
     return f"""
 (SELECT row_to_json(r)::text FROM (SELECT o.id, o.tenant_id, o.number, o.customer_id, o.session_id,
-    o.status,
-    o.payment_status, o.fulfillment_status, o.channel, o.currency,
+    o.status, o.payment_status, o.fulfillment_status, o.channel, o.currency,
     json_money(o.subtotal, o.currency) AS subtotal,
     json_money(o.discount_total, o.currency) AS discount_total,
     json_money(o.shipping_total, o.currency) AS shipping_total,
@@ -52,6 +51,8 @@ def order_json(lines_from: str, discounts_from: str) -> str:
     json_money(o.total, o.currency) AS total,
     json_money(o.paid_total, o.currency) AS paid_total,
     json_money(o.refunded_total, o.currency) AS refunded_total,
+    json_money(CASE WHEN o.status = 'cancelled' THEN 0
+        ELSE greatest(o.total + o.owed_again_total - o.paid_total, 0) END, o.currency) AS due_total,
     {_whole("shipping_address")}, {_whole("billing_address")}, o.shipping_method, o.note,
     o.cancel_reason,
     (SELECT coalesce(json_agg(row_to_json(k) ORDER BY k.position), '[]') FROM (

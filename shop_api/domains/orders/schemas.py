@@ -192,6 +192,10 @@ class OrderSchema(Schema):
     total = Money(required=True)
     paid_total = Money(required=True)
     refunded_total = Money(required=True)
+    due_total = Money(
+        required=True,
+        metadata={"description": "Still to be captured; what was refunded before may be in it."},
+    )
     shipping_address = fields.Nested(StoredAddressSchema, required=True, allow_none=True)
     billing_address = fields.Nested(StoredAddressSchema, required=True, allow_none=True)
     shipping_method = fields.String(required=True, allow_none=True)
