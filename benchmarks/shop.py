@@ -17,9 +17,10 @@ from shop_api.spine.waker import Waker
 
 PRODUCTS = """
 INSERT INTO products (tenant_id, id, name, description, sku, price, currency, status, tags,
-    created_at, updated_at)
+    is_in_stock, has_variants, created_at, updated_at)
 SELECT '{tenant}', gen_random_uuid(), 'Product ' || g, repeat('A good thing. ', 8), 'SKU-' || g,
-    (g % 500) + 0.99, 'USD', 'active', ARRAY['bench'], t, t
+    (g % 500) + 0.99, 'USD', 'active', ARRAY['bench'],
+    true, {variants} > 1, t, t
 FROM generate_series(1, {count}) g,
     LATERAL (SELECT timestamptz '2026-01-01' + g * interval '1 second' AS t) clock;
 INSERT INTO variants (tenant_id, id, product_id, title, position, created_at, updated_at)

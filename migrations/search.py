@@ -60,6 +60,9 @@ CREATE FUNCTION search_query(tenant uuid, value text, suffix text) RETURNS tsque
         SELECT string_agg(quote_literal(search_tag(tenant) || w.word) || suffix, ' & ')::tsquery
         FROM (SELECT word FROM search_words(value) word LIMIT {MAX_QUERY_WORDS}) w
     );
+CREATE FUNCTION tag_keys(tenant uuid, tags text[]) RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ARRAY(SELECT search_tag(tenant) || t FROM unnest(tags) t);
 """
 
 # Row-level security keeps `@@`, which is not leakproof, out of index conditions. So these run with
@@ -98,6 +101,31 @@ CREATE FUNCTION search_{table}(asked text, condition text, row_limit integer)
 REVOKE ALL ON FUNCTION search_{table} FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION search_{table} TO shop_app;
 """
+
+# As exact as the column, and found by the keys as words are. `row_limit` may be NULL.
+FIND_TAGGED = """
+CREATE FUNCTION search_products_tagged(asked text[], row_limit integer) RETURNS TABLE (id uuid)
+    LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 100 SECURITY DEFINER
+    SET search_path = pg_catalog, public, pg_temp
+    AS $$
+    DECLARE
+        tenant uuid := NULLIF(current_setting('app.tenant_id', true), '')::uuid;
+        keys text[] := tag_keys(tenant, asked);
+    BEGIN
+        IF tenant IS NULL THEN
+            RETURN;
+        END IF;
+        RETURN QUERY SELECT d.id FROM products d WHERE tag_keys(d.tenant_id, d.tags) @> keys
+            AND d.tags <> '{}' AND d.tenant_id IS NOT DISTINCT FROM tenant LIMIT row_limit;
+    END $$;
+REVOKE ALL ON FUNCTION search_products_tagged FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION search_products_tagged TO shop_app;
+"""
+
+
+def create_tag_search(connection: Connection) -> None:
+    """The function that finds the products that have all of some tags."""
+    connection.exec_driver_sql(FIND_TAGGED)
 
 
 def create_search(connection: Connection, table: str, title: str, condition: str = "NULL") -> None:

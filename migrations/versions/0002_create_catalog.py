@@ -2,7 +2,8 @@
 
 from alembic import op
 
-from migrations.search import create_search
+from migrations.product_flags import create_product_flags
+from migrations.search import create_search, create_tag_search
 from migrations.tenancy import protect
 
 revision = "0002"
@@ -46,6 +47,8 @@ CREATE TABLE products (
     price_rank BIGINT GENERATED ALWAYS AS ((price * 10000)::bigint) STORED,
     tax_class TEXT DEFAULT 'standard' NOT NULL,
     available_quantity BIGINT DEFAULT 0 NOT NULL,
+    is_in_stock BOOLEAN DEFAULT false NOT NULL,
+    has_variants BOOLEAN DEFAULT false NOT NULL,
     total_sales NUMERIC(18, 4) DEFAULT 0 NOT NULL,
     total_sales_rank BIGINT GENERATED ALWAYS AS ((total_sales * 10000)::bigint) STORED,
     profit_margin_ratio NUMERIC(24, 6),
@@ -66,13 +69,15 @@ CREATE TABLE products (
     CONSTRAINT ck_products_cost_price CHECK (cost_price >= 0)
 );
 CREATE INDEX ix_products_search ON products USING gin (search) WITH (gin_pending_list_limit = 512);
-CREATE INDEX ix_products_created_at ON products (tenant_id, created_at, id);
-CREATE INDEX ix_products_name ON products (tenant_id, name, id);
-CREATE INDEX ix_products_price ON products (tenant_id, price_rank, id);
+CREATE INDEX ix_products_tags ON products USING gin (tag_keys(tenant_id, tags)) WITH (gin_pending_list_limit = 512) WHERE tags <> '{}';
+CREATE INDEX ix_products_created_at ON products (tenant_id, created_at, id, is_in_stock, has_variants);
+CREATE INDEX ix_products_name ON products (tenant_id, name, id, is_in_stock, has_variants);
+CREATE INDEX ix_products_price ON products (tenant_id, price_rank, id, is_in_stock, has_variants);
 CREATE INDEX ix_products_unlisted ON products (tenant_id, status, created_at, id) WHERE status <> 'active';
-CREATE INDEX ix_products_updated_at ON products (tenant_id, updated_at, id);
-CREATE INDEX ix_products_total_sales ON products (tenant_id, total_sales_rank, id);
-CREATE INDEX ix_products_available_quantity ON products (tenant_id, available_quantity, id);
+CREATE INDEX ix_products_updated_at ON products (tenant_id, updated_at, id, is_in_stock, has_variants);
+CREATE INDEX ix_products_total_sales ON products (tenant_id, total_sales_rank, id, is_in_stock, has_variants);
+CREATE INDEX ix_products_available_quantity ON products (tenant_id, available_quantity, id, is_in_stock, has_variants);
+CREATE INDEX ix_products_flags ON products (tenant_id, is_in_stock, has_variants);
 CREATE TABLE product_stats (
     tenant_id UUID NOT NULL,
     snapshot_id BIGINT NOT NULL,
@@ -190,6 +195,8 @@ def upgrade() -> None:
     connection = op.get_bind()
     connection.exec_driver_sql(TABLES)
     create_search(connection, "products", "d.name", "d.status")
+    create_tag_search(connection)
+    create_product_flags(connection)
     protect(
         connection,
         "categories",

@@ -55,6 +55,16 @@ WITH level AS (
 SELECT DISTINCT r.parent_id FROM level JOIN ready_stock r USING (variant_id, location_id)
 WHERE {IN_BATCH}
 """
+# As its new variants have it before any stock is there: the trigger finds it so, and does not write
+# the product again.
+FLAGS = (
+    ("has_variants", "(SELECT count(*) > 1 FROM ready_variants v WHERE v.ordinal = r.ordinal)"),
+    (
+        "is_in_stock",
+        "EXISTS (SELECT FROM ready_variants v WHERE v.ordinal = r.ordinal"
+        " AND (NOT v.track_quantity OR v.allow_backorder))",
+    ),
+)
 _EXISTING_ORDERS = f"ARRAY(SELECT r.id FROM ready_orders r WHERE {IN_BATCH} AND r.is_existing)"
 # A payment or a move in the shop takes the same lock, and records its event before it lets go.
 ORDER_GUARD = Guard(
@@ -159,7 +169,10 @@ def products_phase(mapped: Mapped) -> Phase:
         "products",
         "product",
         TableLoad(
-            "products", ("id", "external_id", *own), _compared(mapped, "products", *own), TIMES
+            "products",
+            ("id", "external_id", *own),
+            _compared(mapped, "products", *own),
+            (*TIMES, *FLAGS),
         ),
         (
             TableLoad(

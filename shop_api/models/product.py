@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Index,
@@ -12,6 +13,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -35,6 +37,9 @@ from shop_api.models.base import (
 # Pages of products show all of them.
 MAX_IMAGES = 100
 
+# Last in the index of each sort: a walk along it tells by the index alone which rows it is to read.
+FLAGS = ("is_in_stock", "has_variants")
+
 products = Table(
     "products",
     metadata,
@@ -54,6 +59,10 @@ products = Table(
     Column("tax_class", Text, nullable=False, server_default=text("'standard'")),
     # over all variants and locations, refreshed after stock has moved: lists sort by it
     Column("available_quantity", BigInteger, nullable=False, server_default=text("0")),
+    # of the variants and their stock, kept by triggers (migrations/product_flags.py): some can be
+    # sold, and there are several
+    Column("is_in_stock", Boolean, nullable=False, server_default=text("false")),
+    Column("has_variants", Boolean, nullable=False, server_default=text("false")),
     # from the lake, as of what `product_stats` says; NULL where nothing is known
     money("total_sales", default="0"),
     amount_rank("total_sales"),
@@ -73,7 +82,7 @@ products = Table(
     CheckConstraint("compare_price >= 0", name="compare_price"),
     CheckConstraint("cost_price >= 0", name="cost_price"),
     search_index("products"),
-    Index("ix_products_created_at", "tenant_id", "created_at", "id"),
+    Index("ix_products_created_at", "tenant_id", "created_at", "id", *FLAGS),
     # what is no longer sold or not yet: few of many
     Index(
         "ix_products_unlisted",
@@ -83,11 +92,22 @@ products = Table(
         "id",
         postgresql_where=text("status <> 'active'"),
     ),
-    Index("ix_products_updated_at", "tenant_id", "updated_at", "id"),
-    Index("ix_products_price", "tenant_id", "price_rank", "id"),
-    Index("ix_products_name", "tenant_id", "name", "id"),
-    Index("ix_products_total_sales", "tenant_id", "total_sales_rank", "id"),
-    Index("ix_products_available_quantity", "tenant_id", "available_quantity", "id"),
+    Index("ix_products_updated_at", "tenant_id", "updated_at", "id", *FLAGS),
+    Index("ix_products_price", "tenant_id", "price_rank", "id", *FLAGS),
+    Index("ix_products_name", "tenant_id", "name", "id", *FLAGS),
+    Index("ix_products_total_sales", "tenant_id", "total_sales_rank", "id", *FLAGS),
+    Index("ix_products_available_quantity", "tenant_id", "available_quantity", "id", *FLAGS),
+    # those of few are looked up
+    Index("ix_products_flags", "tenant_id", *FLAGS),
+)
+
+# Rare tags are looked up in it; a key begins with its tenant (migrations/search.py).
+Index(
+    "ix_products_tags",
+    func.tag_keys(products.c.tenant_id, products.c.tags),
+    postgresql_using="gin",
+    postgresql_with={"gin_pending_list_limit": 512},
+    postgresql_where=text("tags <> '{}'"),
 )
 
 # Up to when a tenant's sales are in the figures of its products; no row: none are yet.

@@ -13,6 +13,7 @@ import pytest
 
 from shop_api.app import App
 from shop_api.db.tenancy import tenant_session
+from shop_api.domains.catalog import repository
 from shop_api.kernel.clock import format_instant
 from shop_api.kernel.folding import fold_text
 from shop_api.kernel.ids import new_id
@@ -228,3 +229,18 @@ def test_search_tells_a_publishable_key_of_active_products_only(filled: Range) -
     }
     assert {row["id"] for row in page.json["data"]} == expected
     assert expected
+
+
+@pytest.mark.parametrize("rare_rows", [0, repository.RARE_ROWS])
+def test_tags_are_exact_whether_few_have_them_or_many(
+    filled: Range, other_shop: Shop, monkeypatch: pytest.MonkeyPatch, rare_rows: int
+) -> None:
+    monkeypatch.setattr(repository, "RARE_ROWS", rare_rows)
+    other_shop.product(tags=["gift", "sale"])
+    odd = filled.shop.product(tags=['Gift, "sale"', "gift.sale", "贈り物"])
+    for tags in (["gift"], ["gift", "sale"], ["Gift"], ["gif"], ["贈り物", "gift.sale"]):
+        expected = {str(t.row["id"]) for t in filled.things if set(tags) <= set(t.row["tags"])}
+        expected |= {odd["id"]} if set(tags) <= set(odd["tags"]) else set()
+        listed = filled.shop.api.get(PRODUCTS, query={"tags": tags, "limit": "100"}).json["data"]
+        assert {row["id"] for row in listed} == expected, tags
+    assert filled.shop.api.delete(f"{PRODUCTS}/{odd['id']}").status == 204

@@ -86,12 +86,13 @@ def test_only_the_functions_that_search_run_with_their_owners_rights(database: D
         " has_function_privilege('shop_exporter', oid, 'EXECUTE')"
         " FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef ORDER BY 1",
     )
-    assert [row[0] for row in found] == ["search_customers", "search_products"]
+    functions = ["search_customers", "search_products", "search_products_tagged"]
+    assert [row[0] for row in found] == functions
     for name, source, configuration, app_may, exporter_may in found:
         tenant = "tenant uuid := NULLIF(current_setting('app.tenant_id', true), '')::uuid;"
         assert tenant in source, name
-        assert source.count("d.tenant_id IS NOT DISTINCT FROM tenant") == 2
-        assert source.count(f"FROM {name.removeprefix('search_')} d WHERE") == 2
+        reads = source.count(f"FROM {name.split('_')[1]} d WHERE")
+        assert source.count("d.tenant_id IS NOT DISTINCT FROM tenant") == reads > 0
         assert configuration == ["search_path=pg_catalog, public, pg_temp"]
         assert (app_may, exporter_may) == (True, False)
 

@@ -41,10 +41,14 @@ VALUES (%(t)s, %(c)s, 'c', 'c', %(s)s, %(s)s);
 INSERT INTO categories (tenant_id, id, parent_id, name, slug, created_at, updated_at)
 SELECT %(t)s, gen_random_uuid(), CASE WHEN n <= 100 THEN %(c)s::uuid END, 'c', 'c-' || n,
     %(s)s + n * interval '1 s', %(s)s FROM generate_series(1, %(n)s) n;
-INSERT INTO products (tenant_id, id, name, price, currency, status, tags, created_at, updated_at)
+ALTER TABLE variants DISABLE TRIGGER USER;
+ALTER TABLE stock_levels DISABLE TRIGGER USER;
+INSERT INTO products (tenant_id, id, name, price, currency, status, tags, is_in_stock, created_at,
+    updated_at)
 SELECT %(t)s, gen_random_uuid(), 'Thing ' || n, n %% 1000, 'USD',
-    (ARRAY['active', 'draft'])[1 + n %% 2], ARRAY['n' || n %% 100], %(s)s + n * interval '1 s',
-    %(s)s + n * interval '1 s' FROM generate_series(1, %(h)s) n;
+    (ARRAY['active', 'draft'])[1 + n %% 2],
+    ARRAY['n' || n %% 5] || CASE WHEN n <= 100 THEN ARRAY['Rare one'] ELSE '{}' END, true,
+    %(s)s + n * interval '1 s', %(s)s + n * interval '1 s' FROM generate_series(1, %(h)s) n;
 INSERT INTO variants (tenant_id, id, product_id, title, created_at, updated_at)
 SELECT tenant_id, gen_random_uuid(), id, 'Default', created_at, updated_at FROM products
 WHERE tenant_id = %(t)s;
@@ -161,8 +165,9 @@ VALUES (%(t)s, %(j)s, 'import', 'failed', '{}', 'user:x', 'x', %(s)s, %(s)s);
 INSERT INTO job_rejects (tenant_id, job_id, position, file, row, reason)
 SELECT tenant_id, id, n, 'goods.csv', n, 'name is required' FROM jobs,
     generate_series(1, CASE id WHEN %(j)s THEN 1000 ELSE 2 END) n WHERE tenant_id = %(t)s;
-INSERT INTO products (tenant_id, id, name, price, currency, status, created_at, updated_at)
-VALUES (%(t)s, %(p)s, 'Shirt', 1, 'USD', 'active', %(s)s, %(s)s);
+INSERT INTO products (tenant_id, id, name, price, currency, status, is_in_stock, has_variants,
+    created_at, updated_at)
+VALUES (%(t)s, %(p)s, 'Shirt', 1, 'USD', 'active', true, true, %(s)s, %(s)s);
 INSERT INTO variants (tenant_id, id, product_id, title, position, created_at, updated_at)
 SELECT %(t)s, gen_random_uuid(), %(p)s, 'V' || n, n, %(s)s, %(s)s FROM generate_series(1, 100) n;
 INSERT INTO product_images (tenant_id, id, product_id, url, position, created_at, updated_at)
@@ -172,6 +177,8 @@ INSERT INTO stock_levels (tenant_id, variant_id, location_id, quantity, updated_
 SELECT v.tenant_id, v.id, l.id, 5, %(s)s FROM variants v JOIN locations l
     ON l.tenant_id = v.tenant_id AND l.is_default WHERE v.tenant_id = %(t)s
     AND v.product_id = %(p)s;
+ALTER TABLE variants ENABLE TRIGGER USER;
+ALTER TABLE stock_levels ENABLE TRIGGER USER;
 INSERT INTO reports (tenant_id, id, kind, period_from, period_to, title, snapshot, as_of,
     created_at)
 SELECT %(t)s, gen_random_uuid(), 'daily_sales', date '2000-01-01' + n, date '2000-01-02' + n,

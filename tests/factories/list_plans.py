@@ -102,7 +102,7 @@ LISTS: list[tuple[str, dict[str, Any], str]] = [
     ("customers", {"updated_before": LATER, "sort": "updated_at"}, "ix_customers_updated_at"),
     ("categories", {"is_root": "true", "is_active": "true"}, "ix_categories_roots"),
 ]
-# with filters that leave most rows, or a row in a hundred, each sort goes along its own index
+# with filters that leave most rows, or a row in five, each sort goes along its own index
 LISTS += [
     ("products", {"sort": sort, **query}, index)
     for sort, index in (
@@ -116,7 +116,7 @@ LISTS += [
     for query in (
         {"status": "active", "in_stock": "true", "has_variants": "false"},
         {"status": ["active", "draft"], "min_price": "10", "created_after": EARLY},
-        {"tags": "n7", "max_price": "900", "created_before": LATER},
+        {"tags": "n2", "max_price": "900", "created_before": LATER},
         {"updated_after": EARLY, "updated_before": LATER},
         {"category": "big", "in_stock": "true"},
     )
@@ -148,6 +148,7 @@ LISTS += [
     ),
     ("inventory", {"low_stock": "true", "product_id": BUSY}, "ix_variants_low_stock_alert"),
 ]
+PRODUCT_SORTS = ("created_at", "updated_at", "price", "name", "total_sales", "inventory")
 # the few rows of one subject are looked up, and then sorted
 SORTED: list[tuple[str, dict[str, Any], str]] = [
     (f"customers/{BUSY_ORDER}/orders", {"sort": sort, **query}, index)
@@ -172,5 +173,20 @@ SORTED: list[tuple[str, dict[str, Any], str]] = [
     *[
         ("products", {"category": "c-7", "sort": sort}, "ix_product_categories_category_id")
         for sort in ("created_at", "name", "price")
+    ],
+    # there is one of these, or none, wherever it is in the sort
+    *[
+        ("products", {"sort": sort, **query}, index)
+        for sort in PRODUCT_SORTS
+        for query, index in (
+            ({"in_stock": "false"}, "ix_products_flags"),
+            ({"has_variants": "true"}, "ix_products_flags"),
+            ({"in_stock": "false", "has_variants": "true"}, "ix_products_flags"),
+            ({"in_stock": "true", "has_variants": "true"}, "ix_products_flags"),
+            ({"in_stock": "false", "status": "active", "min_price": "10"}, "ix_products_flags"),
+            ({"tags": "Rare one"}, "pk_products"),
+            ({"tags": ["n2", "Rare one"], "in_stock": "true"}, "pk_products"),
+            ({"tags": "unheard-of"}, "pk_products"),
+        )
     ],
 ]

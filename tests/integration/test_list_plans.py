@@ -12,7 +12,7 @@ from shop_api.app import App
 from shop_api.domains.tenants.repository import is_origin_listed
 from shop_api.web.pagination import PAGING
 from tests.factories.big_shop import HOT_ROWS, ROWS, fill
-from tests.factories.list_plans import LISTS, SORTED
+from tests.factories.list_plans import LISTS, PRODUCT_SORTS, SORTED
 from tests.factories.operations import operations
 from tests.factories.pricing import ADDRESS, place
 from tests.factories.rows import make_tenant
@@ -105,6 +105,20 @@ def test_a_page_is_read_along_its_index(
     top = [node for node in found if node["Node Type"] in ("Sort", "Incremental Sort")]
     # inside a row its lines are sorted; the list itself never is
     assert all(node["Plan Rows"] < 1000 for node in top)
+
+
+@pytest.mark.parametrize("sort", PRODUCT_SORTS)
+def test_a_walk_tells_by_the_index_which_products_it_reads(
+    app: App, big_shop: Shop, sort: str
+) -> None:
+    asked = {"sort": sort, "in_stock": "true", "has_variants": "false", "status": "active"}
+    with statements(app.services.engine) as sent:
+        assert big_shop.api.get("/api/v1/products", query=asked).status == 200
+    found = plan_of(app, big_shop.tenant_id, sent[-1][0])
+    (walk,) = [node for node in found if node.get("Relation Name") == "products"]
+    assert "is_in_stock" in walk["Index Cond"]
+    assert "has_variants" in walk["Index Cond"]
+    assert "status" in walk["Filter"]
 
 
 def test_every_list_is_here_with_each_sort_and_filter() -> None:

@@ -135,7 +135,7 @@ def test_no_text_breaks_it(shop: Shop, q: str) -> None:
 def test_one_tenant_never_finds_anothers(
     app: App, database: Database, shop: Shop, other_shop: Shop
 ) -> None:
-    other_shop.product(name="Secret")
+    other_shop.product(name="Secret", tags=["secret"])
     assert names(shop, "secret") == []
     # nor does whoever calls the functions without a tenant, or with none there is
     for tenant in ("", str(make_tenant(database))):
@@ -144,6 +144,8 @@ def test_one_tenant_never_finds_anothers(
             for name in ("products", "customers"):
                 query = f"SELECT count(*) FROM search_{name}('secret', NULL, 10)"
                 assert connection.execute(text(query)).scalar_one() == 0
+            query = "SELECT count(*) FROM search_products_tagged('{secret}', 10)"
+            assert connection.execute(text(query)).scalar_one() == 0
     with tenant_session(app.services.engine, other_shop.tenant_id) as session:
         found = session.execute(text("SELECT count(*) FROM search_products('secret', NULL, 10)"))
         assert found.scalar_one() == 1

@@ -10,6 +10,7 @@ from sqlalchemy import (
     ColumnElement,
     Row,
     Select,
+    TextClause,
     bindparam,
     delete,
     exists,
@@ -35,7 +36,6 @@ from shop_api.models import (
     product_categories,
     product_images,
     products,
-    stock_levels,
     variants,
 )
 
@@ -85,8 +85,7 @@ PRODUCT_TEXT = Template("""
         ',"description":', coalesce(p.seo->'description', 'null'),
         ',"slug":', coalesce(p.seo->'slug', 'null'),
     '},"external_id":', coalesce(to_json(p.external_id), 'null'),
-    ',"is_in_stock":',
-    (NOT v.track_quantity OR v.allow_backorder OR v.quantity > v.reserved)::text, $stats,
+    ',"is_in_stock":', p.is_in_stock::text, $stats,
     ',"created_at":"', json_instant(p.created_at),
     '","updated_at":"', json_instant(p.updated_at), '"}')
 FROM (SELECT currency_digits(p.currency) AS digits OFFSET 0) d, LATERAL (
@@ -180,19 +179,16 @@ FOUND = text("""p.id IN (
     WHERE v.tenant_id = :tenant_id AND v.sku = ANY(:codes))
 """)
 
-w = variants.alias("w")
-s = stock_levels.alias("s")
-_OF_PRODUCT = (w.c.tenant_id == p.c.tenant_id) & (w.c.product_id == p.c.id)
-# A variant can be sold: it is not counted, it may go below zero, or some of it is free.
-IN_STOCK = exists().where(
-    _OF_PRODUCT,
-    ~w.c.track_quantity
-    | w.c.allow_backorder
-    | exists().where(
-        s.c.tenant_id == w.c.tenant_id, s.c.variant_id == w.c.id, s.c.quantity > s.c.reserved
-    ),
+# Of so many products with the tags asked for, all are looked up; of more, a walk along the sort's
+# index meets them soon enough. The function is migrations/search.py's.
+RARE_ROWS = 2500
+IS_RARE = text(
+    "SELECT count(*) <= :rare_rows FROM search_products_tagged(:tags, 1 + CAST(:rare_rows AS int))"
 )
-HAS_VARIANTS = select(func.count()).where(_OF_PRODUCT).scalar_subquery() > 1
+TAGGED = text("p.id IN (SELECT f.id FROM search_products_tagged(:tags, NULL) f)")
+
+# the flag of its row that a filter asks for (migrations/product_flags.py)
+FLAGS = {"in_stock": p.c.is_in_stock, "has_variants": p.c.has_variants}
 
 
 def _products(body: str, *conditions: ColumnElement[bool]) -> PlainList:
@@ -258,10 +254,10 @@ class CatalogRepository(Repository):
             if name in filters:
                 query = query.where(bounded(filters[name]))
         if "tags" in filters:
-            query = query.where(p.c.tags.contains(filters["tags"]))
-        for name, condition in (("in_stock", IN_STOCK), ("has_variants", HAS_VARIANTS)):
+            query = query.where(self._tagged(filters["tags"]))
+        for name, flag in FLAGS.items():
             if name in filters:
-                query = query.where(condition if filters[name] else ~condition)
+                query = query.where(flag if filters[name] else ~flag)
         if "external_id" in filters:
             query = query.where(p.c.external_id == filters["external_id"])
         if "search" in filters:
@@ -282,6 +278,10 @@ class CatalogRepository(Repository):
             )
             query = query.where(in_tree)
         return query
+
+    def _tagged(self, tags: list[str]) -> ColumnElement[bool] | TextClause:
+        found = self.session.execute(IS_RARE, {"tags": tags, "rare_rows": RARE_ROWS})
+        return TAGGED.bindparams(tags=tags) if found.scalar_one() else p.c.tags.contains(tags)
 
     def find_product(self, product_id: UUID, *, for_update: bool = False) -> Row[Any] | None:
         """A product's resource row, with what a change needs to know of it."""

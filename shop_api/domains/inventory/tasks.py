@@ -1,7 +1,8 @@
 """What of each product is available, kept in its row: lists are sorted by it.
 
 Belongs here: following the spine to the products whose stock moved. Does not: moving stock. Orders
-do not write the product's row themselves: two of one product would wait for each other.
+do not write the product's row themselves, but for one that is no more in stock: two of one product
+would wait for each other.
 """
 
 import logging
