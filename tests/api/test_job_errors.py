@@ -147,9 +147,14 @@ def test_each_form_tells_the_same(shop: Shop, job_id: UUID) -> None:
     told = [msgspec.json.decode(line) for line in lines]
     assert told[:100] == ask(shop, job_id, JSON, query={"limit": 100}).json["data"]
     assert [error["position"] for error in told] == list(range(1, 2346))
-    answered = ask(shop, job_id, CSV)
-    disposition = f'attachment; filename="errors-{job_id}.csv"'
-    assert answered.headers["Content-Disposition"] == disposition
+    for kind, how, ending in (
+        (JSON, "inline", "json"),
+        (NDJSON, "attachment", "ndjson"),
+        (CSV, "attachment", "csv"),
+    ):
+        answered = ask(shop, job_id, kind)
+        disposition = f'{how}; filename="errors-{job_id}.{ending}"'
+        assert answered.headers["Content-Disposition"] == disposition
     rows = list(csv.DictReader(io.StringIO(answered.body.decode())))
     assert len(rows) == 2345
     # no spreadsheet runs what a file calls its column

@@ -58,6 +58,12 @@ def test_no_script_of_a_page_loads_from_another_host(api: ApiClient, page: str) 
         assert LOADED.findall(api.get(script).body.decode()) == [], script
 
 
+def test_the_page_opens_with_all_groups_closed_and_a_filter(api: ApiClient) -> None:
+    script = api.get("/api/docs/assets/pages/swagger.js").body.decode()
+    assert 'docExpansion: "none"' in script
+    assert "filter: true" in script
+
+
 def test_every_tag_says_in_a_sentence_what_is_under_it(document: dict[str, Any]) -> None:
     told = {tag["name"]: tag["description"] for tag in document["tags"]}
     used = {

@@ -169,7 +169,8 @@ def list_job_errors(call: Call, job_id: UUID) -> Reply:
 
     `Accept` chooses the form: JSON in pages, or all of it as `application/x-ndjson` (a JSON object
     a line) or `text/csv`. Those that a running job has found so far are listed with each batch that
-    it writes. In CSV, what a spreadsheet would run as a formula begins with `'`.
+    it writes. In CSV, what a spreadsheet would run as a formula begins with `'`. Each form names a
+    file in `Content-Disposition`: `errors-{id}.json`, `.ndjson` or `.csv`.
     """
     kind = choose_type(call.exchange.header("ACCEPT"), ERROR_FORMS)
     asked = call.page_request(REJECTS_BY_POSITION, is_descending=False)
@@ -183,19 +184,18 @@ def list_job_errors(call: Call, job_id: UUID) -> Reply:
         page = repository.list_rejects(job_id, asked)
         total = repository.count_rejects(job_id) if call.wants_total else None
         reply = call.page(page, asked, total)
+        name = f'inline; filename="errors-{job_id}.json"'
     else:
         found = _all_rejects(call, job_id)
         is_csv = kind == CSV
-        ending = "csv" if is_csv else "ndjson"
-        disposition = f'attachment; filename="errors-{job_id}.{ending}"'
         reply = Reply(
             b"",
             version=job.version,
-            headers=[("Content-Disposition", disposition)],
             content_type=f"{CSV}; charset=utf-8" if is_csv else NDJSON,
             parts=_as_csv(found) if is_csv else _as_lines(found),
         )
-    reply.headers.append(VARIES)
+        name = f'attachment; filename="errors-{job_id}.{"csv" if is_csv else "ndjson"}"'
+    reply.headers += [VARIES, ("Content-Disposition", name)]
     return reply
 
 
