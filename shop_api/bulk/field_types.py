@@ -20,7 +20,7 @@ from shop_api.bulk.fields import (
 )
 from shop_api.bulk.instants import to_utc
 from shop_api.bulk.mapping import TENANT_TIMEZONE, Expression, Lookup, Mapping
-from shop_api.kernel.money import CURRENCIES
+from shop_api.kernel.money import CURRENCIES, told_digits
 
 # joins the items of a list on their way to Postgres
 LIST_MARK = "\x1f"
@@ -163,9 +163,10 @@ def _as_money(
     plain = stripped.str.replace_all(thousands, "", literal=True) if thousands else stripped
     number = plain.str.replace(mark, ".", literal=True)
     marks = f"decimal mark {mark!r}" + (f", thousands {thousands!r}" if thousands else "")
+    currency = scope.mapping.currency or scope.tenant_currency
     sentence = (
-        "{} is not an amount of 0 or more with at most "
-        f"{MONEY_DIGITS} digits and {MONEY_DECIMALS} decimals ({marks})"
+        f"{{}} is not an amount of 0 or more with at most {MONEY_DIGITS} digits before the decimal"
+        f" mark; {told_digits(currency)} ({marks})"
     )
     return number, refusal(~is_number, sentence, text)
 

@@ -31,7 +31,8 @@ def exact(digits: str, *fields: str) -> tuple[Rule, ...]:
         Rule(
             field,
             f'round(s."{field}", {digits}) <> s."{field}"',
-            f"format('%%s has more decimals than its currency', s.\"{field}\")",
+            "format('%%s has more decimals than the %%s of its currency',"
+            f' s."{field}", {digits})',
         )
         for field in fields
     )

@@ -65,6 +65,7 @@ def invalid(code: str, detail: str, pointer: str | None = None) -> DomainError:
     return DomainError(ErrorKind.INVALID, code, detail, errors)
 
 
-def conflict(code: str, detail: str) -> DomainError:
+def conflict(code: str, detail: str, pointer: str | None = None) -> DomainError:
     """The request is right, the present state refuses it."""
-    return DomainError(ErrorKind.CONFLICT, code, detail)
+    errors = [FieldError(pointer, detail)] if pointer else []
+    return DomainError(ErrorKind.CONFLICT, code, detail, errors)

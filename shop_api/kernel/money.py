@@ -42,6 +42,14 @@ def round_money(amount: Decimal, currency: str) -> Decimal:
     return amount.quantize(Decimal(1).scaleb(-currency_digits(currency)), rounding=ROUND_HALF_UP)
 
 
+def told_digits(currency: str) -> str:
+    """How an amount of the currency is written, in words: `EUR has 2 decimals, such as 19.90`."""
+    digits = currency_digits(currency)
+    example = Decimal(1990).scaleb(-digits)
+    count = {0: "no decimals", 1: "1 decimal"}.get(digits, f"{digits} decimals")
+    return f"{currency} has {count}, such as {example:f}"
+
+
 def is_exact(amount: Decimal, currency: str) -> bool:
     """True when `amount` has no more digits than its currency."""
     return amount == amount.quantize(

@@ -13,7 +13,9 @@ from uuid import UUID
 import flask_smorest
 from flask import request
 from marshmallow import Schema
+from sqlalchemy.exc import DBAPIError
 
+from shop_api.db.constraints import constraint_error
 from shop_api.db.tenancy import PLATFORM_TENANT, read_session
 from shop_api.kernel.exchange import ENVIRON_KEY, Exchange
 from shop_api.kernel.principal import PLATFORM, PUBLIC
@@ -30,6 +32,7 @@ from shop_api.web.documentation import (
 from shop_api.web.mutation import run_mutation
 from shop_api.web.pagination import PageQuery
 from shop_api.web.parser import PARSER, OptionalBody, body_error, decode_json, parameter_error
+from shop_api.web.refused_values import with_value
 from shop_api.web.reply import Reply, to_response
 from shop_api.web.scopes import require_scope
 from shop_api.web.services import services
@@ -133,13 +136,19 @@ class Blueprint(flask_smorest.Blueprint):
                         return handler(work)
 
                     origin = call.origin(tenant_id, actor)
-                    return run_mutation(
-                        call.services,
-                        call.exchange,
-                        origin,
-                        handle,
-                        is_secret=operation.is_secret,
-                    )
+                    try:
+                        return run_mutation(
+                            call.services,
+                            call.exchange,
+                            origin,
+                            handle,
+                            is_secret=operation.is_secret,
+                        )
+                    except DBAPIError as error:
+                        known = constraint_error(error)
+                        if known is None:
+                            raise
+                        raise with_value(known, call.body) from error
 
                 if scope == PUBLIC:
                     return view(call, commit, **path)

@@ -14,9 +14,13 @@ from marshmallow import ValidationError, fields, validate
 
 from shop_api.kernel.ids import parse_id
 from shop_api.kernel.money import CURRENCIES
+from shop_api.kernel.timezones import timezones
 
 # numeric(18,4): fourteen digits before the point
 MONEY_LIMIT = Decimal(10) ** 14
+
+# the least amount of any currency
+FINEST = Decimal("0.0001")
 
 NOT_A_NUMBER = "Must be a number, not text, such as 19.90."
 NOT_A_TIME = "Must be an RFC 3339 time with its offset, such as 2026-01-31T12:00:00Z."
@@ -86,7 +90,8 @@ class Email(Text):
 
 
 class Money(fields.Field[Decimal]):
-    """An exact amount: a JSON number, not a string; at most 14 digits before the point, 4 after."""
+    """An exact amount: a JSON number, not a string; at most 14 digits before the point. How many
+    there may be after it is the currency's to say, which a service knows."""
 
     def __init__(self, *, minimum: Decimal | None = Decimal(0), **options: Any) -> None:
         metadata = options.pop("metadata", {})
@@ -107,12 +112,9 @@ class Money(fields.Field[Decimal]):
         # copy_abs, not abs: abs rounds to the context and overflows on 1e1000000
         if not amount.is_finite() or amount.copy_abs() >= MONEY_LIMIT:
             raise ValidationError(f"Must be below {MONEY_LIMIT:f}.")
-        # below 10^14 four digits more fit the context's precision of 28
-        exact = amount.quantize(Decimal("0.0001"), rounding=ROUND_DOWN)
-        if exact != amount:
-            raise ValidationError("At most 4 digits after the decimal point.")
         if self.minimum is not None and amount < self.minimum:
-            raise ValidationError(f"Must be at least {self.minimum}.")
+            is_any = 0 < self.minimum <= FINEST
+            raise ValidationError(f"Must be {'above 0' if is_any else f'at least {self.minimum}'}.")
         return amount
 
 
@@ -122,7 +124,11 @@ class MoneyParameter(Money):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> Decimal:
         if not re.fullmatch(r"\d{1,14}(\.\d{1,30})?([eE][+-]?\d{1,3})?", str(value), re.ASCII):
             raise ValidationError("Must be an amount of at least 0, such as 19.90.")
-        return self.check(Decimal(str(value)))
+        amount = self.check(Decimal(str(value)))
+        # below 10^14 four digits more fit the context's precision of 28
+        if amount.quantize(FINEST, rounding=ROUND_DOWN) != amount:
+            raise ValidationError("At most 4 decimals: no currency has more.")
+        return amount
 
 
 class Number(fields.Field[Decimal]):
@@ -258,6 +264,19 @@ class Currency(Text):
         metadata.setdefault("example", "USD")
         metadata["enum"] = sorted(CURRENCIES)
         super().__init__(min_length=3, max_length=3, validate=_known_currency, **options)
+
+
+class Timezone(Text):
+    """A zone of the IANA database."""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("metadata", {}).setdefault("example", "Europe/Rome")
+        super().__init__(min_length=1, max_length=64, validate=_known_timezone, **options)
+
+
+def _known_timezone(value: str) -> None:
+    if value not in timezones():
+        raise ValidationError("Must be an IANA timezone, such as Europe/Rome.")
 
 
 def _known_currency(value: str) -> None:

@@ -337,5 +337,14 @@ def test_weak_passwords_and_other_zones_are_refused(api: ApiClient) -> None:
     assert refused.json["errors"][0]["pointer"] == "/owner/password"
     body = {**body, "owner": {**owner, "password": PASSWORD}, "timezone": "Mars/Olympus"}
     refused = api.with_token(PLATFORM_KEY).post("/api/v1/tenants", body)
-    assert (refused.status, refused.code) == (422, "unknown_timezone")
+    assert (refused.status, refused.code) == (422, "validation_failed")
+    told = {"pointer": "/timezone", "detail": "Must be an IANA timezone, such as Europe/Rome."}
+    assert refused.json["errors"] == [told]
+    body = {**body, "slug": "A b", "currency": "EURO", "plan": "gold", "colour": "red"}
+    body["owner"] = {"email": "a", "name": "", "password": "short"}
+    refused = api.with_token(PLATFORM_KEY).post("/api/v1/tenants", body)
+    assert {error["pointer"] for error in refused.json["errors"]} == {
+        *("/slug", "/currency", "/plan", "/timezone", "/colour"),
+        *("/owner/email", "/owner/name", "/owner/password"),
+    }
     assert login(api, "a@example.com").code == "invalid_login"

@@ -274,3 +274,6 @@ def test_deletes_are_refused_by_their_own_reason(shop: Shop) -> None:
     shop.api.post("/api/v1/orders", {"lines": [line], "customer_id": customer})
     refused = shop.api.delete(f"/api/v1/customers/{customer}")
     assert (refused.status, refused.code) == (409, "customer_in_use")
+    erase = refused.json["detail"].rpartition("POST ")[2].rstrip(".")
+    assert shop.api.post(erase).status == 200
+    assert "They were erased" in shop.api.delete(f"/api/v1/customers/{customer}").json["detail"]

@@ -73,7 +73,7 @@ def test_fields_and_their_columns_are_a_mapping(
     assert error_lines(shop.api, done["id"])[1:] == [
         f"new [goods].{ending},2,title,name is required",
         f"new [goods].{ending},3,price,\"'12,0' is not an amount of 0 or more with at most 12"
-        " digits and 4 decimals (decimal mark '.')\"",
+        " digits before the decimal mark; USD has 2 decimals, such as 19.90 (decimal mark '.')\"",
     ]
     found = shop.api.get("/api/v1/products", query={"sort": "name", "order": "asc"}).json["data"]
     assert [(p["name"], p["sku"], str(p["price"]), p["status"]) for p in found] == [

@@ -76,7 +76,7 @@ def test_paying_at_once_never_pays_more_than_is_due(shop: Shop) -> None:
 
     found = outcomes(together(*[pay] * 8))
     assert found[201, ""] == 3
-    assert found[409, "illegal_state_change"] == 5
+    assert found[409, "paid_already"] == 5
     paid = shop.api.get(f"{ORDERS}/{order['id']}").json
     assert paid["paid_total"] == paid["total"] == Decimal("30.00")
     assert (len(paid["payments"]), paid["payment_status"]) == (3, "paid")

@@ -157,8 +157,7 @@ class Model:
 
     def pay(self, order: Order, much: int, more: int, part: Decimal | None = None) -> None:
         body = {"method": "cash", **({} if part is None else {"amount": part})}
-        amount = self._pay(order, body)
-        if amount is not None:
+        if (amount := self._pay(order, body)) is not None:
             order.paid += amount
             self._move_on(order)
 
@@ -168,7 +167,8 @@ class Model:
         answered = self.post(order, "payments", body)
         amount: Decimal = body.get("amount", due)
         if order.status == "cancelled" or (order.owed <= 0 and order.payment_status != "unpaid"):
-            refused(answered, "illegal_state_change")
+            is_final = order.status == "cancelled"
+            refused(answered, "illegal_state_change" if is_final else "paid_already")
         elif due <= 0:
             refused(answered, "payment_in_progress")
         elif amount > due:

@@ -126,7 +126,7 @@ def test_several_payments_in_parts_by_several_providers(shop: Shop) -> None:
     assert pay(shop, order).code == "payment_in_progress"
     captured = move(shop, full, 1, "capture").json
     assert (captured["payment_status"], captured["paid_total"]) == ("paid", Decimal("30.00"))
-    assert pay(shop, order).code == "illegal_state_change"
+    assert pay(shop, order).code == "paid_already"
     listed = shop.api.get(f"{ORDERS}/{order['id']}/payments", query={"include_total": "true"}).json
     assert listed["data"] == captured["payments"]
     assert listed["total"] == 3
@@ -165,15 +165,16 @@ def test_what_is_voided_is_due_again(shop: Shop) -> None:
 
 def test_a_paid_order_says_what_it_may_still_become(shop: Shop) -> None:
     order = placed(shop)
+    nothing_due = "The order is paid already: 0.00 USD is due."
     for step, told in (
-        ("payments", "A paid order cannot be paid. It may become: completed, cancelled."),
-        ("fulfillments", "A paid order cannot be paid. It may become: completed."),
-        ("complete", "A paid order cannot be paid. It is final."),
+        ("payments", f"{nothing_due} It may become: completed, cancelled."),
+        ("fulfillments", f"{nothing_due} It may become: completed."),
+        ("complete", f"{nothing_due} It is final."),
     ):
         body = {"method": "cash"} if step == "payments" else None
         assert shop.api.post(f"/api/v1/orders/{order['id']}/{step}", body).status < 300
         refused = pay(shop, order)
-        assert (refused.status, refused.code) == (409, "illegal_state_change")
+        assert (refused.status, refused.code) == (409, "paid_already")
         assert refused.json["detail"] == told
 
 
@@ -245,10 +246,13 @@ def test_a_deposit_that_was_given_back_is_owed_again(shop: Shop) -> None:
     assert paid["due_total"] == 0
     assert (paid["status"], paid["paid_total"]) == ("processing", Decimal("40.00"))
     assert paid["paid_total"] - paid["refunded_total"] == paid["total"]
-    assert pay(shop, order).code == "illegal_state_change"
+    assert pay(shop, order).code == "paid_already"
     # of a paid order it is a favour, and not owed again
     shop.api.post(path, {"amount": 5})
-    assert pay(shop, order).code == "illegal_state_change"
+    favour = pay(shop, order)
+    told = "The order is partially refunded already: 0.00 USD is due. It may become: "
+    assert favour.code == "paid_already"
+    assert favour.json["detail"].startswith(told)
     units = {"lines": [{"line_id": order["lines"][0]["id"], "quantity": 2}]}
     assert shop.api.post(path, units).json["amount"] == Decimal("20.00")
 
@@ -268,7 +272,7 @@ def test_what_is_given_back_of_a_part_that_was_captured_is_owed_again(shop: Shop
     paid = pay(shop, order).json
     assert paid["paid_total"] - paid["refunded_total"] == paid["total"] == Decimal("30.00")
     shop.api.post(f"{path}/refunds", {"amount": 3})
-    assert pay(shop, order).code == "illegal_state_change"
+    assert pay(shop, order).code == "paid_already"
     assert shop.api.post(f"{path}/fulfillments").status == 201
 
 

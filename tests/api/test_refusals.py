@@ -116,6 +116,74 @@ def test_a_guessed_parameter_meets_those_there_are(shop: Shop) -> None:
     assert bare.json["detail"] == "Unknown query parameter: q. This takes none."
 
 
+def test_what_is_taken_is_named_with_where_it_is(shop: Shop) -> None:
+    shop.product(sku="MUG-1")
+    customer = {"email": "mira@example.com", "external_id": "c-1"}
+    shop.api.post("/api/v1/customers", customer)
+    new = {"name": "Mug", "price": 1}
+    email = "A customer with this e-mail address exists already: mira@example.com."
+    for path, body, pointer, detail in (
+        (
+            PRODUCTS,
+            {**new, "sku": "MUG-1"},
+            "/sku",
+            "A product with this SKU exists already: MUG-1.",
+        ),
+        ("/api/v1/customers", customer | {"external_id": "c-2"}, "/email", email),
+    ):
+        refused = shop.api.post(path, body)
+        assert (refused.status, refused.json["detail"]) == (409, detail)
+        assert refused.json["errors"] == [{"pointer": pointer, "detail": detail}]
+    # of several it is not known which
+    options = [[{"name": "Size", "value": size}] for size in "SM"]
+    variants = [
+        {"title": sku, "sku": sku, "options": option}
+        for sku, option in zip(("A", "B"), options, strict=True)
+    ]
+    assert shop.api.post(PRODUCTS, {**new, "variants": variants}).status == 201
+    refused = shop.api.post(PRODUCTS, {**new, "variants": variants})
+    assert (refused.status, refused.code, "errors" in refused.json) == (409, "sku_taken", False)
+
+
+def test_what_is_not_there_is_named(shop: Shop) -> None:
+    variant = shop.product()["variants"][0]["id"]
+    order = shop.order((variant, 1)).json["id"]
+    none = LINE["variant_id"]
+    adjustments = "/api/v1/inventory/adjustments"
+    taken = [{"variant_id": variant, "delta": -1000}]
+    levels = shop.api.get("/api/v1/inventory", query={"variant_id": variant}).json["data"]
+    held = f"The quantity is {levels[0]['quantity']}; 1 held for orders."
+    for path, body, pointer, detail in (
+        (ORDERS, {"lines": [LINE]}, "/lines/0/variant_id", f"No variant {none}."),
+        (
+            ORDERS,
+            {"lines": [{"variant_id": variant, "quantity": 1}], "discount_codes": ["FIG"]},
+            "/discount_codes/0",
+            "No discount has the code FIG.",
+        ),
+        (
+            f"{ORDERS}/{order}/refunds",
+            {"lines": [{"line_id": none, "quantity": 1}]},
+            "/lines/0/line_id",
+            f"No line {none}.",
+        ),
+        (
+            adjustments,
+            {"adjustments": [{"variant_id": none, "delta": 1}]},
+            "/adjustments/0/variant_id",
+            f"No variant {none}.",
+        ),
+        (adjustments, {"adjustments": taken}, "/adjustments/0", held),
+    ):
+        assert shop.api.post(path, body).json["errors"] == [{"pointer": pointer, "detail": detail}]
+
+
+def test_an_amount_of_nothing_is_above_nothing(shop: Shop) -> None:
+    order = shop.order((shop.product()["variants"][0]["id"], 1)).json["id"]
+    refused = shop.api.post(f"{ORDERS}/{order}/payments", {"method": "cash", "amount": 0})
+    assert refused.json["errors"] == [{"pointer": "/amount", "detail": "Must be above 0."}]
+
+
 def test_what_needs_the_platform_key_says_so(shop: Shop) -> None:
     refused = shop.api.post("/api/v1/tenants", {})
     assert (refused.status, refused.code) == (403, "insufficient_scope")

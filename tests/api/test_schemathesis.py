@@ -55,7 +55,6 @@ REASONS = {
     "scope_not_allowed",
     "session_not_found",
     "shipping_rate_not_found",
-    "unknown_timezone",
     "value_missing",
     "value_of_another_kind",
     "variant_not_found",
@@ -63,7 +62,9 @@ REASONS = {
 }
 RULES = {
     "A code is there twice; upper and lower case are the same.",
+    "At most 4 decimals: no currency has more.",
     "At most 4 digits after the decimal point.",
+    "Must be an IANA timezone, such as Europe/Rome.",
     "At most 6 digits after the decimal point.",
     "Must be an e-mail address.",
     "A line may be named once.",

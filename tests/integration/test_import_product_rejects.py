@@ -33,7 +33,7 @@ def reject(row: int, column: str | None, reason: str) -> Reject:
         # a product that cannot be taken
         (
             changed(2, Variant_Price="15.005"),
-            reject(2, "Variant Price", "15.005 has more decimals than its currency"),
+            reject(2, "Variant Price", "15.005 has more decimals than the 2 of its currency"),
         ),
         (
             changed(2, Status="lost"),
@@ -45,8 +45,8 @@ def reject(row: int, column: str | None, reason: str) -> Reject:
             reject(
                 3,
                 "Variant Price",
-                "'abc' is not an amount of 0 or more with at most 12 digits and 4 decimals"
-                " (decimal mark '.')",
+                "'abc' is not an amount of 0 or more with at most 12 digits before the"
+                " decimal mark; EUR has 2 decimals, such as 19.90 (decimal mark '.')",
             ),
         ),
         (

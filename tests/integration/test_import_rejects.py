@@ -50,14 +50,14 @@ BAD_VALUES: Sequence[tuple[str, Rows, Reject]] = (
             "products.csv",
             4,
             "price",
-            "'9,50' is not an amount of 0 or more with at most 12 digits and 4 decimals"
-            " (decimal mark '.')",
+            "'9,50' is not an amount of 0 or more with at most 12 digits before the"
+            " decimal mark; EUR has 2 decimals, such as 19.90 (decimal mark '.')",
         ),
     ),
     (
         "products",
         _with(PRODUCTS, code="P4", price="9.505"),
-        Reject("products.csv", 4, "price", "9.505 has more decimals than its currency"),
+        Reject("products.csv", 4, "price", "9.505 has more decimals than the 2 of its currency"),
     ),
     ("products", _with(PRODUCTS), Reject("products.csv", 4, "code", "P1 occurs more than once")),
     (
@@ -148,7 +148,7 @@ BAD_PARTS: Sequence[tuple[str, Rows, Reject, str]] = (
     (
         "lines",
         _with(LINES, line="A1-3", each="1.005"),
-        Reject("lines.csv", 5, "each", "1.005 has more decimals than its currency"),
+        Reject("lines.csv", 5, "each", "1.005 has more decimals than the 2 of its currency"),
         REFUSED_WITH,
     ),
     (
@@ -270,7 +270,8 @@ def test_amounts_are_exact_in_a_currency_without_decimals(
     rejects, orders = _rejects(database, tmp_path, "JPY")
     # the one order whose amounts are whole
     assert orders == ["A2"]
-    assert Reject("products.csv", 1, "price", "9.50 has more decimals than its currency") in rejects
+    too_fine = "9.50 has more decimals than the 0 of its currency"
+    assert Reject("products.csv", 1, "price", too_fine) in rejects
     assert Reject("orders.csv", 3, None, "refused with its row 4 of lines.csv") in rejects
 
 

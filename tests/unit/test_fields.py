@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from marshmallow import ValidationError
 
 from shop_api.kernel.clock import format_instant
+from shop_api.kernel.money import is_exact
 from shop_api.web.fields import (
     Email,
     Flag,
@@ -67,8 +68,16 @@ def test_amounts_keep_every_digit(amount: Decimal) -> None:
     assert MoneyParameter().deserialize(f"{amount:f}") == amount
 
 
+@pytest.mark.parametrize("amount", ["0.00001", "1E-999999", "1.99999"])
+def test_how_many_decimals_there_may_be_is_the_currencys_to_say(amount: str) -> None:
+    assert not is_exact(Money().deserialize(Decimal(amount)), "UYW")
+    if "E" not in amount:
+        with pytest.raises(ValidationError, match="At most 4 decimals: no currency has more"):
+            MoneyParameter().deserialize(amount)
+
+
 @pytest.mark.parametrize(
-    "amount", ["1E+14", "0.00001", "-0.0001", "NaN", "Infinity", "1E+999999", "1E-999999"]
+    "amount", ["1E+14", "-0.0001", "NaN", "Infinity", "1E+999999", "-1E-999999"]
 )
 def test_amounts_out_of_bounds_are_refused(amount: str) -> None:
     with pytest.raises(ValidationError):

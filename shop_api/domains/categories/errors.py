@@ -6,20 +6,24 @@ from shop_api.models import MAX_CATEGORY_LEVELS
 
 CONSTRAINTS = {
     "uq_categories_tenant_id_slug": conflict(
-        "slug_taken", "A category with this slug exists already."
+        "slug_taken", "A category with this slug exists already.", "/slug"
     ),
     "uq_categories_tenant_id_external_id": conflict(
-        "external_id_taken", "A category with this external_id exists already."
+        "external_id_taken", "A category with this external_id exists already.", "/external_id"
     ),
     "fk_categories_tenant_id_parent_id": invalid(
         "category_not_found", "The parent category does not exist.", "/parent_id"
     ),
 }
 
-CATEGORY_LOOP = invalid("category_loop", "A category cannot be below itself.", "/parent_id")
+CATEGORY_LOOP = invalid(
+    "category_loop",
+    "A category cannot be below itself: choose a parent that is not among those below it.",
+    "/parent_id",
+)
 CATEGORY_TOO_DEEP = invalid(
     "category_too_deep",
-    f"Categories lie at most {MAX_CATEGORY_LEVELS} levels deep.",
+    f"Categories lie at most {MAX_CATEGORY_LEVELS} levels deep: choose a parent further up.",
     "/parent_id",
 )
 

@@ -45,7 +45,7 @@ def delete_customer(work: UnitOfWork, customer_id: UUID, before: Row[Any]) -> No
     """
     customers = work.repository(CustomerRepository)
     if customers.has_orders(customer_id):
-        raise errors.CUSTOMER_IN_USE
+        raise errors.customer_in_use(customer_id, is_erased=before.erased_at is not None)
     customers.delete(customer_id)
     work.append("customer_deleted", "customer", customer_id, {"customer_id": str(customer_id)})
     work.audit("customer_deleted", "customer", customer_id, before.body, None)

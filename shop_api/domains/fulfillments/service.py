@@ -161,7 +161,8 @@ def _chosen(
 ) -> list[tuple[Row[Any], int]]:
     """The lines that were named, with their quantities, once each has that many left."""
     by_id = {line.id: line for line in lines}
-    unknown = [index for index, item in enumerate(wanted) if item["line_id"] not in by_id]
+    ids = [item["line_id"] for item in wanted]
+    unknown = {index: line_id for index, line_id in enumerate(ids) if line_id not in by_id}
     if unknown:
         raise lines_not_found(unknown)
     over = {

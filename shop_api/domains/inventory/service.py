@@ -156,10 +156,18 @@ def _quantity(result: dict[str, Any], quantity: int) -> dict[str, Any]:
 
 
 def _check_levels(adjustments: list[dict[str, Any]], levels: list[Row[Any]]) -> None:
-    unknown = [index for index, level in enumerate(levels) if level.product_id is None]
+    unknown = {
+        index: adjustments[index]["variant_id"]
+        for index, level in enumerate(levels)
+        if level.product_id is None
+    }
     if unknown:
         raise errors.variants_not_found(unknown)
-    nowhere = [index for index, level in enumerate(levels) if level.quantity is None]
+    nowhere = {
+        index: adjustments[index]["location_id"]
+        for index, level in enumerate(levels)
+        if level.quantity is None
+    }
     if nowhere:
         raise errors.locations_not_found(nowhere)
     unexpected = {
@@ -172,15 +180,15 @@ def _check_levels(adjustments: list[dict[str, Any]], levels: list[Row[Any]]) -> 
 
 
 def _check_deltas(deltas: list[int], levels: list[Row[Any]]) -> None:
-    short = [
-        index
+    short = {
+        index: (level.quantity, level.reserved)
         for index, (delta, level) in enumerate(zip(deltas, levels, strict=True))
         if delta < 0
         and (
             level.quantity + delta < 0
             or (level.quantity + delta < level.reserved and not level.allow_backorder)
         )
-    ]
+    }
     if short:
         raise errors.below_zero(short)
 

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from shop_api.kernel.errors import DomainError, FieldError, conflict, invalid
+from shop_api.kernel.money import told_digits
 
 # status → what it may become
 MOVES: dict[str, tuple[str, ...]] = {
@@ -16,10 +17,13 @@ MOVES: dict[str, tuple[str, ...]] = {
 # of a variant: at one location at most, and at all together
 NOTHING = (0, 0)
 
-VARIANT_GONE = invalid("variant_not_found", "A variant was deleted meanwhile.", "/lines")
+VARIANT_GONE = invalid(
+    "variant_not_found", "A variant was deleted meanwhile: place the order without it.", "/lines"
+)
 
 ADDRESS_IS_FINAL = conflict(
-    "address_is_final", "The goods have left, or never will: the shipping address stays."
+    "address_is_final",
+    "The goods have left, or never will: the shipping address stays. Leave it out.",
 )
 
 CONSTRAINTS = {
@@ -27,7 +31,7 @@ CONSTRAINTS = {
         "customer_not_found", "The customer does not exist.", "/customer_id"
     ),
     "uq_orders_tenant_id_external_id": conflict(
-        "external_id_taken", "An order with this external_id exists already."
+        "external_id_taken", "An order with this external_id exists already.", "/external_id"
     ),
 }
 
@@ -41,20 +45,33 @@ def moves_left(status: str, fulfillment_status: str) -> tuple[str, ...]:
 def illegal_move(status: str, wanted: str, allowed: tuple[str, ...] | None = None) -> DomainError:
     """An order cannot go from `status` to `wanted`; `allowed`: what it may become, if less."""
     allowed = MOVES[status] if allowed is None else allowed
-    may = f"It may become: {', '.join(allowed)}." if allowed else "It is final."
+    may = what_it_may_become(allowed)
     return conflict("illegal_state_change", f"A {status} order cannot be {wanted}. {may}")
 
 
-def lines_not_found(indexes: list[int]) -> DomainError:
-    """Lines that the order does not have."""
-    error = invalid("line_not_found", "The order has no such line.")
-    error.errors = [FieldError(f"/lines/{index}/line_id", "No such line.") for index in indexes]
+def what_it_may_become(allowed: tuple[str, ...]) -> str:
+    """A sentence that names the moves there are."""
+    return f"It may become: {', '.join(allowed)}." if allowed else "It is final."
+
+
+def lines_not_found(unknown: dict[int, UUID]) -> DomainError:
+    """Lines that the order does not have: index → what was sent."""
+    error = invalid(
+        "line_not_found", "The order has no such line: send the `id` of one of its `lines`."
+    )
+    error.errors = [
+        FieldError(f"/lines/{index}/line_id", f"No line {line_id}.")
+        for index, line_id in unknown.items()
+    ]
     return error
 
 
 def too_many_units(left: dict[int, int], what: str) -> DomainError:
     """More of a line than there is left to `what`: index → what is left."""
-    error = conflict("quantity_exceeds_remaining", f"A line has fewer units left to be {what}.")
+    error = conflict(
+        "quantity_exceeds_remaining",
+        f"A line has fewer units left to be {what}: `errors` says how many.",
+    )
     error.errors = [
         FieldError(f"/lines/{index}/quantity", f"{quantity} left to be {what}.")
         for index, quantity in left.items()
@@ -62,18 +79,25 @@ def too_many_units(left: dict[int, int], what: str) -> DomainError:
     return error
 
 
-def variants_not_found(indexes: list[int]) -> DomainError:
-    """Lines whose variant does not exist."""
-    error = invalid("variant_not_found", "A variant does not exist.")
+def variants_not_found(unknown: dict[int, UUID]) -> DomainError:
+    """Lines whose variant does not exist: index → what was sent."""
+    error = invalid(
+        "variant_not_found",
+        "A variant does not exist: send the id of one of a product's `variants`, not a product's.",
+    )
     error.errors = [
-        FieldError(f"/lines/{index}/variant_id", "No such variant.") for index in indexes
+        FieldError(f"/lines/{index}/variant_id", f"No variant {variant_id}.")
+        for index, variant_id in unknown.items()
     ]
     return error
 
 
 def not_for_sale(indexes: list[int]) -> DomainError:
     """Lines whose product is not active."""
-    error = conflict("product_not_for_sale", "A product is not for sale.")
+    error = conflict(
+        "product_not_for_sale",
+        "A product is not for sale: `errors` says which. Make it `active`, or leave it out.",
+    )
     error.errors = [
         FieldError(f"/lines/{index}/variant_id", "Its product is not active.") for index in indexes
     ]
@@ -122,9 +146,13 @@ def wrong_currency(currency: str) -> DomainError:
 
 def inexact_amount(currency: str, pointer: str = "/amount") -> DomainError:
     """An amount with more digits than its currency has."""
-    return invalid("inexact_amount", f"The amount has more digits than {currency} has.", pointer)
+    return invalid("inexact_amount", f"Too many decimals: {told_digits(currency)}.", pointer)
 
 
 def amount_too_large() -> DomainError:
     """A total beyond what can be stored."""
-    return invalid("amount_too_large", "The order's total is beyond what can be stored.", "/lines")
+    return invalid(
+        "amount_too_large",
+        "The order's total is beyond 10^14, which is what can be stored: split it.",
+        "/lines",
+    )

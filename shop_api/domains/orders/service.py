@@ -185,7 +185,8 @@ def _lines(
 
 def _check_offers(offers: list[Row[Any]], body: dict[str, Any]) -> str:
     """The currency the order is in, once every line can be sold."""
-    unknown = [index for index, offer in enumerate(offers) if offer.variant_id is None]
+    lines = body["lines"]
+    unknown = {i: lines[i]["variant_id"] for i, o in enumerate(offers) if o.variant_id is None}
     if unknown:
         raise errors.variants_not_found(unknown)
     closed = [index for index, offer in enumerate(offers) if offer.status != "active"]

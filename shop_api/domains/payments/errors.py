@@ -2,8 +2,9 @@
 
 from decimal import Decimal
 
+from shop_api.domains.orders.errors import what_it_may_become
 from shop_api.kernel.errors import DomainError, conflict, invalid
-from shop_api.kernel.money import round_money
+from shop_api.kernel.money import ZERO, round_money
 
 # status → what it may become
 MOVES: dict[str, tuple[str, ...]] = {
@@ -34,7 +35,7 @@ REFERENCE_NOT_TAKEN = invalid(
 
 CONSTRAINTS = {
     "uq_payments_reference": conflict(
-        "reference_taken", "The provider has a payment with this reference already."
+        "reference_taken", "The provider has a payment with this reference already.", "/reference"
     ),
 }
 
@@ -44,6 +45,15 @@ def illegal_payment_move(status: str, wanted: str) -> DomainError:
     allowed = MOVES[status]
     may = f"It may become: {', '.join(allowed)}." if allowed else "It is final."
     return conflict("illegal_state_change", f"A {status} payment cannot be {wanted}. {may}")
+
+
+def paid_already(payment_status: str, currency: str, allowed: tuple[str, ...]) -> DomainError:
+    """Nothing is owed, and nothing is on its way; `allowed`: what the order may still become."""
+    due = f"{round_money(ZERO, currency)} {currency}"
+    told = payment_status.replace("_", " ")
+    return conflict(
+        "paid_already", f"The order is {told} already: {due} is due. {what_it_may_become(allowed)}"
+    )
 
 
 def amount_exceeds_due(due: Decimal, currency: str) -> DomainError:

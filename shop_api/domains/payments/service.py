@@ -84,7 +84,7 @@ def pay_order(work: UnitOfWork, order: Row[Any], body: dict[str, Any]) -> Row[An
 
     A payment that the provider declines is recorded as failed and changes nothing else of the
     order. Paid or authorized in full, a pending order is processing. Raises `illegal_state_change`,
-    `amount_exceeds_due` or `payment_in_progress`.
+    `paid_already`, `amount_exceeds_due` or `payment_in_progress`.
     """
     provider = PROVIDERS[body.get("provider", "manual")]
     _check_means(provider, body)
@@ -133,12 +133,11 @@ def _check_means(provider: PaymentProvider, body: dict[str, Any]) -> None:
 
 def _amount_to_pay(order: Row[Any], sums: PaymentSums, wanted: Decimal | None) -> Decimal:
     owed = amount_owed(order, sums)
-    is_settled = owed <= 0 and order.payment_status != "unpaid"
     if order.status == "cancelled":
         raise illegal_move(order.status, "paid")
-    if is_settled:
+    if owed <= 0 and order.payment_status != "unpaid":
         allowed = moves_left(order.status, order.fulfillment_status)
-        raise illegal_move(order.payment_status, "paid", allowed)
+        raise errors.paid_already(order.payment_status, order.currency, allowed)
     due = owed - sums.open
     if due <= 0 < sums.open:
         raise errors.payment_open(sums.open, order.currency)

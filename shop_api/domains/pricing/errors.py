@@ -4,7 +4,7 @@ from shop_api.kernel.errors import DomainError, ErrorKind, FieldError, conflict,
 
 CONSTRAINTS = {
     "uq_discounts_tenant_id_code": conflict(
-        "code_taken", "A discount with this code exists already."
+        "code_taken", "A discount with this code exists already.", "/code"
     ),
     "ck_discounts_window": invalid(
         "empty_window",
@@ -18,7 +18,7 @@ CONSTRAINTS = {
         "tax_rate_exists", "A tax rate of this name exists for the place and tax class already."
     ),
     "uq_shipping_rates_tenant_id_name": conflict(
-        "name_taken", "A shipping rate with this name exists already."
+        "name_taken", "A shipping rate with this name exists already.", "/name"
     ),
 }
 
@@ -35,9 +35,11 @@ def foreign_value(kind: str, name: str) -> DomainError:
     )
 
 
-def discount_not_found(index: int) -> DomainError:
+def discount_not_found(index: int, code: str) -> DomainError:
     """No discount has the code sent."""
-    return invalid("discount_not_found", "No discount has this code.", f"/discount_codes/{index}")
+    return invalid(
+        "discount_not_found", f"No discount has the code {code}.", f"/discount_codes/{index}"
+    )
 
 
 def discount_not_applicable(index: int, reason: str) -> DomainError:

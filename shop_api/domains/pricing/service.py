@@ -262,7 +262,7 @@ def _coded(order: PlacedOrder, terms: Terms, subtotal: Decimal, now: datetime) -
     for index, code in enumerate(order.codes):
         discount = known.get(code)
         if discount is None:
-            raise errors.discount_not_found(index)
+            raise errors.discount_not_found(index, code)
         reason = why_not(discount, subtotal, order.currency, is_guest, now)
         if reason is None and discount.kind == "free_shipping" and terms.shipping_rate is None:
             reason = "This discount takes off shipping, and the order names no shipping_rate_id."

@@ -233,7 +233,8 @@ def _line_refunds(
     work: UnitOfWork, order: Row[Any], wanted: list[dict[str, Any]]
 ) -> list[LineRefund]:
     by_id = {line.id: line for line in work.repository(OrderRepository).list_lines(order.id)}
-    unknown = [index for index, item in enumerate(wanted) if item["line_id"] not in by_id]
+    ids = [item["line_id"] for item in wanted]
+    unknown = {index: line_id for index, line_id in enumerate(ids) if line_id not in by_id}
     if unknown:
         raise lines_not_found(unknown)
     left = {line.id: line.quantity - line.refunded_quantity for line in by_id.values()}

@@ -13,6 +13,7 @@ from shop_api.web.fields import (
     Id,
     Instant,
     Text,
+    Timezone,
     Whole,
     matching,
     one_of,
@@ -67,7 +68,7 @@ class TenantBody(Schema):
     slug = Slug(required=True)
     plan = fields.String(load_default="free", validate=one_of(*PLANS))
     currency = Currency(required=True)
-    timezone = Text(required=True, min_length=1, max_length=64, metadata={"example": "Europe/Rome"})
+    timezone = Timezone(required=True)
     owner = fields.Nested(OwnerBody, required=True)
 
 
@@ -126,7 +127,7 @@ class TenantPatch(Schema):
     name = Text(min_length=1, max_length=100)
     slug = Slug()
     currency = Currency()
-    timezone = Text(min_length=1, max_length=64, metadata={"example": "America/Sao_Paulo"})
+    timezone = Timezone(metadata={"example": "America/Sao_Paulo"})
     prices_include_tax = Flag(
         metadata={
             "description": "Whether prices hold their tax already; for orders placed from now on."

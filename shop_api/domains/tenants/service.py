@@ -14,7 +14,6 @@ from shop_api.domains.tenants.repository import TenantRepository, is_origin_list
 from shop_api.domains.users.service import create_user
 from shop_api.kernel.errors import not_found
 from shop_api.kernel.ids import new_id
-from shop_api.kernel.timezones import timezones
 from shop_api.spine.unit_of_work import UnitOfWork
 
 logger = logging.getLogger(__name__)
@@ -50,19 +49,11 @@ class OriginDirectory:
         return is_listed
 
 
-def check_timezone(name: str) -> str:
-    """The name of an IANA timezone, or a refusal."""
-    if name not in timezones():
-        raise errors.unknown_timezone(name)
-    return name
-
-
 def create_tenant(work: UnitOfWork, values: dict[str, Any], owner: dict[str, str]) -> Row[Any]:
     """A tenant with its owner, counters and default location, in the platform's transaction.
 
     `values`: name, slug, plan, currency, timezone; `owner`: email, name, password.
     """
-    check_timezone(values["timezone"])
     tenant_id = new_id(work.now)
     with work.as_tenant(tenant_id) as inner:
         tenants = inner.repository(TenantRepository)
@@ -84,8 +75,6 @@ def change_tenant(work: UnitOfWork, values: dict[str, Any], before: Row[Any]) ->
     """
     if not values:
         return before
-    if "timezone" in values:
-        check_timezone(values["timezone"])
     tenants = work.repository(TenantRepository)
     if values.get("currency", before.currency) != before.currency:
         holders = tenants.list_priced()

@@ -8,7 +8,7 @@ LAST_OWNER = conflict(
 
 CONSTRAINTS = {
     "uq_users_tenant_id_email": conflict(
-        "email_taken", "A user with this e-mail address exists already."
+        "email_taken", "A user with this e-mail address exists already.", "/email"
     ),
 }
 
