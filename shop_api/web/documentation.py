@@ -326,7 +326,14 @@ def make_api(flask: Flask, id_converter: type) -> flask_smorest.Api:
         API_TITLE="shop-api",
         API_VERSION="1",
         OPENAPI_VERSION="3.1.0",
-        API_SPEC_OPTIONS={"info": {"description": DESCRIPTION.strip()}},
+        API_SPEC_OPTIONS={
+            "info": {
+                "description": DESCRIPTION.strip(),
+                "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            },
+            # wherever the document came from
+            "servers": [{"url": "/"}],
+        },
     )
     api = ProblemApi(flask)
     api.register_converter(id_converter, lambda _: {"type": "string", "format": "uuid"})

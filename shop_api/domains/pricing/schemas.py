@@ -58,7 +58,7 @@ class DiscountChanges(Schema):
         minimum=Decimal("0.0001"),
         maximum=Decimal(100),
         digits=4,
-        metadata={"description": "Of kind percentage.", "example": 10},
+        metadata={"description": "Of kind percentage: 10 for 10 %.", "example": 10},
     )
     amount = Money(
         minimum=Decimal("0.0001"), metadata={"description": "Of kind fixed.", "example": 5}
