@@ -196,7 +196,7 @@ def test_kept_until_the_tenants_own_figures_change(
 @pytest.mark.parametrize(
     ("query", "status", "pointer"),
     [
-        ({"colour": "red"}, 422, "colour"),
+        ({"colour": "red"}, 400, "colour"),
         ({"period": "fortnight"}, 400, "period"),
         ({"interval": "minute"}, 400, "interval"),
         ({"compare": "tomorrow"}, 400, "compare"),

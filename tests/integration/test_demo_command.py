@@ -44,7 +44,7 @@ def demo(copy: Copy, *options: str) -> subprocess.CompletedProcess[str]:
     ("options", "says"),
     [
         (["--currency", "EURO"], "currency: "),
-        (["--timezone", "Rome"], "`Rome` is not an IANA timezone"),
+        (["--timezone", "Rome"], "timezone: Must be an IANA timezone, such as Europe/Rome."),
     ],
 )
 def test_what_no_shop_can_have_is_refused(options: list[str], says: str) -> None:

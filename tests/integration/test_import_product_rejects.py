@@ -106,7 +106,9 @@ def test_variants_that_cannot_be_told_apart_are_refused(database: Database, tmp_
     assert fingerprint(database, tenant_id) == before
 
 
-def test_a_variant_without_a_price_has_its_products(database: Database, tmp_path: Path) -> None:
+def test_a_variant_without_a_price_of_its_own_has_its_products(
+    database: Database, tmp_path: Path
+) -> None:
     tenant_id = make_tenant(database, "EUR")
     write_shopify(tmp_path, changed(3, Variant_Price=""))
     assert import_folder(database, tenant_id, tmp_path, SHOPIFY).rejects.kept == []
@@ -115,7 +117,7 @@ def test_a_variant_without_a_price_has_its_products(database: Database, tmp_path
         tenant_id,
         "SELECT title, COALESCE(v.price, p.price)::int, v.price IS NULL FROM variants v"
         " JOIN products p ON p.id = v.product_id WHERE p.external_id = 'socks' ORDER BY title",
-    ) == [("L / Red", 15, True), ("S / Red", 15, False)]
+    ) == [("L / Red", 15, True), ("S / Red", 15, True)]
 
 
 def test_images_and_stock_are_refused_by_themselves(database: Database, tmp_path: Path) -> None:

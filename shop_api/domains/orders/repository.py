@@ -107,11 +107,9 @@ WITH buyer AS MATERIALIZED (
 
 
 @cache
-def find_offers_sql(
-    *, has_codes: bool, has_taxes: bool, has_shipping: bool, has_customer: bool
-) -> str:
+def find_offers_sql(*, has_customer: bool, **has: bool) -> str:
     """The offers of an order's lines; the first row has the terms the order is priced by."""
-    terms = terms_json(has_codes=has_codes, has_taxes=has_taxes, has_shipping=has_shipping)
+    terms = terms_json(**has)
     customer, erased_at = (BUYER, "(SELECT erased_at FROM buyer)") if has_customer else ("", "NULL")
     return f"""{customer}
 SELECT w.position, v.id AS variant_id, v.product_id, v.low_stock_alert,
@@ -361,7 +359,8 @@ class OrderRepository(Repository):
         """
         find = find_offers_sql(
             has_codes=bool(arguments["codes"]),
-            has_taxes=arguments["country"] is not None or arguments["is_in_person"],
+            has_country=arguments["country"] is not None,
+            is_in_person=arguments["is_in_person"],
             has_shipping=arguments["shipping_rate_id"] is not None,
             has_customer=arguments["customer_id"] is not None,
         )

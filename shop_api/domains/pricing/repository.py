@@ -141,10 +141,10 @@ _OF_CODES = f"""UNION ALL SELECT {_OF_DISCOUNT} FROM discounts d
 _TAX_RATES = """,
     (SELECT coalesce(json_agg(row_to_json(k)), '[]') FROM (
         SELECT x.tax_class, x.rate_ratio, x.applies_to_shipping FROM tax_rates x
-        WHERE x.tenant_id = %(tenant_id)s AND x.is_active
-          AND x.country = coalesce(%(country)s::text, t.settings->>'country')
-          AND (x.region IS NULL OR upper(x.region) = upper(CASE WHEN %(country)s::text IS NULL
-              THEN t.settings->>'region' ELSE %(region)s::text END))) k) AS tax_rates"""
+        WHERE x.tenant_id = %(tenant_id)s AND x.country = {country} AND x.is_active
+          AND (x.region IS NULL OR upper(x.region) = upper({region}))) k) AS tax_rates"""
+_OF_ADDRESS = _TAX_RATES.format(country="%(country)s::text", region="%(region)s::text")
+_OF_SHOP = _TAX_RATES.format(country="t.settings->>'country'", region="t.settings->>'region'")
 _SHIPPING_RATE = """,
     (SELECT row_to_json(k) FROM (
         SELECT s.name, s.kind, s.price, s.countries, s.price_per_kilogram,
@@ -153,17 +153,20 @@ _SHIPPING_RATE = """,
     ) AS shipping_rate"""
 
 
-def terms_json(*, has_codes: bool, has_taxes: bool, has_shipping: bool) -> str:
+def terms_json(
+    *, has_codes: bool, has_country: bool, is_in_person: bool, has_shipping: bool
+) -> str:
     """The `Terms` of one order as JSON text, for the statement that finds its offers.
 
-    There tenants is `t`, whose place taxes what has no country to go to. A plain order is the most
-    frequent one: it looks up nothing it has no use for.
+    There tenants is `t`, whose place taxes what is sold in person and has no country to go to. A
+    plain order is the most frequent one: it looks up nothing it has no use for.
     """
+    tax_rates = _OF_ADDRESS if has_country else _OF_SHOP if is_in_person else ""
     return f"""
 (SELECT row_to_json(r)::text FROM (SELECT t.prices_include_tax AS tax_included,
     (SELECT coalesce(json_agg(row_to_json(k) ORDER BY k.created_at, k.id), '[]')
      FROM ({_AUTOMATIC} {_OF_CODES if has_codes else ""}) k) AS discounts
-    {_TAX_RATES if has_taxes else ""}{_SHIPPING_RATE if has_shipping else ""}) r)
+    {tax_rates}{_SHIPPING_RATE if has_shipping else ""}) r)
 """
 
 
