@@ -73,7 +73,15 @@ class VariantBody(Schema):
     inventory = fields.Nested(InventoryBody)
 
 
-class FirstImageBody(Schema):
+class ImageFacts(Schema):
+    """What is said of an image."""
+
+    alt_text = Text(max_length=500, metadata={"example": "Linen shirt, front"})
+    width = Whole(minimum=1, maximum=100_000, allow_none=True, metadata={"example": 1200})
+    height = Whole(minimum=1, maximum=100_000, allow_none=True, metadata={"example": 900})
+
+
+class FirstImageBody(ImageFacts):
     """An image of a new product. It stays where it is: only its address is kept."""
 
     url = Text(
@@ -83,9 +91,6 @@ class FirstImageBody(Schema):
         validate=WEB_ADDRESS,
         metadata={"example": "https://cdn.example/shirt.jpg"},
     )
-    alt_text = Text(max_length=500, metadata={"example": "Linen shirt, front"})
-    width = Whole(minimum=1, maximum=100_000, allow_none=True, metadata={"example": 1200})
-    height = Whole(minimum=1, maximum=100_000, allow_none=True, metadata={"example": 900})
 
 
 class ProductChanges(Schema):

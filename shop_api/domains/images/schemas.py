@@ -2,12 +2,12 @@
 
 from marshmallow import Schema, fields
 
-from shop_api.domains.catalog.schemas import WEB_ADDRESS
+from shop_api.domains.catalog.schemas import WEB_ADDRESS, FirstImageBody, ImageFacts
 from shop_api.web.fields import Id, Instant, Text, Whole
 from shop_api.web.pagination import PageInfo, PageQuery
 
 
-class ImageChanges(Schema):
+class ImageChanges(ImageFacts):
     """What to change of an image."""
 
     url = Text(
@@ -16,29 +16,18 @@ class ImageChanges(Schema):
         validate=WEB_ADDRESS,
         metadata={"example": "https://cdn.example/shirt.jpg"},
     )
-    alt_text = Text(max_length=500, metadata={"example": "Linen shirt, front"})
     position = Whole(
         minimum=0,
         maximum=1000,
         metadata={"description": "From 0; others move. Beyond the last: at the end."},
     )
-    width = Whole(minimum=1, maximum=100_000, allow_none=True, metadata={"example": 1200})
-    height = Whole(minimum=1, maximum=100_000, allow_none=True, metadata={"example": 900})
     variant_id = Id(
         allow_none=True, metadata={"description": "The variant it shows. null: the product."}
     )
 
 
-class ImageBody(ImageChanges):
+class ImageBody(FirstImageBody, ImageChanges):
     """An image to add. It stays where it is: only its address is kept."""
-
-    url = Text(
-        required=True,
-        min_length=8,
-        max_length=2000,
-        validate=WEB_ADDRESS,
-        metadata={"example": "https://cdn.example/shirt.jpg"},
-    )
 
 
 class ProductImageSchema(Schema):
