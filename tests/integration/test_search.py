@@ -161,12 +161,17 @@ def test_the_index_is_used_for_a_common_word(app: App, database: Database, shop:
         )
         connection.execute("VACUUM ANALYZE products")
     with tenant_session(app.services.engine, shop.tenant_id) as session:
+        # a backend also counts here what earlier transactions of its connection have not sent yet
+        scans = text(
+            "SELECT coalesce(sum(seq_scan), 0), coalesce(sum(idx_scan), 0)"
+            " FROM pg_stat_xact_user_tables WHERE relname = 'products'"
+        )
+        seq_scans_before, idx_scans_before = session.execute(scans).one()
         found = session.execute(text("SELECT count(*) FROM search_products('comm', NULL, 10)"))
         assert found.scalar_one() == 10
-        scans = "SELECT seq_scan, idx_scan FROM pg_stat_xact_user_tables WHERE relname = 'products'"
-        seq_scan, idx_scan = session.execute(text(scans)).one()
-    assert seq_scan == 0
-    assert idx_scan >= 2
+        seq_scans, idx_scans = session.execute(scans).one()
+    assert seq_scans == seq_scans_before
+    assert idx_scans >= idx_scans_before + 2
 
 
 def test_numbers_are_found_by_their_first_digits() -> None:
