@@ -8,7 +8,8 @@ from sqlalchemy import Connection
 ROLES = ("shop_migrator", "shop_app", "shop_exporter")
 
 # The tenant of the transaction. After a transaction the setting is '' and not NULL, hence NULLIF.
-CURRENT_TENANT = "NULLIF(current_setting('app.tenant_id', true), '')::uuid"
+# In a sub-select it is looked up once for a statement; without, once for each row's sub-queries.
+CURRENT_TENANT = "(SELECT NULLIF(current_setting('app.tenant_id', true), '')::uuid)"
 
 # Digits of ISO 4217 currencies; shop_api.kernel.money has the same table, a test holds them equal.
 CURRENCY_DIGITS = """

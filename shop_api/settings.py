@@ -116,6 +116,9 @@ class Settings(BaseSettings):
     idempotency_seconds: int = Field(86_400, ge=1, description="How long a key is kept.")
     compression_min_bytes: int = Field(1024, ge=0, description="Smallest body compressed.")
     cache_bytes: int = Field(67_108_864, ge=0, description="Response cache of one API worker.")
+    document_bytes: int = Field(
+        33_554_432, ge=0, description="Products' JSON that one API worker keeps."
+    )
 
     # orders
     order_hold_seconds: int = Field(

@@ -5,9 +5,10 @@ Belongs here: pools and roles. Does not: transactions (unit_of_work.py).
 
 from dataclasses import dataclass
 
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 
 from shop_api.settings import Settings
 
@@ -35,6 +36,8 @@ def make_engine(url: str, settings: Settings, *, statement_timeout_seconds: floa
         max_overflow=overflow,
         pool_recycle=POOL_LIFETIME_SECONDS,
         pool_timeout=settings.pool_timeout_seconds,
+        # `_roll_back` does
+        pool_reset_on_return=None,
         # values are personal data and secrets: no error, and so no log line, may hold them
         hide_parameters=True,
         connect_args={
@@ -45,7 +48,14 @@ def make_engine(url: str, settings: Settings, *, statement_timeout_seconds: floa
         },
     )
     _prepare_always(engine)
+    event.listen(engine, "reset", _roll_back)
     return engine
+
+
+def _roll_back(connection: DBAPIConnection, _: ConnectionPoolEntry, __: PoolResetState) -> None:
+    """End what a returned connection is in the middle of; most have ended it themselves."""
+    if connection.pgconn.transaction_status != TransactionStatus.IDLE:
+        connection.rollback()
 
 
 def _prepare_always(engine: Engine) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Request
 from marshmallow import Schema
 
 from shop_api.kernel.exchange import Answer, Exchange
@@ -65,7 +64,7 @@ class DirectReads:
         exchange.route = read.template
         require_scope(exchange, read.scope)
         if read.query is not None:
-            query = PARSER.parse(read.query, Request(exchange.environ), location="query")
+            query = PARSER.parse_query(read.query, exchange.environ)
         reply = read.answer(Call(self._services, exchange, query, {}), path)
         headers = reply.all_headers()
         if reply.parts is None:

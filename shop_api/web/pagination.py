@@ -7,6 +7,7 @@ import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b, sha256
 from typing import Any
 from urllib.parse import urlencode
@@ -155,9 +156,12 @@ class CursorSigner:
 def filter_context(query: dict[str, Any], sort: Sort, is_descending: bool) -> bytes:
     """A digest of everything but the page itself: two lists with the same digest are one list."""
     filters = sorted((k, str(v)) for k, v in query.items() if k not in PAGING)
-    return blake2b(
-        msgspec.json.encode([sort.name, is_descending, filters]), digest_size=12
-    ).digest()
+    return _digest(sort.name, is_descending, tuple(filters))
+
+
+@lru_cache(maxsize=256)
+def _digest(sort: str, is_descending: bool, filters: tuple[tuple[str, str], ...]) -> bytes:
+    return blake2b(msgspec.json.encode([sort, is_descending, filters]), digest_size=12).digest()
 
 
 def page_request(

@@ -11,6 +11,7 @@ from cryptography.fernet import Fernet
 from flask import current_app
 from sqlalchemy import Engine
 
+from shop_api.db.kept_documents import KeptDocuments
 from shop_api.settings import Settings
 from shop_api.spine.waker import Waker
 
@@ -31,6 +32,8 @@ class Services:
     platform_key: str
     # encrypts stored answers that hold a secret
     cipher: Fernet
+    # products' JSON, by the versions of their rows
+    product_documents: KeptDocuments
     # how many threads may sign somebody in at a time
     sign_in_places: BoundedSemaphore
 

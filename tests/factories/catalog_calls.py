@@ -6,6 +6,7 @@ For the test of the wall between tenants.
 from typing import Any
 from uuid import uuid4
 
+from shop_api.db.kept_documents import KeptDocuments
 from shop_api.db.tenancy import Repository
 from shop_api.domains.catalog import repository as catalog
 from shop_api.domains.catalog.repository import CatalogRepository
@@ -76,8 +77,8 @@ CATALOG_CALLS: dict[type[Repository], dict[str, Arguments]] = {
         "delete_product": one("product_id"),
         "exists": one("product_id"),
         "find_product": one("product_id"),
-        "find_public_product": one("sold_product_id"),
-        "list_products": listed(catalog.PRODUCT_SORTS["price"]),
+        "list_products": lambda _: ({}, page(catalog.PRODUCT_SORTS["price"]), KeptDocuments(0)),
+        "read_product": lambda victim: (victim.ids["product_id"], KeptDocuments(0)),
         "set_categories": lambda victim: (
             victim.ids["product_id"],
             [victim.ids["category_id"]],

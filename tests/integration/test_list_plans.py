@@ -67,6 +67,11 @@ def plan_of(app: App, tenant_id: UUID, statement: str) -> list[dict[str, Any]]:
     return list(nodes(explained[0]["Plan"]))
 
 
+def list_statement(sent: list[tuple[str, Any]]) -> str:
+    """The one that finds a page's rows; of products the JSON may be asked for after it."""
+    return [statement for statement, _ in sent if " LIMIT " in statement.replace("\n", " ")][-1]
+
+
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield plan
     for child in plan.get("Plans", []):
@@ -89,7 +94,7 @@ def test_a_page_is_read_along_its_index(
         asked["last"] = 20
     with statements(app.services.engine) as sent:
         assert big_shop.api.get(path, query=asked).status == 200
-    found = plan_of(app, big_shop.tenant_id, sent[-1][0])
+    found = plan_of(app, big_shop.tenant_id, list_statement(sent))
     used = {node["Index Name"] for node in found if "Index Name" in node}
     # where two are as good, statistics decide
     assert used & set(index.split("|"))
@@ -114,11 +119,32 @@ def test_a_walk_tells_by_the_index_which_products_it_reads(
     asked = {"sort": sort, "in_stock": "true", "has_variants": "false", "status": "active"}
     with statements(app.services.engine) as sent:
         assert big_shop.api.get("/api/v1/products", query=asked).status == 200
-    found = plan_of(app, big_shop.tenant_id, sent[-1][0])
+    found = plan_of(app, big_shop.tenant_id, list_statement(sent))
     (walk,) = [node for node in found if node.get("Relation Name") == "products"]
     assert "is_in_stock" in walk["Index Cond"]
     assert "has_variants" in walk["Index Cond"]
     assert "status" in walk["Filter"]
+
+
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_documents_of_products_are_looked_up_by_their_ids(
+    app: App, big_shop: Shop, is_kept: bool
+) -> None:
+    path = "/api/v1/products"
+    product_id = big_shop.api.get(path, query={"limit": 1}).json["data"][0]["id"]
+    if not is_kept:
+        app.services.product_documents.clear()
+    with statements(app.services.engine) as sent:
+        assert big_shop.api.get(f"{path}/{product_id}").status == 200
+        if not is_kept:
+            app.services.product_documents.clear()
+        assert big_shop.api.get(path, query={"limit": 1}).status == 200
+    looked_up = [text for text, _ in sent if "FROM products" in text and " LIMIT " not in text]
+    assert len(looked_up) == (1 if is_kept else 2)
+    for statement in looked_up:
+        found = plan_of(app, big_shop.tenant_id, statement)
+        scanned = {node["Relation Name"] for node in found if node["Node Type"] == "Seq Scan"}
+        assert scanned <= ONE_ROW_A_TENANT
 
 
 def test_every_list_is_here_with_each_sort_and_filter() -> None:

@@ -40,7 +40,8 @@ def list_products(call: Call) -> Reply:
     total = None
     if call.wants_total:
         total = catalog.count_products(call.query, is_public=is_public)
-    page = catalog.list_products(call.query, asked, is_public=is_public)
+    kept = call.services.product_documents
+    page = catalog.list_products(call.query, asked, kept, is_public=is_public)
     return call.page(page, asked, total)
 
 
@@ -50,11 +51,9 @@ def get_product(call: Call, product_id: UUID) -> Reply:
 
     A publishable key sees active products only, without their cost price.
     """
-    catalog = CatalogRepository(call.session)
-    if call.principal.is_publishable:
-        row = catalog.find_public_product(product_id)
-    else:
-        row = catalog.find_product(product_id)
+    row = CatalogRepository(call.session).read_product(
+        product_id, call.services.product_documents, is_public=call.principal.is_publishable
+    )
     if row is None:
         raise not_found("product")
     return Reply.resource(row)

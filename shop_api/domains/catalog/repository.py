@@ -1,9 +1,9 @@
 """SQL of products and variants. One representation each, used by every answer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
-from string import Template
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -24,11 +24,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from shop_api.db.kept_documents import KeptDocument, KeptDocuments
 from shop_api.db.keyset import PAGING, KeysetPage, PageRequest, PlainList, Sort, fetch_page
 from shop_api.db.known_values import known, known_list
 from shop_api.db.round_trips import written_out
 from shop_api.db.tenancy import Repository
 from shop_api.db.types import AnyRow
+from shop_api.domains.catalog.documents import (
+    PRODUCT_JSON,
+    PRODUCT_VERSIONS,
+    PUBLIC_PRODUCT_JSON,
+)
 from shop_api.domains.categories.repository import CategoryRepository
 from shop_api.kernel.clock import format_instant
 from shop_api.kernel.money import amount_rank
@@ -40,91 +46,6 @@ from shop_api.models import (
 )
 
 p = products.alias("p")
-
-# From the lake, by a job; NULL where nothing is known.
-STATS = {
-    "total_sales": "round(p.total_sales, d.digits)",
-    "conversion_rate": "coalesce(trim_scale(p.conversion_rate_ratio)::text, 'null')",
-    "profit_margin": "coalesce(trim_scale(p.profit_margin_ratio)::text, 'null')",
-    # not by p.tenant_id: so it is looked up once for a page
-    "stats_as_of": """coalesce((SELECT to_json(json_instant(t.as_of)) FROM product_stats t
-        WHERE t.tenant_id = NULLIF(current_setting('app.tenant_id', true), '')::uuid), 'null')""",
-}
-
-# Text put together: `row_to_json` and `json_build_object` look up the type of each value they are
-# given, which took two thirds of a page's time. `concat` writes NULL as nothing, so whatever may be
-# NULL says 'null' itself.
-PRODUCT_TEXT = Template("""
-(SELECT concat('{"id":"', p.id, '","tenant_id":"', p.tenant_id, '","name":', to_json(p.name),
-    ',"description":', to_json(p.description), ',"sku":', coalesce(to_json(p.sku), 'null'),
-    ',"price":', round(p.price, d.digits),
-    ',"compare_price":', coalesce(round(p.compare_price, d.digits)::text, 'null'),
-    ',"cost_price":', $cost_price, ',"currency":', to_json(p.currency),
-    ',"status":', to_json(p.status), ',"tax_class":', to_json(p.tax_class),
-    ',"inventory":{"track_quantity":', v.track_quantity::text, ',"quantity":', v.quantity,
-        ',"reserved_quantity":', v.reserved, ',"available_quantity":', v.quantity - v.reserved,
-        ',"low_stock_alert":', coalesce(v.low_stock_alert::text, 'null'),
-        ',"allow_backorder":', v.allow_backorder::text,
-    '},"variants":[', v.variants,
-    '],"categories":[', (
-        SELECT string_agg(concat('{"id":"', c.id, '","name":', to_json(c.name),
-            ',"slug":', to_json(c.slug), '}'), ',' ORDER BY c.name, c.id)
-        FROM product_categories pc
-        JOIN categories c ON c.tenant_id = pc.tenant_id AND c.id = pc.category_id $shown
-        WHERE pc.tenant_id = p.tenant_id AND pc.product_id = p.id),
-    '],"images":[', (
-        SELECT string_agg(concat('{"id":"', i.id, '","url":', to_json(i.url),
-            ',"alt_text":', to_json(i.alt_text), ',"position":', i.position,
-            ',"width":', coalesce(i.width::text, 'null'),
-            ',"height":', coalesce(i.height::text, 'null'),
-            ',"variant_id":', coalesce(to_json(i.variant_id), 'null'), '}'), ','
-            ORDER BY i.position, i.id)
-        FROM product_images i WHERE i.tenant_id = p.tenant_id AND i.product_id = p.id),
-    '],"tags":', to_json(p.tags),
-    ',"seo":{"title":', coalesce(p.seo->'title', 'null'),
-        ',"description":', coalesce(p.seo->'description', 'null'),
-        ',"slug":', coalesce(p.seo->'slug', 'null'),
-    '},"external_id":', coalesce(to_json(p.external_id), 'null'),
-    ',"is_in_stock":', p.is_in_stock::text, $stats,
-    ',"created_at":"', json_instant(p.created_at),
-    '","updated_at":"', json_instant(p.updated_at), '"}')
-FROM (SELECT currency_digits(p.currency) AS digits OFFSET 0) d, LATERAL (
-    SELECT coalesce(bool_and(w.track_quantity), false) AS track_quantity,
-        coalesce(bool_or(w.allow_backorder), false) AS allow_backorder,
-        coalesce(sum(s.quantity), 0) AS quantity, coalesce(sum(s.reserved), 0) AS reserved,
-        min(w.low_stock_alert) AS low_stock_alert,
-        string_agg(concat('{"id":"', w.id, '","title":', to_json(w.title),
-            ',"sku":', coalesce(to_json(coalesce(w.sku, p.sku)), 'null'),
-            ',"price":', round(coalesce(w.price, p.price), d.digits),
-            ',"inventory":{"track_quantity":', w.track_quantity::text,
-                ',"quantity":', s.quantity, ',"reserved_quantity":', s.reserved,
-                ',"available_quantity":', s.quantity - s.reserved,
-                ',"low_stock_alert":', coalesce(w.low_stock_alert::text, 'null'),
-                ',"allow_backorder":', w.allow_backorder::text,
-            '},"weight_grams":', coalesce(w.weight_grams::text, 'null'),
-            ',"options":', w.options, '}'), ',' ORDER BY w.position, w.id) AS variants
-    FROM variants w CROSS JOIN LATERAL (
-        SELECT coalesce(sum(l.quantity), 0) AS quantity, coalesce(sum(l.reserved), 0) AS reserved
-        FROM stock_levels l WHERE l.tenant_id = w.tenant_id AND l.variant_id = w.id
-    ) s
-    WHERE w.tenant_id = p.tenant_id AND w.product_id = p.id
-) v)
-""")
-
-
-def _product_text(cost_price: str, shown: str, stats: dict[str, str]) -> str:
-    written = ", ".join(f"""',"{name}":', {value}""" for name, value in stats.items())
-    return PRODUCT_TEXT.substitute(cost_price=cost_price, shown=shown, stats=written)
-
-
-PRODUCT_JSON = _product_text(
-    cost_price="coalesce(round(p.cost_price, d.digits)::text, 'null')", shown="", stats=STATS
-)
-# What a publishable key sees: a page's script must not know what the shop paid, nor what it sells,
-# nor categories not shown yet.
-PUBLIC_PRODUCT_JSON = _product_text(
-    cost_price="'null'", shown="AND c.is_active", stats=dict.fromkeys(STATS, "'null'")
-)
 
 PRODUCT_SORTS = {
     "created_at": Sort("created_at", p.c.created_at, format_instant, datetime.fromisoformat),
@@ -147,14 +68,6 @@ PRODUCT_ROW = select(
 ).where(p.c.tenant_id == bindparam("tenant_id"), p.c.id == bindparam("product_id"))
 PRODUCT = written_out(PRODUCT_ROW)
 PRODUCT_FOR_UPDATE = written_out(PRODUCT_ROW.with_for_update())
-PUBLIC_PRODUCT = written_out(
-    select(p.c.id, p.c.version, literal_column(PUBLIC_PRODUCT_JSON).label("body")).where(
-        p.c.tenant_id == bindparam("tenant_id"),
-        p.c.id == bindparam("product_id"),
-        p.c.status == literal_column("'active'"),
-    )
-)
-
 # Locked: the tenant's currency does not change before what is priced in it is seen.
 TENANT_TERMS = text("""
     SELECT currency, (settings->>'low_stock_alert')::integer AS low_stock_alert
@@ -191,16 +104,42 @@ TAGGED = text("p.id IN (SELECT f.id FROM search_products_tagged(:tags, NULL) f)"
 FLAGS = {"in_stock": p.c.is_in_stock, "has_variants": p.c.has_variants}
 
 
-def _products(body: str, *conditions: ColumnElement[bool]) -> PlainList:
-    def query(sort: Sort) -> Select[Any]:
-        of_tenant = p.c.tenant_id == bindparam("tenant_id")
-        return select(sort.column, p.c.id, literal_column(body)).where(of_tenant, *conditions)
+class ProductView:
+    """What some readers see: which products, by SQL of `p`, and what of each."""
 
-    return PlainList(query, p.c.id)
+    def __init__(self, name: str, body: str, condition: str = "true") -> None:
+        self.name = name
+        self.body: ColumnElement[str] = literal_column(body)
+        shown = text(condition)
+
+        def every(column: ColumnElement[str]) -> PlainList:
+            of_tenant = p.c.tenant_id == bindparam("tenant_id")
+            return PlainList(
+                lambda sort: select(sort.column, p.c.id, column).where(of_tenant, shown), p.c.id
+            )
+
+        self.versions_of_all = every(VERSIONS)
+        self.bodies_of_all = every(self.body)
+        where = f"WHERE p.tenant_id = %(tenant_id)s AND {condition}"
+        self.several = f"""
+            SELECT p.id::text AS id, {PRODUCT_VERSIONS} AS versions, {body} AS body
+            FROM products p {where} AND p.id = ANY(%(product_ids)s::uuid[])"""
+        one = f"{where} AND p.id = %(product_id)s"
+        columns = f"{PRODUCT_VERSIONS} AS versions, p.version"
+        self.versions_of_one = f"SELECT {columns} FROM products p {one}"
+        self.one = f"SELECT {columns}, {body} AS body FROM products p {one}"
 
 
-ALL_PRODUCTS = _products(PRODUCT_JSON)
-PUBLIC_PRODUCTS = _products(PUBLIC_PRODUCT_JSON, p.c.status == literal_column("'active'"))
+VERSIONS: ColumnElement[str] = literal_column(PRODUCT_VERSIONS)
+STAFF_VIEW = ProductView("staff", PRODUCT_JSON)
+PUBLIC_VIEW = ProductView("public", PUBLIC_PRODUCT_JSON, "p.status = 'active'")
+
+
+class ProductRow(NamedTuple):
+    """A product's resource row."""
+
+    version: int
+    body: str
 
 
 def sku_spellings(asked: str) -> list[str]:
@@ -213,14 +152,64 @@ class CatalogRepository(Repository):
     """Products and variants of one tenant."""
 
     def list_products(
-        self, filters: dict[str, Any], page: PageRequest, *, is_public: bool = False
+        self,
+        filters: dict[str, Any],
+        page: PageRequest,
+        kept: KeptDocuments,
+        *,
+        is_public: bool = False,
     ) -> KeysetPage:
-        """A page of products, whole; `is_public`: active ones only, without their cost."""
+        """A page of products, whole; `is_public`: active ones only, without their cost.
+
+        Which products, and the versions of their rows, are asked for first; then the JSON of those
+        that are not kept.
+        """
+        view = PUBLIC_VIEW if is_public else STAFF_VIEW
+        found = self._page(filters, page, view, VERSIONS)
+        rows = self._bodies(found.rows, view, kept)
+        if rows is None:
+            # written meanwhile: all from one statement
+            return self._page(filters, page, view, view.body)
+        return replace(found, rows=rows)
+
+    def _page(
+        self,
+        filters: dict[str, Any],
+        page: PageRequest,
+        view: ProductView,
+        column: ColumnElement[str],
+    ) -> KeysetPage:
         if filters.keys() <= PAGING:
-            return (PUBLIC_PRODUCTS if is_public else ALL_PRODUCTS).fetch(self.session, page)
-        body = PUBLIC_PRODUCT_JSON if is_public else PRODUCT_JSON
-        query = select(page.sort.column, p.c.id, literal_column(body))
-        return fetch_page(self.session, self._filtered(query, filters, is_public), p.c.id, page)
+            plain = view.versions_of_all if column is VERSIONS else view.bodies_of_all
+            return plain.fetch(self.session, page)
+        query = self._filtered(
+            select(page.sort.column, p.c.id, column), filters, view is PUBLIC_VIEW
+        )
+        return fetch_page(self.session, query, p.c.id, page)
+
+    def _bodies(
+        self, found: Sequence[Any], view: ProductView, kept: KeptDocuments
+    ) -> list[tuple[None, None, str]] | None:
+        """The JSON of products by their ids and versions; None when some are no longer so."""
+        prefix = f"{view.name} {self.tenant_id} "
+        texts: dict[str, str] = {}
+        missing: dict[str, str] = {}
+        for _, product_id, versions in found:
+            key = str(product_id)
+            document = kept.find(prefix + key)
+            if document is not None and document.versions == versions:
+                texts[key] = document.text
+            else:
+                missing[key] = versions
+        if missing:
+            values = {"tenant_id": self.tenant_id, "product_ids": list(missing)}
+            for row in self.session.fetch(view.several, values):
+                kept.keep(prefix + row.id, KeptDocument(row.versions, row.body))
+                if missing.pop(row.id) == row.versions:
+                    texts[row.id] = row.body
+        if len(texts) < len(found):
+            return None
+        return [(None, None, texts[str(row[1])]) for row in found]
 
     def count_products(self, filters: dict[str, Any], *, is_public: bool = False) -> int:
         """How many products the filters leave."""
@@ -234,13 +223,23 @@ class CatalogRepository(Repository):
             query = query.where(p.c.status == "active")
         return self.session.execute(query).first() is not None
 
-    def find_public_product(self, product_id: UUID) -> AnyRow | None:
-        """An active product's resource row, without its cost."""
-        return self._find(PUBLIC_PRODUCT, product_id)
-
-    def _find(self, query: str, product_id: UUID) -> AnyRow | None:
+    def read_product(
+        self, product_id: UUID, kept: KeptDocuments, *, is_public: bool = False
+    ) -> ProductRow | None:
+        """A product as it is answered; `is_public`: an active one, without its cost."""
+        view = PUBLIC_VIEW if is_public else STAFF_VIEW
+        key = f"{view.name} {self.tenant_id} {product_id}"
         values = {"tenant_id": self.tenant_id, "product_id": product_id}
-        return next(iter(self.session.fetch(query, values)), None)
+        known = kept.find(key)
+        if known is not None:
+            # without the JSON in it the statement takes a third of the time
+            for now in self.session.fetch(view.versions_of_one, values):
+                if now.versions == known.versions:
+                    return ProductRow(now.version, known.text)
+        for row in self.session.fetch(view.one, values):
+            kept.keep(key, KeptDocument(row.versions, row.body))
+            return ProductRow(row.version, row.body)
+        return None
 
     def _filtered(
         self, query: Select[Any], filters: dict[str, Any], is_public: bool
@@ -286,7 +285,8 @@ class CatalogRepository(Repository):
     def find_product(self, product_id: UUID, *, for_update: bool = False) -> Row[Any] | None:
         """A product's resource row, with what a change needs to know of it."""
         query = PRODUCT_FOR_UPDATE if for_update else PRODUCT
-        return self._find(query, product_id)
+        values = {"tenant_id": self.tenant_id, "product_id": product_id}
+        return next(iter(self.session.fetch(query, values)), None)
 
     def add_product(
         self,
