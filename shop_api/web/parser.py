@@ -20,10 +20,9 @@ from webargs.multidictproxy import MultiDictProxy
 from werkzeug.datastructures import FileStorage, MultiDict
 
 from shop_api.kernel.errors import DomainError, ErrorKind, FieldError
+from shop_api.web.read_only import NOTHING, ReadOnly, read_only
 
 MAX_NESTING = 32
-
-READ_ONLY = "Read-only here: leave it out."
 
 # Errors named in one answer; the first are as telling as all.
 MAX_ERRORS = 100
@@ -67,12 +66,12 @@ class StrictParser(FlaskParser):
         super().__init__()
         # by schema: what it makes of no parameters at all
         self._of_no_query: dict[Any, dict[str, Any]] = {}
-        # by schema: names that answers have and bodies do not
-        self._read_only: dict[Schema, frozenset[str]] = {}
+        # by schema: what answers have and bodies do not
+        self._read_only: dict[Schema, ReadOnly] = {}
 
     def tell_read_only(self, body: Schema, shown: Schema) -> None:
         """Let a body be told of a field it has seen in the answer, not that nobody knows it."""
-        self._read_only[body] = frozenset(shown.fields.keys() - body.fields.keys())
+        self._read_only[body] = read_only(body, shown)
 
     def parse(
         self,
@@ -129,8 +128,7 @@ class StrictParser(FlaskParser):
         if location == "query":
             raise parameter_error(messages, _parameters(schema)) from error
         if isinstance(messages, dict):
-            known = self._read_only.get(schema, frozenset())
-            messages |= {name: [READ_ONLY] for name in known & messages.keys()}
+            self._read_only.get(schema, NOTHING).tell(messages)
         raise body_error(messages) from error
 
 

@@ -79,7 +79,11 @@ def create_product(call: Call) -> Reply:
     returns=ProductSchema,
 )
 def replace_product(call: Call, product_id: UUID) -> Reply:
-    """Replace a product. What is left out is as in a new one; its variants and images stay."""
+    """Replace a product. What is left out is as in a new one; its variants and images stay.
+
+    So a `status` left out becomes `draft`, and without `category_ids` it is in no category. To
+    change some fields only, PATCH it.
+    """
     before = CatalogRepository(call.session).find_product(product_id, for_update=True)
     if before is None:
         raise not_found("product")

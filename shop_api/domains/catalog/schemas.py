@@ -27,6 +27,7 @@ from shop_api.web.pagination import PageInfo, PageQuery
 # ASCII without spaces, quotes and angle brackets: other characters are percent-encoded in a URL
 WEB_ADDRESS = matching(r"^https?://[!#-;=?-~]+$", "Must be a web address: http:// or https://.")
 STATUSES = ("draft", "active", "archived")
+ADJUSTED = "stock is changed by POST /api/v1/inventory/adjustments"
 
 
 class OptionSchema(Schema):
@@ -102,7 +103,9 @@ class ProductChanges(Schema):
     price = Money(metadata={"example": 49.9})
     compare_price = Money(allow_none=True)
     cost_price = Money(allow_none=True)
-    status = fields.String(validate=one_of(*STATUSES))
+    status = fields.String(
+        validate=one_of(*STATUSES), metadata={"description": "Of a new product `draft`."}
+    )
     tax_class = Text(
         min_length=1,
         max_length=40,
@@ -110,7 +113,11 @@ class ProductChanges(Schema):
         metadata={"description": "Which tax rates apply. Default `standard`."},
     )
     tags = Tags()
-    category_ids = BoundedList(Id(), max_length=50)
+    category_ids = BoundedList(
+        Id(),
+        max_length=50,
+        metadata={"description": "All it is in, in the place of those before: `categories`."},
+    )
     seo = fields.Nested(
         SeoBody, metadata={"description": "In a PATCH what is left out stays; null takes it away."}
     )
@@ -144,7 +151,10 @@ class InventorySchema(Schema):
     """Stock over all locations."""
 
     track_quantity = fields.Boolean(required=True)
-    quantity = fields.Integer(required=True)
+    quantity = fields.Integer(
+        required=True,
+        metadata={"description": "Changed by `POST /inventory/adjustments`.", "instead": ADJUSTED},
+    )
     reserved_quantity = fields.Integer(required=True)
     available_quantity = fields.Integer(required=True)
     low_stock_alert = fields.Integer(required=True, allow_none=True)
@@ -197,10 +207,29 @@ class ProductSchema(Schema):
     currency = fields.String(required=True)
     status = fields.String(required=True, validate=one_of(*STATUSES))
     tax_class = fields.String(required=True)
-    inventory = fields.Nested(InventorySchema, required=True)
-    variants = fields.List(fields.Nested(VariantSchema), required=True)
-    images = fields.List(fields.Nested(ImageSchema), required=True)
-    categories = fields.List(fields.Nested(CategoryReference), required=True)
+    inventory = fields.Nested(
+        InventorySchema,
+        required=True,
+        metadata={"instead": f"{ADJUSTED}, how it is kept by PATCH of a variant"},
+    )
+    variants = fields.List(
+        fields.Nested(VariantSchema),
+        required=True,
+        metadata={"instead": "variants are changed at /api/v1/products/{id}/variants"},
+    )
+    images = fields.List(
+        fields.Nested(ImageSchema),
+        required=True,
+        metadata={"instead": "images are changed at /api/v1/products/{id}/images"},
+    )
+    categories = fields.List(
+        fields.Nested(CategoryReference),
+        required=True,
+        metadata={
+            "description": "Written as `category_ids`.",
+            "instead": "send `category_ids`",
+        },
+    )
     tags = fields.List(fields.String(), required=True)
     seo = fields.Nested(SeoSchema, required=True)
     external_id = fields.String(required=True, allow_none=True)
