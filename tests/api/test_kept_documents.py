@@ -25,6 +25,10 @@ WRITES = {
     " updated_at) VALUES (%(tenant)s, 1, 'x', now(), now()) ON CONFLICT (tenant_id)"
     " DO UPDATE SET as_of = product_stats.as_of + interval '1 second'",
     "variants": "UPDATE variants SET title = title || '!' WHERE id = %(variant)s",
+    # the product's amount: all that changes is whose it is
+    "own price": "UPDATE variants w SET price = CASE WHEN w.price IS NULL THEN p.price END"
+    " FROM products p WHERE p.tenant_id = w.tenant_id AND p.id = w.product_id"
+    " AND w.id = %(variant)s",
     "stock_levels": "UPDATE stock_levels SET quantity = quantity + 1"
     " WHERE variant_id = %(variant)s",
     "new location": "INSERT INTO stock_levels (tenant_id, variant_id, location_id, quantity,"

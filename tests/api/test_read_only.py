@@ -59,8 +59,11 @@ def test_a_variant_sent_back_is_told_how_stock_is_changed(
     details = told(shop.api.put(path, variant))
     assert details["/inventory/quantity"] == f"{ADJUSTED}."
     assert details["/inventory/reserved_quantity"] == details["/position"] == PLAIN
-    replaced = shop.api.put(path, without(variant, details)).json
+    assert details["/inherits_price"].endswith("; `price` null makes it the product's.")
+    body = {**without(variant, details), "price": None}
+    replaced = shop.api.put(path, body).json
     assert replaced == {**variant, "updated_at": replaced["updated_at"]}
+    assert replaced["inherits_price"]
 
 
 def test_what_nobody_knows_is_no_read_only_field(shop: Shop, product: dict[str, Any]) -> None:

@@ -49,12 +49,34 @@ def test_a_variant_is_added_with_its_stock(shop: Shop, product: dict[str, Any]) 
     assert [row["quantity_delta"] for row in moved["data"]] == [0, 4]
 
 
+def inherits(shop: Shop, product: dict[str, Any], variant: dict[str, Any]) -> set[bool]:
+    """Whether its price is the product's, by every answer that shows it."""
+    whole = f"/api/v1/products/{product['id']}"
+    key = shop.api.post("/api/v1/api_keys", {"name": "page", "kind": "publishable"}).json["key"]
+    told = set()
+    for reader in (shop.api, shop.api.with_token(key)):
+        for shown in (
+            [reader.get(path(product, variant)).json],
+            reader.get(path(product)).json["data"],
+            reader.get(whole).json["variants"],
+            reader.get("/api/v1/products").json["data"][0]["variants"],
+        ):
+            told |= {row["inherits_price"] for row in shown if row["id"] == variant["id"]}
+    return told
+
+
 def test_what_is_null_is_the_products(shop: Shop, product: dict[str, Any]) -> None:
     variant = add(shop, product, price=Decimal("25.00")).json
+    assert inherits(shop, product, variant) == {False}
     changed = shop.api.patch(path(product, variant), {"price": None}).json
-    assert changed["price"] == Decimal("20.00")
+    assert (changed["price"], changed["inherits_price"]) == (Decimal("20.00"), True)
+    assert inherits(shop, product, variant) == {True}
     shop.api.patch(f"/api/v1/products/{product['id']}", {"price": Decimal("21.00")})
     assert shop.api.get(path(product, variant)).json["price"] == Decimal("21.00")
+    # the product's amount, but its own from now on
+    own = shop.api.put(path(product, variant), {"title": "M", "price": Decimal("21.00")}).json
+    assert (own["price"], own["inherits_price"]) == (Decimal("21.00"), False)
+    assert inherits(shop, product, variant) == {False}
 
 
 def test_put_replaces_and_patch_changes(shop: Shop, product: dict[str, Any]) -> None:

@@ -61,6 +61,7 @@ FROM (SELECT currency_digits(p.currency) AS digits OFFSET 0) d, LATERAL (
         string_agg(concat('{"id":"', w.id, '","title":', to_json(w.title),
             ',"sku":', coalesce(to_json(coalesce(w.sku, p.sku)), 'null'),
             ',"price":', round(coalesce(w.price, p.price), d.digits),
+            ',"inherits_price":', (w.price IS NULL)::text,
             ',"inventory":{"track_quantity":', w.track_quantity::text,
                 ',"quantity":', s.quantity, ',"reserved_quantity":', s.reserved,
                 ',"available_quantity":', s.quantity - s.reserved,

@@ -67,7 +67,7 @@ class VariantBody(Schema):
 
     title = Text(required=True, min_length=1, max_length=255, metadata={"example": "M / Blue"})
     sku = Text(min_length=1, max_length=100, allow_none=True)
-    price = Money(allow_none=True)
+    price = Money(allow_none=True, metadata={"description": "null, or left out: the product's."})
     cost_price = Money(allow_none=True)
     options = BoundedList(fields.Nested(OptionSchema), max_length=10)
     weight_grams = Whole(minimum=0, allow_none=True, metadata={"example": 350})
@@ -161,6 +161,12 @@ class InventorySchema(Schema):
     allow_backorder = fields.Boolean(required=True)
 
 
+INHERITS_PRICE = {
+    "description": "Whether `price` is the product's, and changes with it: its own is null.",
+    "instead": "`price` null makes it the product's",
+}
+
+
 class VariantSchema(Schema):
     """A variant."""
 
@@ -168,6 +174,7 @@ class VariantSchema(Schema):
     title = fields.String(required=True)
     sku = fields.String(required=True, allow_none=True)
     price = Money(required=True)
+    inherits_price = fields.Boolean(required=True, metadata=INHERITS_PRICE)
     inventory = fields.Nested(InventorySchema, required=True)
     weight_grams = fields.Integer(required=True, allow_none=True)
     options = fields.List(fields.Nested(OptionSchema), required=True)

@@ -81,7 +81,11 @@ def create_variant(call: Call, product_id: UUID) -> Reply:
     returns=VariantDetailSchema,
 )
 def replace_variant(call: Call, product_id: UUID, variant_id: UUID) -> Reply:
-    """Replace a variant. What is left out is as in a new one; its stock stays."""
+    """Replace a variant. What is left out is as in a new one; its stock stays.
+
+    Where `inherits_price` is true leave `price` out, or send null: an amount makes it the variant's
+    own.
+    """
     product = _locked_product(call, product_id)
     before = _found(call, product_id, variant_id)
     return Reply.resource(service.replace_variant(call.work, product, before, call.body))
@@ -95,7 +99,7 @@ def replace_variant(call: Call, product_id: UUID, variant_id: UUID) -> Reply:
     returns=VariantDetailSchema,
 )
 def update_variant(call: Call, product_id: UUID, variant_id: UUID) -> Reply:
-    """Change some fields of a variant."""
+    """Change some fields of a variant. `price` null makes it the product's again."""
     product = _locked_product(call, product_id)
     before = _found(call, product_id, variant_id)
     return Reply.resource(service.change_variant(call.work, product, before, call.body))

@@ -16,6 +16,7 @@ p = products.alias("p")
 VARIANT_JSON = """
 (SELECT row_to_json(r)::text FROM (SELECT w.id, w.product_id, w.title,
     coalesce(w.sku, p.sku) AS sku, json_money(coalesce(w.price, p.price), p.currency) AS price,
+    w.price IS NULL AS inherits_price,
     json_money(coalesce(w.cost_price, p.cost_price), p.currency) AS cost_price,
     json_build_object('track_quantity', w.track_quantity, 'quantity', s.quantity,
         'reserved_quantity', s.reserved, 'available_quantity', s.quantity - s.reserved,

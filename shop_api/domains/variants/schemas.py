@@ -3,6 +3,7 @@
 from marshmallow import Schema, fields
 
 from shop_api.domains.catalog.schemas import (
+    INHERITS_PRICE,
     InventoryBody,
     InventorySchema,
     OptionSchema,
@@ -29,7 +30,10 @@ class VariantChanges(Schema):
         allow_none=True,
         metadata={"description": "null: the product's."},
     )
-    price = Money(allow_none=True, metadata={"description": "null: the product's."})
+    price = Money(
+        allow_none=True,
+        metadata={"description": "null: the product's, and changes with it (`inherits_price`)."},
+    )
     cost_price = Money(allow_none=True, metadata={"description": "null: the product's."})
     options = BoundedList(fields.Nested(OptionSchema), max_length=10)
     weight_grams = Whole(minimum=0, allow_none=True, metadata={"example": 350})
@@ -57,6 +61,7 @@ class VariantDetailSchema(Schema):
     title = fields.String(required=True)
     sku = fields.String(required=True, allow_none=True)
     price = Money(required=True)
+    inherits_price = fields.Boolean(required=True, metadata=INHERITS_PRICE)
     cost_price = Money(required=True, allow_none=True)
     inventory = fields.Nested(InventorySchema, required=True)
     weight_grams = fields.Integer(required=True, allow_none=True)
