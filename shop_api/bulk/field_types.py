@@ -20,6 +20,7 @@ from shop_api.bulk.fields import (
 )
 from shop_api.bulk.instants import to_utc
 from shop_api.bulk.mapping import TENANT_TIMEZONE, Expression, Lookup, Mapping
+from shop_api.kernel.countries import COUNTRIES, country_hint
 from shop_api.kernel.money import CURRENCIES, told_digits
 
 # joins the items of a list on their way to Postgres
@@ -204,6 +205,15 @@ def _as_currency(
     return text, refusal(~text.is_in(sorted(CURRENCIES)), "{} is not a currency of ISO 4217", text)
 
 
+def _as_country(
+    text: pl.Expr, rule: Field, expression: Expression, scope: Scope
+) -> tuple[pl.Expr, pl.Expr]:
+    sentence = "{} is not a country code of ISO 3166-1, such as IT"
+    is_unknown = ~text.is_in(sorted(COUNTRIES))
+    uk = refusal(text == "UK", f"{sentence}:{country_hint('UK').removesuffix('.')}", text)
+    return text, pl.coalesce(uk, refusal(is_unknown, sentence, text))
+
+
 def _as_timestamp(
     text: pl.Expr, rule: Field, expression: Expression, scope: Scope
 ) -> tuple[pl.Expr, pl.Expr]:
@@ -226,6 +236,7 @@ TYPES: dict[str, Callable[[pl.Expr, Field, Expression, Scope], tuple[pl.Expr, pl
     "boolean": _as_boolean,
     "choice": _as_choice,
     "currency": _as_currency,
+    "country": _as_country,
     "email": _as_email,
     "measure": _as_measure,
     "url": _as_url,

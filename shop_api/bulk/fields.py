@@ -19,6 +19,7 @@ FieldType = Literal[
     "timestamp",
     "choice",
     "currency",
+    "country",
     "email",
     "url",
     "urls",
@@ -74,7 +75,9 @@ _INTEGER = Field("integer")
 _TIMESTAMP = Field("timestamp")
 ADDRESS_PARTS = ("line1", "line2", "city", "region", "postal_code", "country")
 SEO_PARTS = ("title", "description", "slug")
-_ADDRESS = {f"address_{part}": _TEXT for part in ADDRESS_PARTS}
+_ADDRESS = {f"address_{part}": _TEXT for part in ADDRESS_PARTS} | {
+    "address_country": Field("country")
+}
 
 CATEGORIES = Entity(
     {

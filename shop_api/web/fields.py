@@ -12,6 +12,7 @@ from uuid import UUID
 
 from marshmallow import ValidationError, fields, validate
 
+from shop_api.kernel.countries import COUNTRIES, country_hint
 from shop_api.kernel.ids import parse_id
 from shop_api.kernel.money import CURRENCIES
 from shop_api.kernel.timezones import timezones
@@ -266,6 +267,24 @@ class Currency(Text):
         super().__init__(min_length=3, max_length=3, validate=_known_currency, **options)
 
 
+class Country(Text):
+    """A code of ISO 3166-1 alpha-2."""
+
+    def __init__(self, **options: Any) -> None:
+        metadata = options.setdefault("metadata", {})
+        metadata.setdefault("example", "IT")
+        metadata["enum"] = [*sorted(COUNTRIES), *([None] if options.get("allow_none") else [])]
+        super().__init__(min_length=2, max_length=2, **options)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
+        # before the length, so that "Italy" is told what a code is
+        if isinstance(value, str) and value not in COUNTRIES:
+            raise ValidationError(
+                "Must be a country code of ISO 3166-1, such as IT." + country_hint(value)
+            )
+        return super()._deserialize(value, attr, data, **options)
+
+
 class Timezone(Text):
     """A zone of the IANA database."""
 
@@ -306,7 +325,6 @@ SLUG = matching(
     r"^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$",
     "Must be lower-case letters, digits, _ and -, and begin and end with a letter or digit.",
 )
-COUNTRY = matching(r"^[A-Z]{2}$", "Must be a country code of ISO 3166, such as IT.")
 
 
 def _count(minimum: int | None, maximum: int) -> str:

@@ -9,7 +9,7 @@ from tests.fixtures.api import Shop
 ORDERS, PRODUCTS, TENANT = "/api/v1/orders", "/api/v1/products", "/api/v1/tenant"
 LINE = {"variant_id": "0190a1b2-0000-7000-8000-000000000000", "quantity": 1}
 TOKEN = "Must be lower-case letters, digits, _ and -, and begin with a letter or digit."
-COUNTRY = "Must be a country code of ISO 3166, such as IT."
+COUNTRY = "Must be a country code of ISO 3166-1, such as IT."
 ORIGIN = (
     "Must be an origin as browsers send it: scheme, host in lower case and port unless it is the"
     " scheme's own, without a path, such as https://shop.example."
@@ -54,6 +54,29 @@ def test_a_field_says_what_it_must_be(shop: Shop, body: Any, pointer: str, detai
     refused = shop.api.post(ORDERS, body)
     assert (refused.status, refused.code) == (422, "validation_failed")
     assert refused.json["errors"] == [{"pointer": pointer, "detail": detail}]
+
+
+@pytest.mark.parametrize(
+    ("country", "detail"),
+    [("UK", f"{COUNTRY} UK is GB."), ("ZZ", COUNTRY), ("Italy", COUNTRY), (5, "Must be text.")],
+)
+def test_a_country_is_one_that_there_is(shop: Shop, country: Any, detail: str) -> None:
+    address = {"line1": "1", "city": "T", "country": country}
+    buyer = shop.api.post("/api/v1/customers", {"first_name": "Ada"}).json["id"]
+    rate = {"name": "Post", "kind": "flat", "price": 1, "countries": ["IT", country]}
+    for refused, pointer in (
+        (
+            shop.api.post(ORDERS, {"lines": [LINE], "shipping_address": address}),
+            "/shipping_address",
+        ),
+        (shop.api.post(f"/api/v1/customers/{buyer}/addresses", address), ""),
+        (shop.api.post("/api/v1/tax_rates", {"name": "V", "country": country, "rate": 0}), ""),
+        (shop.api.patch(TENANT, {"settings": {"country": country}}), "/settings"),
+    ):
+        assert (refused.status, refused.code) == (422, "validation_failed")
+        assert refused.json["errors"] == [{"pointer": f"{pointer}/country", "detail": detail}]
+    refused = shop.api.post("/api/v1/shipping_rates", rate)
+    assert refused.json["errors"] == [{"pointer": "/countries/1", "detail": detail}]
 
 
 @pytest.mark.parametrize(

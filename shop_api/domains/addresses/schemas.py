@@ -2,7 +2,7 @@
 
 from marshmallow import Schema, fields
 
-from shop_api.web.fields import COUNTRY, Flag, Id, Instant, Text
+from shop_api.web.fields import Country, Flag, Id, Instant, Text
 from shop_api.web.pagination import PageInfo, PageQuery
 
 
@@ -21,13 +21,7 @@ class AddressSchema(Schema):
     city = Text(required=True, min_length=1, max_length=100, metadata={"example": "Torino"})
     region = Text(max_length=100, allow_none=True)
     postal_code = Text(max_length=20, allow_none=True, metadata={"example": "10121"})
-    country = Text(
-        required=True,
-        min_length=2,
-        max_length=2,
-        validate=COUNTRY,
-        metadata={"example": "IT"},
-    )
+    country = Country(required=True)
 
 
 class StoredAddressSchema(Schema):
@@ -71,7 +65,7 @@ class CustomerAddressChanges(CustomerAddressBody):
 
     line1 = Text(min_length=1, max_length=255, metadata={"example": "Via Po 2"})
     city = Text(min_length=1, max_length=100, metadata={"example": "Torino"})
-    country = Text(min_length=2, max_length=2, validate=COUNTRY, metadata={"example": "IT"})
+    country = Country()
     is_default_shipping = Flag(
         metadata={"description": "true: instead of the one that was.", "example": True}
     )

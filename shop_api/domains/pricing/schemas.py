@@ -6,9 +6,9 @@ from typing import Any
 from marshmallow import Schema, fields
 
 from shop_api.web.fields import (
-    COUNTRY,
     TOKEN,
     BoundedList,
+    Country,
     Flag,
     Id,
     Instant,
@@ -139,12 +139,7 @@ class TaxRateChanges(Schema):
     """What may be changed of a tax rate."""
 
     name = Text(min_length=1, max_length=100, metadata={"example": "IVA"})
-    country = Text(
-        min_length=2,
-        max_length=2,
-        validate=COUNTRY,
-        metadata={"description": "Where the order is shipped to.", "example": "IT"},
-    )
+    country = Country(metadata={"description": "Where the order is shipped to."})
     region = Text(
         min_length=1,
         max_length=100,
@@ -170,13 +165,7 @@ class TaxRateBody(TaxRateChanges):
     """A tax rate to create."""
 
     name = Text(required=True, min_length=1, max_length=100, metadata={"example": "IVA"})
-    country = Text(
-        required=True,
-        min_length=2,
-        max_length=2,
-        validate=COUNTRY,
-        metadata={"description": "Where the order is shipped to.", "example": "IT"},
-    )
+    country = Country(required=True, metadata={"description": "Where the order is shipped to."})
     rate = Number(
         required=True,
         maximum=Decimal(1),
@@ -209,7 +198,7 @@ class TaxRatePage(SmallListPage):
 class TaxRateQuery(SmallListQuery):
     """Which tax rates."""
 
-    country = Text(min_length=2, max_length=2, validate=COUNTRY)
+    country = Country()
 
 
 class ShippingRateChanges(Schema):
@@ -217,7 +206,7 @@ class ShippingRateChanges(Schema):
 
     name = Text(min_length=1, max_length=100, metadata={"example": "Standard, 3 days"})
     countries = BoundedList(
-        Text(min_length=2, max_length=2, validate=COUNTRY),
+        Country(),
         max_length=250,
         metadata={"description": "Where it goes to; empty: everywhere.", "example": ["IT", "FR"]},
     )

@@ -5,8 +5,8 @@ from typing import Any
 from marshmallow import Schema, fields
 
 from shop_api.web.fields import (
-    COUNTRY,
     BoundedList,
+    Country,
     Currency,
     Email,
     Flag,
@@ -102,15 +102,11 @@ class TenantSettings(Schema):
             "example": 6,
         },
     )
-    country = Text(
+    country = Country(
         allow_none=True,
-        min_length=2,
-        max_length=2,
-        validate=COUNTRY,
         metadata={
             "description": "Where the shop sells in person: an order at a session is taxed there,"
             " unless it has a shipping address. null: it has no tax.",
-            "example": "IT",
         },
     )
     region = Text(
