@@ -87,7 +87,18 @@ def test_an_order_that_left_in_part_is_not_called_off(shop: Shop) -> None:
     act(shop, order, "fulfillments", some(order, 1))
     refused = act(shop, order, "cancel")
     assert (refused.status, refused.code) == (409, "illegal_state_change")
-    assert refused.json["detail"].endswith("It may become: completed.")
+    assert refused.json["detail"] == (
+        "The order cannot be cancelled: 1 unit of it has left. Refund the 1 that remains with POST"
+        " /orders/{id}/refunds, and complete it. It may become: completed."
+    )
+    # as it says
+    assert act(shop, order, "refunds", some(order, 1)).status == 201
+    refused = act(shop, order, "cancel")
+    assert refused.json["detail"] == (
+        "The order cannot be cancelled: 1 unit of it has left. Complete it; POST"
+        " /orders/{id}/refunds gives money back, POST /orders/{id}/returns takes goods back. It may"
+        " become: completed."
+    )
     assert move(shop, order, "complete").status == 200
 
 

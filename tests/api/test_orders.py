@@ -77,6 +77,8 @@ def test_the_same_variant_on_two_lines_holds_the_sum(shop: Shop) -> None:
     product = shop.product(quantity=5)
     refused = shop.order((variant_id(product), 3), (variant_id(product), 3))
     assert refused.code == "out_of_stock"
+    name = f"{product['name']} ({variant_id(product)})"
+    assert refused.json["detail"] == f"Not enough stock of: {name}."
     told = "At most 5 are available at one location."
     assert refused.json["errors"] == [
         {"pointer": "/lines/0/quantity", "detail": told},
@@ -97,6 +99,10 @@ def test_stock_is_not_put_together_from_several_locations(shop: Shop) -> None:
     assert moved.status == 200
     refused = shop.order((variant_id(product), 3))
     assert (refused.status, refused.code) == (409, "out_of_stock")
+    named = {"title": "L", "sku": "MUG-L", "options": [{"name": "Size", "value": "L"}]}
+    mug = shop.product(variants=[named])
+    detail = shop.order((variant_id(mug), 1)).json["detail"]
+    assert detail == f"Not enough stock of: {mug['name']} – L (MUG-L)."
     together = "All locations together have enough"
     assert together in refused.json["detail"]
     assert refused.json["errors"][0]["detail"] == "At most 2 are available at one location."
@@ -208,8 +214,10 @@ def test_illegal_moves_name_the_allowed_ones_and_change_nothing(shop: Shop) -> N
     before = stock(shop, product)
     for order, action, allowed in [
         (pending, "complete", "processing, cancelled"),
+        (pending, "complete", f"first, {pending['due_total']} USD (`due_total`). It may become"),
         (completed, "complete", "final"),
-        (completed, "cancel", "final"),
+        (completed, "cancel", "/refunds gives money back, POST /orders/{id}/returns takes"),
+        (completed, "cancel", "It is final."),
         (cancelled, "cancel", "final"),
         (cancelled, "complete", "final"),
     ]:

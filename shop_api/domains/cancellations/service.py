@@ -6,7 +6,8 @@ from uuid import UUID
 from sqlalchemy import Row
 
 from shop_api.domains.orders import service as orders
-from shop_api.domains.orders.errors import illegal_move, moves_left
+from shop_api.domains.orders.errors import goods_have_left
+from shop_api.domains.orders.repository import OrderRepository
 from shop_api.domains.payments.service import void_open_payments
 from shop_api.domains.refunds.service import refund_rest
 from shop_api.spine.unit_of_work import UnitOfWork
@@ -25,8 +26,9 @@ def cancel_order(
     """
     orders.check_move(order, "cancelled")
     if order.fulfillment_status != "unfulfilled":
-        allowed = moves_left(order.status, order.fulfillment_status)
-        raise illegal_move(order.status, "cancelled", allowed)
+        lines = work.repository(OrderRepository).list_lines(order.id)
+        left = sum(line.fulfilled_quantity for line in lines)
+        raise goods_have_left(order, left, sum(line.left_quantity for line in lines))
     void_open_payments(work, order)
     refund_rest(work, orders.lock_order(work, order.id), reason or "cancelled")
     orders.cancel_order(work, order, reason, restock=restock)

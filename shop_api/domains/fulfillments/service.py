@@ -12,8 +12,9 @@ from shop_api.domains.fulfillments import errors
 from shop_api.domains.fulfillments.repository import FulfillmentRepository
 from shop_api.domains.orders.errors import illegal_move, lines_not_found, too_many_units
 from shop_api.domains.orders.repository import OrderRepository
-from shop_api.domains.orders.service import announce_move, check_move, move_stock, show_order
-from shop_api.domains.payments.service import check_covered
+from shop_api.domains.orders.service import announce_move, move_stock, show_order
+from shop_api.domains.payments.service import check_covered, payment_due
+from shop_api.kernel.errors import DomainError
 from shop_api.kernel.ids import new_id
 from shop_api.spine.unit_of_work import UnitOfWork
 
@@ -38,7 +39,7 @@ def fulfill_order(work: UnitOfWork, order: Row[Any], body: dict[str, Any]) -> Ro
     `stock_below_zero`.
     """
     if order.status != "processing":
-        raise illegal_move(order.status, "fulfilled")
+        raise _too_early(work, order, "fulfilled")
     lines = work.repository(OrderRepository).list_lines(order.id)
     leaving = _leaving(lines, body.get("lines"))
     if not leaving:
@@ -53,7 +54,8 @@ def complete_order(work: UnitOfWork, order: Row[Any]) -> Row[Any]:
     Raises `illegal_state_change` unless it is processing, and `payment_required` or
     `order_refunded` when something remains that no money is there for.
     """
-    check_move(order, "completed")
+    if order.status != "processing":
+        raise _too_early(work, order, "completed")
     orders = work.repository(OrderRepository)
     lines = orders.list_lines(order.id)
     leaving = _leaving(lines, None)
@@ -122,6 +124,12 @@ def return_goods(work: UnitOfWork, order: Row[Any], body: dict[str, Any]) -> Row
     what = {"return_id": str(return_id), "units": sum(quantity for _, quantity in coming)}
     _settle_goods(work, order, "order_returned", what)
     return repository.get_return(return_id)
+
+
+def _too_early(work: UnitOfWork, order: Row[Any], wanted: str) -> DomainError:
+    """An order that is not processing: a pending one is once there is money for it."""
+    is_pending = order.status == "pending"
+    return illegal_move(order.status, wanted, payment_due(work, order) if is_pending else "")
 
 
 @dataclass(frozen=True, slots=True)

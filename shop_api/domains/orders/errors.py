@@ -14,6 +14,10 @@ MOVES: dict[str, tuple[str, ...]] = {
     "cancelled": (),
 }
 
+GIVEN_BACK = (
+    "POST /orders/{id}/refunds gives money back, POST /orders/{id}/returns takes goods back"
+)
+
 # of a variant: at one location at most, and at all together
 NOTHING = (0, 0)
 
@@ -42,11 +46,27 @@ def moves_left(status: str, fulfillment_status: str) -> tuple[str, ...]:
     return tuple(move for move in MOVES[status] if move != "cancelled" or not has_left)
 
 
-def illegal_move(status: str, wanted: str, allowed: tuple[str, ...] | None = None) -> DomainError:
-    """An order cannot go from `status` to `wanted`; `allowed`: what it may become, if less."""
-    allowed = MOVES[status] if allowed is None else allowed
-    may = what_it_may_become(allowed)
-    return conflict("illegal_state_change", f"A {status} order cannot be {wanted}. {may}")
+def illegal_move(status: str, wanted: str, why: str = "") -> DomainError:
+    """An order cannot go from `status` to `wanted`; `why`: and what to do about it."""
+    if (status, wanted) == ("completed", "cancelled"):
+        why = GIVEN_BACK
+    told = f": {why}" if why else ""
+    may = what_it_may_become(MOVES[status])
+    return conflict("illegal_state_change", f"A {status} order cannot be {wanted}{told}. {may}")
+
+
+def goods_have_left(order: Any, left: int, remaining: int) -> DomainError:
+    """An order of which `left` units have left cannot be cancelled; `remaining` are still here."""
+    have = "1 unit of it has" if left == 1 else f"{left} units of it have"
+    remain = "1 that remains" if remaining == 1 else f"{remaining} that remain"
+    then = (
+        f"Refund the {remain} with POST /orders/{{id}}/refunds, and complete it."
+        if remaining
+        else f"Complete it; {GIVEN_BACK}."
+    )
+    may = what_it_may_become(moves_left(order.status, order.fulfillment_status))
+    detail = f"The order cannot be cancelled: {have} left. {then} {may}"
+    return conflict("illegal_state_change", detail)
 
 
 def what_it_may_become(allowed: tuple[str, ...]) -> str:
@@ -105,21 +125,25 @@ def not_for_sale(indexes: list[int]) -> DomainError:
 
 
 def out_of_stock(
-    lines: dict[int, UUID],
+    lines: dict[int, Any],
     available: dict[UUID, tuple[int, int]] | None,
     ordered: list[dict[str, Any]],
 ) -> DomainError:
-    """Lines of whose variant no location has enough: index → variant.
+    """Lines of whose variant no location has enough: index → the variant's offer.
 
     `available`: what one location has at most, and all together, where the caller may know it.
     """
-    names = ", ".join(str(variant_id) for variant_id in dict.fromkeys(lines.values()))
-    detail = f"Not enough stock of: {names}."
-    for variant_id in dict.fromkeys(lines.values()):
+    offers = {offer.variant_id: offer for offer in lines.values()}
+    names = {
+        variant_id: f"{offer.title} ({offer.sku or variant_id})"
+        for variant_id, offer in offers.items()
+    }
+    detail = f"Not enough stock of: {', '.join(names.values())}."
+    for variant_id, name in names.items():
         wanted = sum(line["quantity"] for line in ordered if line["variant_id"] == variant_id)
         if available and available.get(variant_id, NOTHING)[1] >= wanted:
             detail += (
-                f" All locations together have enough of {variant_id}, but an order takes all it"
+                f" All locations together have enough of {name}, but an order takes all it"
                 " needs of a variant from one location."
             )
     error = conflict("out_of_stock", detail)
@@ -128,9 +152,10 @@ def out_of_stock(
             f"/lines/{index}/quantity",
             "More than there is at any location."
             if available is None
-            else f"At most {available.get(variant_id, NOTHING)[0]} are available at one location.",
+            else f"At most {available.get(offer.variant_id, NOTHING)[0]} are available at one"
+            " location.",
         )
-        for index, variant_id in lines.items()
+        for index, offer in lines.items()
     ]
     return error
 

@@ -30,6 +30,9 @@ from shop_api.spine.unit_of_work import UnitOfWork
 # numeric(18,4) holds fourteen digits before the point
 TOTAL_LIMIT = Decimal(10) ** 14
 
+# by variant: the location that has enough of it, if any
+Places = dict[UUID, UUID | None]
+
 
 def place_order(
     work: UnitOfWork,
@@ -59,7 +62,7 @@ def place_order(
     if sum((line.subtotal for line in goods), ZERO) >= TOTAL_LIMIT:
         raise errors.amount_too_large()
     places = {level.variant_id: level.location_id for level in levels}
-    _check_stock(work, places, lines, shows_stock=shows_stock)
+    _check_stock(work, offers, lines, places, shows_stock=shows_stock)
     _announce_stock(work, offers, levels, units)
     placed = PlacedOrder(
         goods=goods,
@@ -155,7 +158,7 @@ def _lines(
     work: UnitOfWork,
     offers: list[Row[Any]],
     lines: list[dict[str, Any]],
-    places: dict[UUID, UUID | None],
+    places: Places,
     goods: list[Goods],
     amounts: Amounts,
 ) -> list[dict[str, Any]]:
@@ -235,17 +238,14 @@ def _reserve(
 
 
 def _check_stock(
-    work: UnitOfWork, places: dict[UUID, UUID | None], lines: list[Any], *, shows_stock: bool
+    work: UnitOfWork, offers: list[Any], lines: list[Any], places: Places, *, shows_stock: bool
 ) -> None:
     """Raise `out_of_stock` unless each variant that is counted has a place."""
-    missing: dict[int, UUID] = {
-        index: line["variant_id"]
-        for index, line in enumerate(lines)
-        if line["variant_id"] in places and places[line["variant_id"]] is None
-    }
+    missing = {i: o for i, o in enumerate(offers) if places.get(o.variant_id, o) is None}
     if missing:
         orders = work.repository(OrderRepository)
-        available = orders.find_available(set(missing.values())) if shows_stock else None
+        ids = {offer.variant_id for offer in missing.values()}
+        available = orders.find_available(ids) if shows_stock else None
         raise errors.out_of_stock(missing, available, lines)
 
 

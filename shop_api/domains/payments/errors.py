@@ -15,10 +15,6 @@ MOVES: dict[str, tuple[str, ...]] = {
     "voided": (),
 }
 
-PAYMENT_NEEDED = conflict(
-    "payment_required",
-    "Neither payments nor authorizations cover the order: take a payment, or cancel it.",
-)
 ORDER_REFUNDED = conflict(
     "order_refunded", "All that was paid for the order was given back: cancel it."
 )
@@ -38,6 +34,20 @@ CONSTRAINTS = {
         "reference_taken", "The provider has a payment with this reference already.", "/reference"
     ),
 }
+
+
+def amount_due(owed: Decimal, currency: str) -> str:
+    """What is to be paid first, in words."""
+    due = f"{round_money(owed, currency)} {currency}"
+    return f"a payment or authorization of what is due comes first, {due} (`due_total`)"
+
+
+def payment_needed(due: str) -> DomainError:
+    """Goods leave that no money is there for; `due`: how much is needed, in words."""
+    return conflict(
+        "payment_required",
+        f"Neither payments nor authorizations cover the order: {due}. Take one, or cancel it.",
+    )
 
 
 def illegal_payment_move(status: str, wanted: str) -> DomainError:

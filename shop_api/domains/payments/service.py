@@ -65,9 +65,15 @@ def check_covered(work: UnitOfWork, order: Row[Any]) -> None:
     sums = work.repository(PaymentRepository).sums(order.id)
     owed = amount_owed(order, sums)
     if owed > sums.authorized:
-        raise errors.PAYMENT_NEEDED
+        raise errors.payment_needed(errors.amount_due(owed, order.currency))
     if order.total > 0 and not sums.has_money:
         raise errors.ORDER_REFUNDED
+
+
+def payment_due(work: UnitOfWork, order: Row[Any]) -> str:
+    """What a locked order waits for, in words."""
+    owed = amount_owed(order, work.repository(PaymentRepository).sums(order.id))
+    return errors.amount_due(owed, order.currency)
 
 
 def renew_hold(work: UnitOfWork, before: Row[Any], hold: timedelta) -> None:
