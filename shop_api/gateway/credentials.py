@@ -41,7 +41,10 @@ class Credentials:
         scheme, _, token = header.partition(" ")
         token = token.strip()
         principal = None
-        if scheme.lower() == "bearer" and 0 < len(token) <= MAX_TOKEN_LENGTH:
+        if scheme.lower() != "bearer" or not token:
+            detail = "Send the API key or access token as `Authorization: Bearer …`."
+            raise DomainError(ErrorKind.UNAUTHENTICATED, "invalid_credential", detail)
+        if len(token) <= MAX_TOKEN_LENGTH:
             principal = self.authenticate(token)
         if principal is None:
             raise DomainError(

@@ -321,6 +321,8 @@ def test_a_key_dies_when_it_expires(app: App, api: ApiClient, shop: Shop) -> Non
 def test_other_credentials_are_refused(api: ApiClient, header: str) -> None:
     answered = api.get(TENANT, headers={"Authorization": header})
     assert (answered.status, answered.code) == (401, "invalid_credential")
+    tells_how = "`Authorization: Bearer …`" in answered.json["detail"]
+    assert tells_how == (len(header.split()) < 2 or header.startswith("Basic"))
     assert answered.headers["WWW-Authenticate"].startswith("Bearer")
 
 
