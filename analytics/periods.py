@@ -275,6 +275,6 @@ def _check_bucket_count(period: Period, interval: str) -> None:
     if period.days * per_day > BUCKET_LIMIT:
         raise BadParameter(
             "interval",
-            f"`interval={interval}` over {period.days} days gives more than {BUCKET_LIMIT} points;"
-            " ask for a longer interval or a shorter period",
+            f"the period has more than {BUCKET_LIMIT} points: ask for a longer `interval` or a"
+            " shorter period",
         )

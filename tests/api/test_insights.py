@@ -194,32 +194,33 @@ def test_kept_until_the_tenants_own_figures_change(
 
 
 @pytest.mark.parametrize(
-    ("query", "status", "pointer"),
+    ("query", "pointer"),
     [
-        ({"colour": "red"}, 400, "colour"),
-        ({"period": "fortnight"}, 400, "period"),
-        ({"interval": "minute"}, 400, "interval"),
-        ({"compare": "tomorrow"}, 400, "compare"),
-        ({"basis": "someday"}, 400, "basis"),
-        ({"currency": "XXY"}, 400, "currency"),
-        ({"channel": ""}, 400, "channel"),
-        ({"from": "2026-13-01", "to": "2026-12-01"}, 400, "from"),
-        ({"from": "20260101", "to": "2026-12-01"}, 400, "from"),
-        ({"from": "2026-01-01"}, 422, "to"),
-        ({"to": "2026-01-01"}, 422, "from"),
-        ({"from": "2026-01-01", "to": "2026-01-01"}, 422, "from"),
-        ({"from": "1815-01-01", "to": "2026-01-01"}, 422, "from"),
-        ({"period": "7d", "from": "2026-01-01", "to": "2026-02-01"}, 422, "period"),
-        ({"from": "2020-01-01", "to": "2026-01-01", "interval": "hour"}, 422, "interval"),
+        ({"colour": "red"}, "colour"),
+        ({"period": "fortnight"}, "period"),
+        ({"interval": "minute"}, "interval"),
+        ({"compare": "tomorrow"}, "compare"),
+        ({"basis": "someday"}, "basis"),
+        ({"currency": "XXY"}, "currency"),
+        ({"channel": ""}, "channel"),
+        ({"from": "2026-13-01", "to": "2026-12-01"}, "from"),
+        ({"from": "20260101", "to": "2026-12-01"}, "from"),
+        ({"from": "2026-01-01"}, "to"),
+        ({"to": "2026-01-01"}, "from"),
+        ({"from": "2026-01-01", "to": "2026-01-01"}, "from"),
+        ({"from": "1815-01-01", "to": "2026-01-01"}, "from"),
+        ({"period": "7d", "from": "2026-01-01", "to": "2026-02-01"}, "period"),
+        ({"from": "2020-01-01", "to": "2026-01-01", "interval": "hour"}, "interval"),
     ],
 )
 def test_bad_parameters_are_named(
-    app: App, lake: LakeContext, shop: Shop, query: dict[str, str], status: int, pointer: str
+    app: App, lake: LakeContext, shop: Shop, query: dict[str, str], pointer: str
 ) -> None:
     export(app, lake)
     for path in (DASHBOARD, REVENUE, ORDERS):
         answered = shop.api.get(path, query=query)
-        assert answered.status == status
+        code = "unknown_parameter" if pointer == "colour" else "invalid_parameter"
+        assert (answered.status, answered.code) == (400, code)
         assert [error["pointer"] for error in answered.json["errors"]] == [pointer]
 
 

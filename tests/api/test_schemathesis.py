@@ -47,7 +47,6 @@ REASONS = {
     "not_only_products",
     "option_named_twice",
     "options_repeated",
-    "parameter_not_acceptable",
     "payment_not_found",
     "precondition_failed",
     "preset_or_mapping",
@@ -61,6 +60,11 @@ REASONS = {
     "wrong_currency",
 }
 RULES = {
+    "Send `period`, or `from` and `to`, not both.",
+    "`from` and `to` go together: send both.",
+    "`from` must be before `to`: the day `to` is not in the period.",
+    "`from` and `to` must lie between 1970-01-01 and 2100-01-01.",
+    "The period has more than 5000 points: ask for a longer `interval` or a shorter period.",
     "A code is there twice; upper and lower case are the same.",
     "At most 4 decimals: no currency has more.",
     "At most 4 digits after the decimal point.",

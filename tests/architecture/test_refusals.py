@@ -7,7 +7,7 @@ from tests.architecture.sources import Source, sources
 
 # function → where its sentence is among the arguments
 SENTENCE_AT = {"DomainError": 2, "conflict": 1, "invalid": 1, "FieldError": 1, "ValidationError": 0}
-# `parameter_not_acceptable` makes a sentence of what analytics says
+# `invalid_parameter` makes a sentence of what analytics says
 UNFINISHED = ("shop_api/domains/insights/errors.py",)
 
 

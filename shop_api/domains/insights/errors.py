@@ -1,6 +1,6 @@
 """What insights refuse."""
 
-from shop_api.kernel.errors import DomainError, ErrorKind, invalid
+from shop_api.kernel.errors import DomainError, ErrorKind, FieldError
 
 FIRST_EXPORT_SECONDS = 5
 RETRY_SECONDS = 1
@@ -46,6 +46,9 @@ def snapshot_gone() -> DomainError:
     )
 
 
-def parameter_not_acceptable(parameter: str, detail: str) -> DomainError:
+def invalid_parameter(parameter: str, detail: str) -> DomainError:
     """A parameter that is well-formed and still cannot be answered for."""
-    return invalid("parameter_not_acceptable", f"{detail[0].upper()}{detail[1:]}.", parameter)
+    sentence = f"{detail[0].upper()}{detail[1:]}."
+    return DomainError(
+        ErrorKind.MALFORMED, "invalid_parameter", sentence, [FieldError(parameter, sentence)]
+    )

@@ -110,7 +110,7 @@ class Insights:
         try:
             return build(self._open_engine(), self.lake, request)
         except BadParameter as error:
-            raise errors.parameter_not_acceptable(error.parameter, str(error)) from error
+            raise errors.invalid_parameter(error.parameter, str(error)) from error
         except QueryTimeout as error:
             raise errors.deadline_exceeded() from error
         except QueryTooLarge as error:
