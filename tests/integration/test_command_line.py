@@ -87,6 +87,14 @@ def test_a_tenant_that_is_not_acceptable_is_refused_line_by_line(tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_slug_is_refused_without_the_address_made_of_it(tmp_path: Path) -> None:
+    refused = run(tmp_path, "tenant", "create", "Bad Slug")
+    assert [line.split(":")[0] for line in refused.stderr.splitlines()[1:]] == ["  slug"]
+    given = run(tmp_path, "tenant", "create", "Bad Slug", "--owner-email", "me")
+    lines = [line.split(":")[0] for line in given.stderr.splitlines()[1:]]
+    assert lines == ["  slug", "  owner email"]
+
+
 def test_listening_to_a_type_that_is_none_names_those_there_are(tmp_path: Path) -> None:
     refused = run(tmp_path, "listen", "--key", "sk", "--type", "order_paid")
     assert refused.exit_code == 2
