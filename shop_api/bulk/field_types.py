@@ -33,6 +33,7 @@ PATH_MARK = " > "
 WEB_ADDRESS = r"^https?://[!#-;=?-~]+$"
 URL_LENGTH = 2000
 NO_ADDRESS = "{} is not a web address: http:// or https://"
+NOT_ENCODED = "{} must be percent-encoded: no spaces, quotes, <, > or characters beyond ASCII"
 SHOWN_CHARACTERS = 60
 YES = ["true", "t", "1", "yes", "y"]
 # those the API refuses too: all but tab, line feed and carriage return
@@ -116,8 +117,7 @@ def _as_url(
 ) -> tuple[pl.Expr, pl.Expr]:
     address = text.str.strip_chars()
     _, error = _as_text(address, rule, expression, scope)
-    is_address = address.str.contains(WEB_ADDRESS)
-    return address, pl.coalesce(error, refusal(~is_address, NO_ADDRESS, text))
+    return address, pl.coalesce(error, *_address_refusals(address))
 
 
 def _as_urls(
@@ -129,8 +129,19 @@ def _as_urls(
     item = pl.element()
     is_bad = ~item.str.contains(WEB_ADDRESS) | (item.str.len_chars() > URL_LENGTH)
     bad = items.list.eval(item.filter(is_bad)).list.first()
+    too_long = refusal(
+        bad.str.len_chars() > URL_LENGTH, f"{{}}… is longer than {URL_LENGTH} characters", bad
+    )
     return items.list.join(LIST_MARK), pl.coalesce(
-        error, too_many, refusal(bad.is_not_null(), NO_ADDRESS, bad)
+        error, too_many, *_address_refusals(bad), too_long
+    )
+
+
+def _address_refusals(address: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
+    """Why an address cannot be used, if so."""
+    return (
+        refusal(~address.str.contains("^https?://"), NO_ADDRESS, address),
+        refusal(~address.str.contains(WEB_ADDRESS), NOT_ENCODED, address),
     )
 
 

@@ -31,7 +31,14 @@ from shop_api.web.documentation import (
 )
 from shop_api.web.mutation import run_mutation
 from shop_api.web.pagination import PageQuery
-from shop_api.web.parser import PARSER, OptionalBody, body_error, decode_json, parameter_error
+from shop_api.web.parser import (
+    PARSER,
+    UNKNOWN_FIELD,
+    OptionalBody,
+    body_error,
+    decode_json,
+    parameter_error,
+)
 from shop_api.web.refused_values import with_value
 from shop_api.web.reply import Reply, to_response
 from shop_api.web.scopes import require_scope
@@ -172,7 +179,7 @@ class Blueprint(flask_smorest.Blueprint):
             values = dict(zip(names, parsed, strict=True))
             call = Call(services(), exchange, values.get("query", {}), values.get("body", {}))
             if operation.query is None and request.args:
-                raise parameter_error({name: ["Unknown field."] for name in request.args})
+                raise parameter_error({name: [UNKNOWN_FIELD] for name in request.args})
             if operation.method != "GET" and operation.body is None:
                 refuse_body()
             return run(call, path)
@@ -238,4 +245,4 @@ def refuse_body() -> None:
     if not isinstance(sent, dict):
         raise body_error(["Must be an object."])
     if sent:
-        raise body_error({name: ["Unknown field."] for name in sent})
+        raise body_error({name: [UNKNOWN_FIELD] for name in sent})

@@ -26,9 +26,14 @@ FINEST = Decimal("0.0001")
 NOT_A_NUMBER = "Must be a number, not text, such as 19.90."
 NOT_A_TIME = "Must be an RFC 3339 time with its offset, such as 2026-01-31T12:00:00Z."
 
+# a + that is not encoded in a URL is read as a space
+LOST_PLUS = " The + of the offset became a space: write it as %2B in a URL, or use Z."
+
 _RFC3339 = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
+# a time whose offset lost its sign
+_WITHOUT_PLUS = re.compile(r"[\dTt.:-]+ \d\d:\d\d", re.ASCII)
 # C0 and C1 controls but tab, line feed and carriage return; lone surrogates cannot be stored
 _REFUSED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 # the same in the document, where JSON has no lone surrogates
@@ -136,18 +141,26 @@ class Number(fields.Field[Decimal]):
     """An exact number within bounds that is no amount: a percentage, a rate."""
 
     def __init__(
-        self, *, minimum: Decimal = Decimal(0), maximum: Decimal, digits: int, **options: Any
+        self,
+        *,
+        minimum: Decimal = Decimal(0),
+        maximum: Decimal,
+        digits: int,
+        such_as: str = "",
+        **options: Any,
     ) -> None:
         bounds = {"minimum": float(minimum), "maximum": float(maximum)}
         super().__init__(metadata={**bounds, **options.pop("metadata", {})}, **options)
         self.minimum, self.maximum, self.digits = minimum, maximum, digits
+        told = f", such as {such_as}" if such_as else ""
+        self.refusal = f"Must be between {minimum} and {maximum}{told}."
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> Decimal:
         if isinstance(value, bool) or not isinstance(value, int | Decimal):
             raise ValidationError(NOT_A_NUMBER)
         number = Decimal(value)
         if not number.is_finite() or not self.minimum <= number <= self.maximum:
-            raise ValidationError(f"Must be between {self.minimum} and {self.maximum}.")
+            raise ValidationError(self.refusal)
         exact = number.quantize(Decimal(1).scaleb(-self.digits), rounding=ROUND_DOWN)
         if exact != number:
             raise ValidationError(f"At most {self.digits} digits after the decimal point.")
@@ -213,7 +226,8 @@ class Instant(fields.Field[datetime]):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> datetime:
         if not isinstance(value, str) or not _RFC3339.fullmatch(value):
-            raise ValidationError(NOT_A_TIME)
+            is_plus_lost = isinstance(value, str) and _WITHOUT_PLUS.fullmatch(value)
+            raise ValidationError(NOT_A_TIME + (LOST_PLUS if is_plus_lost else ""))
         try:
             return datetime.fromisoformat(value.upper()).astimezone(UTC)
         except (ValueError, OverflowError) as error:

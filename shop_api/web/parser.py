@@ -28,6 +28,10 @@ MAX_NESTING = 32
 MAX_ERRORS = 100
 
 UNKNOWN_PARAMETER = "Unknown parameter."
+UNKNOWN_FIELD = "Unknown field."
+
+# Fields named where one is unknown: more than any body has, but for a few.
+MAX_NAMES = 40
 
 # marshmallow's own sentences that do not say what to send
 SENTENCES = {
@@ -129,7 +133,7 @@ class StrictParser(FlaskParser):
             raise parameter_error(messages, _parameters(schema)) from error
         if isinstance(messages, dict):
             self._read_only.get(schema, NOTHING).tell(messages)
-        raise body_error(messages) from error
+        raise body_error(messages, schema) from error
 
 
 def _parameters(schema: Any) -> dict[str, Any]:
@@ -145,7 +149,7 @@ def _refuse_repeated(several: list[str], sent: Iterable[str], known: dict[str, A
         if name in known and not isinstance(known[name], marshmallow.fields.List)
     }
     if messages:
-        unknown = {name: ["Unknown field."] for name in sent if name not in known}
+        unknown = {name: [UNKNOWN_FIELD] for name in sent if name not in known}
         raise parameter_error(messages | unknown, known)
 
 
@@ -189,14 +193,31 @@ def _check_nesting(data: bytes) -> None:
         )
 
 
-def body_error(messages: Any) -> DomainError:
-    """422 for a body the schema refuses, one entry per field."""
-    return DomainError(
-        ErrorKind.INVALID,
-        "validation_failed",
-        "The body is not acceptable; `errors` says where and why.",
-        _flatten(messages, "")[:MAX_ERRORS],
-    )
+def body_error(messages: Any, schema: Schema | None = None) -> DomainError:
+    """422 for a body the schema refuses, one entry per field; None: of one that is to be empty."""
+    errors = _flatten(messages, "")[:MAX_ERRORS]
+    detail = "The body is not acceptable; `errors` says where and why."
+    unknown = next((error.pointer for error in errors if error.detail == UNKNOWN_FIELD), None)
+    if unknown is not None:
+        known = _fields_beside(unknown, schema) if schema else []
+        more = ", …" if len(known) > MAX_NAMES else ""
+        detail += f" Unknown field: {unknown}. "
+        detail += f"There are: {', '.join(known[:MAX_NAMES])}{more}." if known else "It takes none."
+    return DomainError(ErrorKind.INVALID, "validation_failed", detail, errors)
+
+
+def _fields_beside(pointer: str, schema: Schema) -> list[str]:
+    """The fields of the object in which the pointer's last name is."""
+    for name in pointer.split("/")[1:-1]:
+        # of a list's item the list says what it is
+        if not name.isdigit():
+            field = _parameters(schema).get(name)
+            while isinstance(field, marshmallow.fields.List):
+                field = field.inner
+            if not isinstance(field, marshmallow.fields.Nested):
+                return []
+            schema = field.schema
+    return [name for name, field in _parameters(schema).items() if not field.dump_only]
 
 
 def parameter_error(messages: Any, known: Iterable[str] = ()) -> DomainError:
@@ -206,7 +227,7 @@ def parameter_error(messages: Any, known: Iterable[str] = ()) -> DomainError:
     errors = [
         FieldError(
             _name_in(error.pointer),
-            UNKNOWN_PARAMETER if error.detail == "Unknown field." else error.detail,
+            UNKNOWN_PARAMETER if error.detail == UNKNOWN_FIELD else error.detail,
         )
         for error in _flatten(messages, "")
         if error.pointer != f"/{schema}"

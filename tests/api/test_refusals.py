@@ -14,6 +14,10 @@ ORIGIN = (
     "Must be an origin as browsers send it: scheme, host in lower case and port unless it is the"
     " scheme's own, without a path, such as https://shop.example."
 )
+ENCODED = (
+    "Percent-encode it: a web address has no spaces, quotes, angle brackets or characters beyond"
+    " ASCII; a space is %20."
+)
 CURRENCY = "Must be an ISO 4217 currency code, such as USD."
 
 
@@ -109,6 +113,13 @@ def test_an_origin_is_told_in_words_not_as_a_pattern(shop: Shop) -> None:
             "placed_after",
             "Must be an RFC 3339 time with its offset, such as 2026-01-31T12:00:00Z.",
         ),
+        (
+            # its + stands bare in the URL
+            {"placed_after": "2026-11-01T00:00:00 00:00"},
+            "placed_after",
+            "Must be an RFC 3339 time with its offset, such as 2026-01-31T12:00:00Z. The + of the"
+            " offset became a space: write it as %2B in a URL, or use Z.",
+        ),
     ],
 )
 def test_a_parameter_says_what_it_must_be(
@@ -117,6 +128,42 @@ def test_a_parameter_says_what_it_must_be(
     refused = shop.api.get(ORDERS, query=query)
     assert (refused.status, refused.code) == (400, "invalid_parameter")
     assert refused.json["errors"] == [{"pointer": pointer, "detail": detail}]
+
+
+def test_an_unknown_field_meets_those_there_are_beside_it(shop: Shop) -> None:
+    said = "The body is not acceptable; `errors` says where and why. Unknown field: "
+    refused = shop.api.post("/api/v1/customers", {"email": "a@b.example", "colour": 1})
+    assert refused.json["detail"].startswith(f"{said}/colour. There are: email, first_name, ")
+    wrong_line = {"lines": [{**LINE, "price": 1}]}
+    detail = shop.api.post(ORDERS, wrong_line).json["detail"]
+    assert detail == f"{said}/lines/0/price. There are: variant_id, quantity."
+    first = {"name": "Mug", "price": 1, "variants": [{"inventory": {"colour": 1}}]}
+    detail = shop.api.post(PRODUCTS, first).json["detail"]
+    assert detail.startswith(f"{said}/variants/0/inventory/colour. There are: ")
+    assert "quantity" in detail
+    paid = shop.api.post(f"{PRODUCTS}/{LINE['variant_id']}/images", {"url": "x", "Url": "x"})
+    assert ", alt_text" in paid.json["detail"] or ": alt_text" in paid.json["detail"]
+
+
+def test_a_share_is_not_told_as_a_percentage(shop: Shop) -> None:
+    refused = shop.api.post("/api/v1/tax_rates", {"name": "VAT", "country": "GB", "rate": 20})
+    told = "Must be between 0 and 1, such as 0.2 for 20 %."
+    assert refused.json["errors"] == [{"pointer": "/rate", "detail": told}]
+
+
+@pytest.mark.parametrize(
+    ("url", "detail"),
+    [
+        ("ftp://x", "Must be a web address: http:// or https://."),
+        ("http://", "Must be 8 to 2000 characters long."),
+        ("https://cdn.example/my photo.jpg", ENCODED),
+        ("https://cdn.example/ü.jpg", ENCODED),
+        ("https://cdn.example/\x00.jpg", "Control characters are not allowed."),
+    ],
+)
+def test_a_web_address_says_what_is_wrong_with_it(shop: Shop, url: str, detail: str) -> None:
+    refused = shop.api.post(PRODUCTS, {"name": "Mug", "price": 1, "images": [{"url": url}]})
+    assert refused.json["errors"] == [{"pointer": "/images/0/url", "detail": detail}]
 
 
 def test_an_unknown_parameter_is_no_field(shop: Shop) -> None:

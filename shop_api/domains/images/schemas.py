@@ -2,20 +2,15 @@
 
 from marshmallow import Schema, fields
 
-from shop_api.domains.catalog.schemas import WEB_ADDRESS, FirstImageBody, ImageFacts
-from shop_api.web.fields import Id, Instant, Text, Whole
+from shop_api.domains.catalog.schemas import FirstImageBody, ImageFacts, WebAddress
+from shop_api.web.fields import Id, Instant, Whole
 from shop_api.web.pagination import PageInfo, PageQuery
 
 
 class ImageChanges(ImageFacts):
     """What to change of an image."""
 
-    url = Text(
-        min_length=8,
-        max_length=2000,
-        validate=WEB_ADDRESS,
-        metadata={"example": "https://cdn.example/shirt.jpg"},
-    )
+    url = WebAddress(metadata={"example": "https://cdn.example/shirt.jpg"})
     position = Whole(
         minimum=0,
         maximum=1000,

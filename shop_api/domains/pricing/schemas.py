@@ -153,7 +153,10 @@ class TaxRateChanges(Schema):
         metadata={"description": "The products it is on. Default `standard`."},
     )
     rate = Number(
-        maximum=Decimal(1), digits=6, metadata={"description": "0.22 for 22 %.", "example": 0.22}
+        maximum=Decimal(1),
+        digits=6,
+        such_as="0.2 for 20 %",
+        metadata={"description": "0.22 for 22 %.", "example": 0.22},
     )
     applies_to_shipping = Flag(
         metadata={"description": "Whether shipping is taxed by it; only of class `standard`."}
@@ -170,6 +173,7 @@ class TaxRateBody(TaxRateChanges):
         required=True,
         maximum=Decimal(1),
         digits=6,
+        such_as="0.2 for 20 %",
         metadata={"description": "0.22 for 22 %.", "example": 0.22},
     )
 
