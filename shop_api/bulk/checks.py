@@ -27,6 +27,8 @@ class Checker:
     log: RejectLog
     # (entity, field) → the columns it came from
     labels: dict[tuple[str, str], str]
+    # said of a product that is in no file
+    product_hint: str = ""
 
     def run(self, *checks: Check) -> None:
         """Take the rows that break a rule out of staging."""
@@ -104,6 +106,7 @@ class Checker:
             "tenant_id": self.tenant_id,
             "files": self.staging.files,
             "limit": max(self.log.room, 1),
+            "product_hint": self.product_hint,
         }
         rows = connection.exec_driver_sql(statement, values).all()
         self.log.add(

@@ -267,7 +267,9 @@ WRITTEN_ALONE = ("categories", "products", "customers", "orders")
 # for each entity the fields that a mapping fills
 Mapped = MappingType[str, frozenset[str]]
 # What is refused whole when a row of it is, by the row's entity: whose it is, and what names it.
+# Of products only the refused rows are known, so that what belongs to them can name the cause.
 WHOLES = {
+    "products": ("product_rows", "external_id"),
     "variants": ("products", "product"),
     "orders": ("orders", "external_id"),
     **dict.fromkeys(PARTS_OF_ORDER, ("orders", "order")),

@@ -42,6 +42,7 @@ from shop_api.bulk.mapping import (
     Mapping,
     columns_of,
     entity_columns,
+    listed,
     mapping_error,
     require_currency,
 )
@@ -59,6 +60,7 @@ from shop_api.bulk.product_checks import (
     PRODUCT_CHECKS,
     STOCK_CHECKS,
     VARIANT_CHECKS,
+    product_hint,
 )
 from shop_api.bulk.readers import absent_columns, find_files, read_chunks
 from shop_api.bulk.rejects import RejectLog, storable
@@ -125,6 +127,7 @@ class Import:
     summary: Summary
     policies: MappingType[str, str] = field(default_factory=dict)
     labels: dict[tuple[str, str], str] = field(default_factory=dict)
+    product_hint: str = ""
 
     @property
     def origin(self) -> Origin:
@@ -140,7 +143,7 @@ class Import:
         """Check, assemble and load everything that is staged."""
         log = self.summary.rejects
         self.staging.analyze()
-        checker = Checker(self.staging, self.origin.tenant_id, log, self.labels)
+        checker = Checker(self.staging, self.origin.tenant_id, log, self.labels, self.product_hint)
         assembler = Assembler(self.staging, self.origin.tenant_id, self.origin.now, self.mapped)
         self._refuse_duplicates(checker)
         self._report("checking", 0)
@@ -310,12 +313,15 @@ def _run(
         shop.currency,
         load_lookups(folder, mapping, journal.require_going_on),
     )
+    products = mapping.entities.get("products")
+    columns = listed(products.only_if) if products else ()
     run = Import(
         new_staging(single, origin.now, has_variants="variants" in mapping.entities),
         journal,
         _mapped(folder, mapping),
         summary,
         {name: entity.duplicates for name, entity in mapping.entities.items()},
+        product_hint=product_hint(columns),
     )
     _stage(run, folder, scope)
     run.write()

@@ -35,15 +35,24 @@ CATEGORY_LIST_CHECKS = (
         " WHERE c.id IS NULL GROUP BY 1) u ON u.place = s.ctid",
     ),
 )
+# Why it is missing: its own row was refused, or a variant of it, or no row made it.
+_NO_PRODUCT = Rule(
+    "product",
+    "p.external_id IS NULL",
+    "format('there is no product ''%%s'' in this import', left(s.product, 60)) ||"
+    " COALESCE(': its row ' || COALESCE(r.row, b.row) || ' of '"
+    " || (%(files)s::text[])[COALESCE(r.file, b.file) + 1] || ' was refused', %(product_hint)s)",
+)
+_OF_PRODUCT = (
+    " LEFT JOIN stage_products p ON p.external_id = s.product"
+    " LEFT JOIN bad_product_rows r ON r.external_id = s.product"
+    " LEFT JOIN bad_products b ON b.external_id = s.product"
+)
 VARIANT_CHECKS = (
     Check(
         "variants",
         (
-            Rule(
-                "product",
-                "p.external_id IS NULL",
-                "format('there is no product ''%%s'' in this import', left(s.product, 60))",
-            ),
+            _NO_PRODUCT,
             Rule(
                 "external_id",
                 "v.id IS NOT NULL AND v.product_id IS DISTINCT FROM old.id",
@@ -51,7 +60,7 @@ VARIANT_CHECKS = (
             ),
             *exact("p.digits", "price", "cost_price"),
         ),
-        " LEFT JOIN stage_products p ON p.external_id = s.product"
+        _OF_PRODUCT
         + existing("variants", "v", "external_id")
         + existing("products", "old", "product"),
     ),
@@ -125,19 +134,15 @@ IMAGE_CHECKS = (
     Check(
         "images",
         (
-            Rule(
-                "product",
-                "p.external_id IS NULL",
-                "format('there is no product ''%%s'' in this import', left(s.product, 60))",
-            ),
+            _NO_PRODUCT,
             Rule(
                 "url",
                 f"f.n > {MAX_IMAGES}",
                 f"'with it the product has more than {MAX_IMAGES} images'",
             ),
         ),
-        " LEFT JOIN stage_products p ON p.external_id = s.product"
-        " LEFT JOIN (SELECT i.ctid AS place, COALESCE(h.n, 0) + row_number() OVER (PARTITION BY"
+        _OF_PRODUCT
+        + " LEFT JOIN (SELECT i.ctid AS place, COALESCE(h.n, 0) + row_number() OVER (PARTITION BY"
         " i.product ORDER BY i.position NULLS LAST, i.file, i.row, i.id) AS n FROM stage_images i"
         " LEFT JOIN products o ON o.tenant_id = %(tenant_id)s AND o.external_id = i.product"
         " LEFT JOIN (SELECT product_id, count(*) AS n FROM product_images"
@@ -146,3 +151,8 @@ IMAGE_CHECKS = (
         " AND e.product_id = o.id AND e.url = i.url)) f ON f.place = s.ctid",
     ),
 )
+
+
+def product_hint(only_if: tuple[str, ...]) -> str:
+    """What to look at where no row made a product; `only_if`: the columns that its row fills."""
+    return f": no row with a value in {' or '.join(only_if)} names it" if only_if else ""

@@ -80,6 +80,28 @@ def test_a_product_comes_in_whole_or_not_at_all(
         assert query(database, tenant_id, f"SELECT count(*) FROM {table}") == [(count,)], table
 
 
+def test_what_belongs_to_a_refused_product_names_its_row(
+    database: Database, tmp_path: Path
+) -> None:
+    told = "there is no product 'socks' in this import: its row {} of goods.csv was refused"
+    for row, bad in (
+        # read, checked, and lost with a variant
+        (2, changed(2, Status="lost")),
+        (2, changed(2, Variant_Price="15.005")),
+        (3, changed(3, Variant_Price="abc")),
+    ):
+        tenant_id = make_tenant(database, "EUR")
+        write_shopify(tmp_path, bad)
+        rejects = import_folder(database, tenant_id, tmp_path, SHOPIFY).rejects.kept
+        assert reject(4, "Handle", told.format(row)) in rejects
+    untitled = changed(2, Title="")
+    tenant_id = make_tenant(database, "EUR")
+    write_shopify(tmp_path, untitled)
+    rejects = import_folder(database, tenant_id, tmp_path, SHOPIFY).rejects.kept
+    hint = "there is no product 'socks' in this import: no row with a value in Title names it"
+    assert reject(2, "Handle", hint) in rejects
+
+
 def test_a_product_that_lost_a_variant_names_its_row(database: Database, tmp_path: Path) -> None:
     tenant_id = make_tenant(database, "EUR")
     twin = {**SOCKS[1], "Option1 Value": "S", "Option3 Value": "", "Variant Price": "17"}
@@ -128,6 +150,7 @@ def test_images_and_stock_are_refused_by_themselves(database: Database, tmp_path
         {"Handle": "", "Image Src": CDN + "nobody.jpg"},
     ]
     rows[1] = {**rows[1], "Variant Inventory Qty": "-2"}
+    rows.insert(4, {"Handle": "mug", "Image Src": "https://x.example/a b.jpg"})
     write_shopify(tmp_path, rows)
     assert import_folder(database, tenant_id, tmp_path, SHOPIFY).rejects.kept == [
         reject(2, "Variant Inventory Qty", "'-2' is not a whole number from 0 to 2000000000"),
@@ -136,8 +159,18 @@ def test_images_and_stock_are_refused_by_themselves(database: Database, tmp_path
             "Image Src",
             "'ftp://x.example/1.jpg' is not a web address: http:// or https://",
         ),
-        reject(7, "Handle", "product is required"),
-        reject(6, "Handle", "there is no product 'hat' in this import"),
+        reject(
+            5,
+            "Image Src",
+            "'https://x.example/a b.jpg' must be percent-encoded: no spaces, quotes, <, > or"
+            " characters beyond ASCII",
+        ),
+        reject(8, "Handle", "product is required"),
+        reject(
+            7,
+            "Handle",
+            "there is no product 'hat' in this import: no row with a value in Title names it",
+        ),
     ]
     assert query(database, tenant_id, "SELECT count(*) FROM products") == [(2,)]
     assert query(database, tenant_id, "SELECT count(*) FROM product_images") == [(3,)]

@@ -127,7 +127,11 @@ class JobErrorSchema(Schema):
     )
     file = fields.String(required=True, metadata={"example": "goods.csv"})
     row = fields.Integer(
-        required=True, metadata={"description": "From 1 on, the header not counted.", "example": 3}
+        required=True,
+        metadata={
+            "description": "From 1 on, the header not counted: 1 is line 2 of a spreadsheet.",
+            "example": 3,
+        },
     )
     column = fields.String(
         required=True,
