@@ -142,7 +142,8 @@ IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "required": False,
     "description": "1 to 255 printable ASCII characters. The same key and request again answers the"
-    " stored response, byte for byte, with `Idempotency-Replayed: true`.",
+    " stored response, byte for byte, with `Idempotency-Replayed: true`. It counts for its sender"
+    " (an API key or a person), method and path: elsewhere the same key is another.",
     "schema": {
         "type": "string",
         "minLength": 1,

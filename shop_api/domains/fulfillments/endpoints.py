@@ -64,7 +64,8 @@ def fulfill_order(call: Call, order_id: UUID) -> Reply:
     The goods' stock leaves the shelf. Without `lines` everything that remains is fulfilled, but not
     what was refunded before; the order stays processing until it is completed. 409
     `payment_required` when neither payments nor authorizations cover the order, because one was
-    voided or captured in part: take a payment, or cancel it.
+    voided or captured in part: take a payment, or cancel it. For goods that are paid on delivery or
+    later, take a `manual` payment with `capture` false, and capture it when the money is there.
     """
     order = lock_order(call.work, order_id)
     call.require_version(order.version)

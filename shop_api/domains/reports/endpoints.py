@@ -58,7 +58,7 @@ def get_report_page(call: Call, report_id: UUID) -> Reply:
     content_type="text/csv",
 )
 def get_report_table(call: Call, report_id: UUID) -> Reply:
-    """Download a report's figures as CSV."""
+    """Download a report's figures as CSV: a row for each of the 30 days that end with its own."""
     return _file(call, report_id, "csv", "text/csv; charset=utf-8")
 
 
