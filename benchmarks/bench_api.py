@@ -15,7 +15,8 @@ from benchmarks.statements import Statement, capture, recorded, replay_per_secon
 from shop_api.db.engines import make_engine
 from shop_api.db.keyset import PageRequest
 from shop_api.db.tenancy import read_session
-from shop_api.domains.catalog.repository import PRODUCT_SORTS, STAFF_VIEW
+from shop_api.domains.catalog.repository import BODY, PLAIN_LISTS, PRODUCT_SORTS
+from shop_api.domains.product_documents.repository import STAFF_VIEW
 
 CLIENTS = 16
 THREADS = 8
@@ -69,7 +70,7 @@ def _list_statement(stores: Stores, shop: BenchShop) -> Statement:
         recorded(engine) as statements,
         read_session(engine, engine, shop.tenant_id) as session,
     ):
-        STAFF_VIEW.bodies_of_all.fetch(session, page)
+        PLAIN_LISTS[STAFF_VIEW.name, BODY].fetch(session, page)
     engine.dispose()
     return statements[-1]
 

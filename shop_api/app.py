@@ -14,7 +14,7 @@ from typing import Any
 import redis
 from cryptography.fernet import Fernet
 from flask import Flask
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import BaseConverter
@@ -275,10 +275,6 @@ def make_services(settings: Settings) -> Services:
         read_engine = make_engine(
             settings.database_read_url, settings, statement_timeout_seconds=timeout
         )
-    product_documents = KeptDocuments(settings.document_bytes)
-    for each in {engine, read_engine}:
-        # what answers next may be another server, restored to an earlier time
-        event.listen(each, "invalidate", lambda *_: product_documents.clear())
     secret = settings.secret_key.encode()
     return Services(
         settings=settings,
@@ -289,7 +285,7 @@ def make_services(settings: Settings) -> Services:
         secret_key=secret,
         platform_key=settings.platform_key,
         cipher=Fernet(base64.urlsafe_b64encode(sha256(b"stored-answer" + secret).digest())),
-        product_documents=product_documents,
+        product_documents=KeptDocuments(settings.document_bytes),
         sign_in_places=BoundedSemaphore(max(1, settings.api_threads // 2)),
     )
 

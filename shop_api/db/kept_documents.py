@@ -26,6 +26,7 @@ class KeptDocuments:
     """
 
     def __init__(self, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
         self._half_bytes = limit_bytes // 2
         self._lock = threading.Lock()
         self._young: dict[str, KeptDocument] = {}
@@ -52,11 +53,6 @@ class KeptDocuments:
             # one that is replaced is counted still: a half is full a little early
             self._young_bytes += size
             self._young[key] = document
-
-    def clear(self) -> None:
-        """Forget all: another database may give its rows versions that this one had."""
-        with self._lock:
-            self._young, self._old, self._young_bytes = {}, {}, 0
 
     def __len__(self) -> int:
         return len(self._young.keys() | self._old.keys())

@@ -16,6 +16,7 @@ from shop_api.domains.images import repository as images
 from shop_api.domains.images.repository import ImageRepository
 from shop_api.domains.inventory import repository as inventory
 from shop_api.domains.inventory.repository import InventoryRepository
+from shop_api.domains.product_documents.repository import STAFF_VIEW, ProductDocumentRepository
 from shop_api.domains.sessions import repository as sessions
 from shop_api.domains.sessions.repository import SessionRepository
 from shop_api.domains.variants import repository as variants
@@ -78,7 +79,6 @@ CATALOG_CALLS: dict[type[Repository], dict[str, Arguments]] = {
         "exists": one("product_id"),
         "find_product": one("product_id"),
         "list_products": lambda _: ({}, page(catalog.PRODUCT_SORTS["price"]), KeptDocuments(0)),
-        "read_product": lambda victim: (victim.ids["product_id"], KeptDocuments(0)),
         "set_categories": lambda victim: (
             victim.ids["product_id"],
             [victim.ids["category_id"]],
@@ -98,6 +98,15 @@ CATALOG_CALLS: dict[type[Repository], dict[str, Arguments]] = {
         "list_page": listed(categories.CATEGORY_SORTS["created_at"]),
         "lock_tree": nothing,
         "tree_of": lambda victim: (str(victim.ids["category_id"]),),
+    },
+    ProductDocumentRepository: {
+        "find": lambda victim: (victim.ids["product_id"], STAFF_VIEW, KeptDocuments(0)),
+        "current_bodies": lambda victim: (
+            [(None, victim.ids["product_id"], "null 0")],
+            STAFF_VIEW,
+            KeptDocuments(0),
+        ),
+        "list_documents": lambda victim: ([str(victim.ids["product_id"])], STAFF_VIEW),
     },
     ImageRepository: {
         "add": lambda victim: (an_image(victim),),

@@ -128,20 +128,22 @@ def test_a_walk_tells_by_the_index_which_products_it_reads(
 
 @pytest.mark.parametrize("is_kept", [False, True])
 def test_documents_of_products_are_looked_up_by_their_ids(
-    app: App, big_shop: Shop, is_kept: bool
+    app: App, database: Database, big_shop: Shop, is_kept: bool
 ) -> None:
     path = "/api/v1/products"
     product_id = big_shop.api.get(path, query={"limit": 1}).json["data"][0]["id"]
-    if not is_kept:
-        app.services.product_documents.clear()
-    with statements(app.services.engine) as sent:
-        assert big_shop.api.get(f"{path}/{product_id}").status == 200
+
+    def looked_up(path: str, **query: Any) -> list[str]:
         if not is_kept:
-            app.services.product_documents.clear()
-        assert big_shop.api.get(path, query={"limit": 1}).status == 200
-    looked_up = [text for text, _ in sent if "FROM products" in text and " LIMIT " not in text]
-    assert len(looked_up) == (1 if is_kept else 2)
-    for statement in looked_up:
+            with psycopg.connect(database.migrator_url) as connection:
+                connection.execute("UPDATE products SET name = name WHERE id = %s", (product_id,))
+        with statements(app.services.engine) as sent:
+            assert big_shop.api.get(path, query=query).status == 200
+        return [text for text, _ in sent if "FROM products" in text and " LIMIT " not in text]
+
+    of_one, of_several = looked_up(f"{path}/{product_id}"), looked_up(path, limit=1)
+    assert (len(of_one), len(of_several)) == ((1, 0) if is_kept else (2, 1))
+    for statement in of_one + of_several:
         found = plan_of(app, big_shop.tenant_id, statement)
         scanned = {node["Relation Name"] for node in found if node["Node Type"] == "Seq Scan"}
         assert scanned <= ONE_ROW_A_TENANT

@@ -10,8 +10,8 @@ from sqlalchemy import literal_column, select, text
 from shop_api.db.json import encode_json
 from shop_api.db.tenancy import Repository
 from shop_api.db.types import AnyRow
-from shop_api.domains.catalog.documents import PRODUCT_JSON
 from shop_api.domains.catalog.repository import p
+from shop_api.domains.product_documents.repository import PRODUCT_JSON
 
 # What an item may change of a product; its categories are rows of their own.
 COLUMNS = (

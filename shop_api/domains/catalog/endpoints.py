@@ -12,6 +12,11 @@ from shop_api.domains.catalog.schemas import (
     ProductReplacement,
     ProductSchema,
 )
+from shop_api.domains.product_documents.repository import (
+    PUBLIC_VIEW,
+    STAFF_VIEW,
+    ProductDocumentRepository,
+)
 from shop_api.kernel.errors import not_found
 from shop_api.web.blueprint import Blueprint, Call
 from shop_api.web.reply import Reply
@@ -51,9 +56,9 @@ def get_product(call: Call, product_id: UUID) -> Reply:
 
     A publishable key sees active products only, without their cost price.
     """
-    row = CatalogRepository(call.session).read_product(
-        product_id, call.services.product_documents, is_public=call.principal.is_publishable
-    )
+    view = PUBLIC_VIEW if call.principal.is_publishable else STAFF_VIEW
+    kept = call.services.product_documents
+    row = ProductDocumentRepository(call.session).find(product_id, view, kept)
     if row is None:
         raise not_found("product")
     return Reply.resource(row)

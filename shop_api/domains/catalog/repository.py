@@ -1,9 +1,9 @@
 """SQL of products and variants. One representation each, used by every answer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -24,18 +24,20 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from shop_api.db.kept_documents import KeptDocument, KeptDocuments
+from shop_api.db.kept_documents import KeptDocuments
 from shop_api.db.keyset import PAGING, KeysetPage, PageRequest, PlainList, Sort, fetch_page
 from shop_api.db.known_values import known, known_list
 from shop_api.db.round_trips import written_out
 from shop_api.db.tenancy import Repository
 from shop_api.db.types import AnyRow
-from shop_api.domains.catalog.documents import (
-    PRODUCT_JSON,
-    PRODUCT_VERSIONS,
-    PUBLIC_PRODUCT_JSON,
-)
 from shop_api.domains.categories.repository import CategoryRepository
+from shop_api.domains.product_documents.repository import (
+    PRODUCT_JSON,
+    PUBLIC_VIEW,
+    STAFF_VIEW,
+    ProductDocumentRepository,
+    ProductView,
+)
 from shop_api.kernel.clock import format_instant
 from shop_api.kernel.money import amount_rank
 from shop_api.models import (
@@ -103,43 +105,27 @@ TAGGED = text("p.id IN (SELECT f.id FROM search_products_tagged(:tags, NULL) f)"
 # the flag of its row that a filter asks for (migrations/product_flags.py)
 FLAGS = {"in_stock": p.c.is_in_stock, "has_variants": p.c.has_variants}
 
-
-class ProductView:
-    """What some readers see: which products, by SQL of `p`, and what of each."""
-
-    def __init__(self, name: str, body: str, condition: str = "true") -> None:
-        self.name = name
-        self.body: ColumnElement[str] = literal_column(body)
-        shown = text(condition)
-
-        def every(column: ColumnElement[str]) -> PlainList:
-            of_tenant = p.c.tenant_id == bindparam("tenant_id")
-            return PlainList(
-                lambda sort: select(sort.column, p.c.id, column).where(of_tenant, shown), p.c.id
-            )
-
-        self.versions_of_all = every(VERSIONS)
-        self.bodies_of_all = every(self.body)
-        where = f"WHERE p.tenant_id = %(tenant_id)s AND {condition}"
-        self.several = f"""
-            SELECT p.id::text AS id, {PRODUCT_VERSIONS} AS versions, {body} AS body
-            FROM products p {where} AND p.id = ANY(%(product_ids)s::uuid[])"""
-        one = f"{where} AND p.id = %(product_id)s"
-        columns = f"{PRODUCT_VERSIONS} AS versions, p.version"
-        self.versions_of_one = f"SELECT {columns} FROM products p {one}"
-        self.one = f"SELECT {columns}, {body} AS body FROM products p {one}"
+# what a list tells of each of its rows: its state, or the JSON itself
+STATE = "state"
+BODY = "body"
 
 
-VERSIONS: ColumnElement[str] = literal_column(PRODUCT_VERSIONS)
-STAFF_VIEW = ProductView("staff", PRODUCT_JSON)
-PUBLIC_VIEW = ProductView("public", PUBLIC_PRODUCT_JSON, "p.status = 'active'")
+def _every_product(view: ProductView, column: str) -> PlainList:
+    shown = text(view.condition)
+    told: ColumnElement[str] = literal_column(getattr(view, column))
+
+    def query(sort: Sort) -> Select[Any]:
+        of_tenant = p.c.tenant_id == bindparam("tenant_id")
+        return select(sort.column, p.c.id, told).where(of_tenant, shown)
+
+    return PlainList(query, p.c.id)
 
 
-class ProductRow(NamedTuple):
-    """A product's resource row."""
-
-    version: int
-    body: str
+PLAIN_LISTS = {
+    (view.name, column): _every_product(view, column)
+    for view in (STAFF_VIEW, PUBLIC_VIEW)
+    for column in (STATE, BODY)
+}
 
 
 def sku_spellings(asked: str) -> list[str]:
@@ -161,55 +147,28 @@ class CatalogRepository(Repository):
     ) -> KeysetPage:
         """A page of products, whole; `is_public`: active ones only, without their cost.
 
-        Which products, and the versions of their rows, are asked for first; then the JSON of those
+        Which products, and the state of their rows, are asked for first; then the JSON of those
         that are not kept.
         """
         view = PUBLIC_VIEW if is_public else STAFF_VIEW
-        found = self._page(filters, page, view, VERSIONS)
-        rows = self._bodies(found.rows, view, kept)
-        if rows is None:
+        if not kept.limit_bytes:
+            return self._page(filters, page, view, BODY)
+        found = self._page(filters, page, view, STATE)
+        bodies = ProductDocumentRepository(self.session).current_bodies(found.rows, view, kept)
+        if bodies is None:
             # written meanwhile: all from one statement
-            return self._page(filters, page, view, view.body)
-        return replace(found, rows=rows)
+            return self._page(filters, page, view, BODY)
+        return replace(found, rows=[(None, None, body) for body in bodies])
 
     def _page(
-        self,
-        filters: dict[str, Any],
-        page: PageRequest,
-        view: ProductView,
-        column: ColumnElement[str],
+        self, filters: dict[str, Any], page: PageRequest, view: ProductView, column: str
     ) -> KeysetPage:
         if filters.keys() <= PAGING:
-            plain = view.versions_of_all if column is VERSIONS else view.bodies_of_all
-            return plain.fetch(self.session, page)
-        query = self._filtered(
-            select(page.sort.column, p.c.id, column), filters, view is PUBLIC_VIEW
-        )
+            return PLAIN_LISTS[view.name, column].fetch(self.session, page)
+        told: ColumnElement[str] = literal_column(getattr(view, column))
+        query = select(page.sort.column, p.c.id, told)
+        query = self._filtered(query, filters, view is PUBLIC_VIEW)
         return fetch_page(self.session, query, p.c.id, page)
-
-    def _bodies(
-        self, found: Sequence[Any], view: ProductView, kept: KeptDocuments
-    ) -> list[tuple[None, None, str]] | None:
-        """The JSON of products by their ids and versions; None when some are no longer so."""
-        prefix = f"{view.name} {self.tenant_id} "
-        texts: dict[str, str] = {}
-        missing: dict[str, str] = {}
-        for _, product_id, versions in found:
-            key = str(product_id)
-            document = kept.find(prefix + key)
-            if document is not None and document.versions == versions:
-                texts[key] = document.text
-            else:
-                missing[key] = versions
-        if missing:
-            values = {"tenant_id": self.tenant_id, "product_ids": list(missing)}
-            for row in self.session.fetch(view.several, values):
-                kept.keep(prefix + row.id, KeptDocument(row.versions, row.body))
-                if missing.pop(row.id) == row.versions:
-                    texts[row.id] = row.body
-        if len(texts) < len(found):
-            return None
-        return [(None, None, texts[str(row[1])]) for row in found]
 
     def count_products(self, filters: dict[str, Any], *, is_public: bool = False) -> int:
         """How many products the filters leave."""
@@ -222,24 +181,6 @@ class CatalogRepository(Repository):
         if is_public:
             query = query.where(p.c.status == "active")
         return self.session.execute(query).first() is not None
-
-    def read_product(
-        self, product_id: UUID, kept: KeptDocuments, *, is_public: bool = False
-    ) -> ProductRow | None:
-        """A product as it is answered; `is_public`: an active one, without its cost."""
-        view = PUBLIC_VIEW if is_public else STAFF_VIEW
-        key = f"{view.name} {self.tenant_id} {product_id}"
-        values = {"tenant_id": self.tenant_id, "product_id": product_id}
-        known = kept.find(key)
-        if known is not None:
-            # without the JSON in it the statement takes a third of the time
-            for now in self.session.fetch(view.versions_of_one, values):
-                if now.versions == known.versions:
-                    return ProductRow(now.version, known.text)
-        for row in self.session.fetch(view.one, values):
-            kept.keep(key, KeptDocument(row.versions, row.body))
-            return ProductRow(row.version, row.body)
-        return None
 
     def _filtered(
         self, query: Select[Any], filters: dict[str, Any], is_public: bool
