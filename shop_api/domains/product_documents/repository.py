@@ -89,15 +89,15 @@ FROM (SELECT currency_digits(p.currency) AS digits OFFSET 0) d, LATERAL (
 # another's, so the same xmins of as many rows are the same rows (ADR 0023).
 VERSIONS = """
 concat((SELECT extract(epoch FROM pg_postmaster_start_time())), ' ', p.xmin, ' ', (
-    SELECT string_agg(concat(w.xmin, '/', l.xmin), ' ')
+    SELECT string_agg(concat(w.xmin, '/', l.xmin), ' ' ORDER BY w.id, l.location_id)
     FROM variants w LEFT JOIN stock_levels l
         ON l.tenant_id = w.tenant_id AND l.variant_id = w.id
     WHERE w.tenant_id = p.tenant_id AND w.product_id = p.id), ';', (
-    SELECT string_agg(concat(pc.xmin, '/', c.xmin), ' ')
+    SELECT string_agg(concat(pc.xmin, '/', c.xmin), ' ' ORDER BY c.id)
     FROM product_categories pc
     JOIN categories c ON c.tenant_id = pc.tenant_id AND c.id = pc.category_id
     WHERE pc.tenant_id = p.tenant_id AND pc.product_id = p.id), ';', (
-    SELECT string_agg(i.xmin::text, ' ')
+    SELECT string_agg(i.xmin::text, ' ' ORDER BY i.id)
     FROM product_images i WHERE i.tenant_id = p.tenant_id AND i.product_id = p.id))
 """
 
