@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from tests.fixtures.api import ApiClient, Shop
@@ -29,9 +30,11 @@ def test_nesting_is_counted_outside_strings_and_quickly(shop: Shop) -> None:
     assert (refused.status, refused.code) == (400, "nesting_too_deep")
     wide = b"[" + b"[]," * 3_000_000 + b"[]]"
     started = time.process_time()
+    msgspec.json.decode(wide)
+    decoded = time.process_time()
     refused = shop.api.post("/api/v1/products", data=wide, content_type="application/json")
     assert refused.status == 422
-    assert time.process_time() - started < 8
+    assert time.process_time() - decoded < 3 * (decoded - started) + 1
 
 
 def test_errors_of_one_answer_are_bounded(shop: Shop) -> None:
