@@ -49,6 +49,10 @@ class Thing:
             for v in self.variants
         )
 
+    @property
+    def skus(self) -> set[str]:
+        return {self.row["sku"], *(v["sku"] for v in self.variants if v["sku"])}
+
     def has_words(self, asked: str) -> bool:
         texts = [self.row["name"], self.row["description"], self.row["sku"], *self.row["tags"]]
         words = re.split(r"\W+", fold_text(" ".join(texts)))
@@ -68,6 +72,7 @@ def make_thing(tenant_id: UUID, location_id: UUID, number: int, dice: random.Ran
                 "id": variant_id,
                 "product_id": product_id,
                 "title": f"V{position}",
+                "sku": f"V-{number}-{position}" if position else None,
                 "position": position,
                 "track_quantity": dice.random() < 0.8,
                 "allow_backorder": dice.random() < 0.15,
@@ -140,10 +145,12 @@ def choices(dice: random.Random, categories: dict[str, str]) -> dict[str, Choice
     slug = dice.choice(TREE)
     below = set(TREE[TREE.index(slug) :])
     low, high = dice.choice(["0", "9.99", "10"]), dice.choice(["10", "10.01", "499.99"])
-    since, until = (START + timedelta(microseconds=dice.randrange(6)) for _ in range(2))
+    since, until = sorted(START + timedelta(microseconds=dice.randrange(6)) for _ in range(2))
     is_there, has_many = dice.random() < 0.5, dice.random() < 0.5
     tags = dice.sample(TAGS, dice.choice((1, 1, 2)))
     words = dice.choice(["fig", "MUG", "anise", "apf", "gif mug", "stone", "日本", "s"])
+    number = dice.randrange(COUNT)
+    sku = dice.choice([f"S-{number}", f"V-{number}-1", f"v-{number}-1"])
     return {
         "status": (statuses, lambda t: t.row["status"] in statuses),
         "category": (
@@ -159,6 +166,7 @@ def choices(dice: random.Random, categories: dict[str, str]) -> dict[str, Choice
         "created_before": (format_instant(until), lambda t: t.row["created_at"] < until),
         "updated_after": (format_instant(since), lambda t: t.row["updated_at"] > since),
         "updated_before": (format_instant(until), lambda t: t.row["updated_at"] < until),
+        "sku": (sku, lambda t: sku in t.skus),
         "search": (words, lambda t: t.has_words(words)),
     }
 
@@ -216,6 +224,23 @@ def test_filters_combine_with_each_sort(filled: Range, sort: str) -> None:
         found_count += len(expected)
     # it is not all about nothing
     assert found_count > 2 * COUNT
+
+
+def test_a_sku_is_found_as_it_is_written_wherever_it_is(filled: Range, other_shop: Shop) -> None:
+    for thing in filled.things:
+        for sku in thing.skus:
+            for asked, expected in ((sku, [str(thing.row["id"])]), (sku.lower(), [])):
+                found = filled.shop.api.get(PRODUCTS, query={"sku": asked}).json["data"]
+                assert [row["id"] for row in found] == expected, asked
+            assert other_shop.api.get(PRODUCTS, query={"sku": sku}).json["data"] == []
+    # one product's own, and another's variant's
+    one = filled.shop.product(sku="SAME")
+    other = filled.shop.product(variants=[{"title": "M", "sku": "SAME"}])
+    listed = filled.shop.api.get(PRODUCTS, query={"sku": "SAME", "include_total": "true"}).json
+    assert [row["id"] for row in listed["data"]] == [other["id"], one["id"]]
+    assert listed["total"] == 2
+    for product in (one, other):
+        assert filled.shop.api.delete(f"{PRODUCTS}/{product['id']}").status == 204
 
 
 def test_search_tells_a_publishable_key_of_active_products_only(filled: Range) -> None:

@@ -53,6 +53,25 @@ def test_stock_is_found_by_product(shop: Shop) -> None:
     assert page["total"] == 3
 
 
+def test_stock_is_found_by_the_sku_it_is_shown_with(shop: Shop, other_shop: Shop) -> None:
+    sizes = [
+        {"title": "S", "sku": "SHIRT-S", "inventory": {"quantity": 1}},
+        {"title": "M", "inventory": {"quantity": 2}},
+        {"title": "L", "inventory": {"quantity": 3}},
+    ]
+    shirt = shop.product(sku="SHIRT", variants=sizes)
+    shop.product(sku="MUG", quantity=4)
+    other_shop.product(sku="SHIRT")
+    small, medium, large = (variant["id"] for variant in shirt["variants"])
+    assert levels(shop, sku="SHIRT-S") == [(small, 1)]
+    assert levels(shop, sku="SHIRT") == sorted([(medium, 2), (large, 3)])
+    assert levels(shop, sku="shirt") == levels(shop, sku="SHIRT-X") == []
+    assert levels(shop, sku="SHIRT", variant_id=large) == [(large, 3)]
+    page = shop.api.get(INVENTORY, query={"sku": "SHIRT", "include_total": "true"}).json
+    assert page["total"] == 2
+    assert {row["sku"] for row in page["data"]} == {"SHIRT"}
+
+
 def test_what_is_low_is_found(shop: Shop) -> None:
     stock = {"quantity": 5, "low_stock_alert": 3}
     alerted = shop.product(variants=[{"title": "S", "inventory": stock}])["variants"][0]["id"]

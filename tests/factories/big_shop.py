@@ -43,15 +43,15 @@ SELECT %(t)s, gen_random_uuid(), CASE WHEN n <= 100 THEN %(c)s::uuid END, 'c', '
     %(s)s + n * interval '1 s', %(s)s FROM generate_series(1, %(n)s) n;
 ALTER TABLE variants DISABLE TRIGGER USER;
 ALTER TABLE stock_levels DISABLE TRIGGER USER;
-INSERT INTO products (tenant_id, id, name, price, currency, status, tags, is_in_stock, created_at,
-    updated_at)
-SELECT %(t)s, gen_random_uuid(), 'Thing ' || n, n %% 1000, 'USD',
+INSERT INTO products (tenant_id, id, name, sku, price, currency, status, tags, is_in_stock,
+    created_at, updated_at)
+SELECT %(t)s, gen_random_uuid(), 'Thing ' || n, 'P-' || n, n %% 1000, 'USD',
     (ARRAY['active', 'draft'])[1 + n %% 2],
     ARRAY['n' || n %% 5] || CASE WHEN n <= 100 THEN ARRAY['Rare one'] ELSE '{}' END, true,
     %(s)s + n * interval '1 s', %(s)s + n * interval '1 s' FROM generate_series(1, %(h)s) n;
-INSERT INTO variants (tenant_id, id, product_id, title, created_at, updated_at)
-SELECT tenant_id, gen_random_uuid(), id, 'Default', created_at, updated_at FROM products
-WHERE tenant_id = %(t)s;
+INSERT INTO variants (tenant_id, id, product_id, title, sku, created_at, updated_at)
+SELECT tenant_id, gen_random_uuid(), id, 'Default', replace(sku, 'P', 'V'), created_at,
+    updated_at FROM products WHERE tenant_id = %(t)s;
 INSERT INTO product_images (tenant_id, id, product_id, url, created_at, updated_at)
 SELECT tenant_id, gen_random_uuid(), id, 'https://x.example', created_at, updated_at FROM products
 WHERE tenant_id = %(t)s;

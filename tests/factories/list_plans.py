@@ -170,6 +170,8 @@ SORTED: list[tuple[str, dict[str, Any], str]] = [
         "uq_tax_rates_tenant_id_country_region_tax_class_name|ix_tax_rates_created_at",
     ),
     ("audit_log", {"request_id": "request-7"}, "ix_audit_entries_request_id"),
+    ("inventory", {"sku": "V-7"}, "uq_variants_tenant_id_sku"),
+    ("inventory", {"sku": "P-7", "location_id": BUSY}, "uq_products_tenant_id_sku"),
     *[
         ("products", {"category": "c-7", "sort": sort}, "ix_product_categories_category_id")
         for sort in ("created_at", "name", "price")
@@ -187,6 +189,8 @@ SORTED: list[tuple[str, dict[str, Any], str]] = [
             ({"tags": "Rare one"}, "pk_products"),
             ({"tags": ["n2", "Rare one"], "in_stock": "true"}, "pk_products"),
             ({"tags": "unheard-of"}, "pk_products"),
+            ({"sku": "V-7"}, "uq_variants_tenant_id_sku"),
+            ({"sku": "V-7", "status": "active"}, "uq_products_tenant_id_sku"),
         )
     ],
 ]

@@ -94,6 +94,12 @@ FOUND = text("""p.id IN (
     WHERE v.tenant_id = :tenant_id AND v.sku = ANY(:codes))
 """)
 
+# at most one product has it itself, and at most one has a variant that does
+OF_SKU = text("""p.id IN (
+    SELECT q.id FROM products q WHERE q.tenant_id = :tenant_id AND q.sku = :sku
+    UNION ALL SELECT v.product_id FROM variants v WHERE v.tenant_id = :tenant_id AND v.sku = :sku)
+""")
+
 # Of so many products with the tags asked for, all are looked up; of more, a walk along the sort's
 # index meets them soon enough. The function is migrations/search.py's.
 RARE_ROWS = 2500
@@ -200,6 +206,9 @@ class CatalogRepository(Repository):
                 query = query.where(flag if filters[name] else ~flag)
         if "external_id" in filters:
             query = query.where(p.c.external_id == filters["external_id"])
+        if "sku" in filters:
+            of_sku = OF_SKU.bindparams(tenant_id=self.tenant_id, sku=filters["sku"])
+            query = query.where(of_sku)
         if "search" in filters:
             found = FOUND.bindparams(
                 tenant_id=self.tenant_id,

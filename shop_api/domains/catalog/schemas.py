@@ -339,4 +339,17 @@ class ProductQuery(PageQuery):
             "example": "fig mu",
         },
     )
-    external_id = Text(min_length=1, max_length=255)
+    external_id = Text(
+        min_length=1,
+        max_length=255,
+        metadata={"description": "The one product that has it."},
+    )
+    sku = Text(
+        min_length=1,
+        max_length=100,
+        metadata={
+            "description": "Products that have this SKU, or a variant of which does; exactly as"
+            " it is written.",
+            "example": "FIG-1",
+        },
+    )

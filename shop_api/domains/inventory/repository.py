@@ -49,6 +49,13 @@ MOVEMENT_JSON = """
     m.reserved_delta, m.reason, m.order_id, m.note, m.actor,
     json_instant(m.created_at) AS created_at) r)
 """
+# of the variants a SKU is shown with: their own, or their product's
+OF_SKU = text("""s.variant_id IN (
+    SELECT w.id FROM variants w WHERE w.tenant_id = :tenant_id AND w.sku = :sku
+    UNION ALL SELECT w.id FROM products p
+    JOIN variants w ON w.tenant_id = p.tenant_id AND w.product_id = p.id
+    WHERE p.tenant_id = :tenant_id AND p.sku = :sku AND w.sku IS NULL)
+""")
 STOCK_SORTS = {"variant_id": Sort("variant_id", s.c.variant_id, str, UUID)}
 MOVEMENT_SORTS = {
     "created_at": Sort("created_at", m.c.created_at, format_instant, datetime.fromisoformat)
@@ -260,6 +267,9 @@ class InventoryRepository(Repository):
         query = query.where(s.c.tenant_id == self.tenant_id)
         if "variant_id" in filters:
             query = query.where(s.c.variant_id.in_(filters["variant_id"]))
+        if "sku" in filters:
+            of_sku = OF_SKU.bindparams(tenant_id=self.tenant_id, sku=filters["sku"])
+            query = query.where(of_sku)
         if "location_id" in filters:
             query = query.where(s.c.location_id == filters["location_id"])
         # every level has a variant

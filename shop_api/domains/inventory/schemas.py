@@ -110,6 +110,15 @@ class StockQuery(PageQuery):
 
     variant_id = fields.List(Id(), metadata={"description": "Repeatable."})
     product_id = fields.List(Id(), metadata={"description": "Repeatable."})
+    sku = Text(
+        min_length=1,
+        max_length=100,
+        metadata={
+            "description": "Of the variants shown with this SKU, exactly as it is written: their"
+            " own, or their product's where they have none.",
+            "example": "FIG-1",
+        },
+    )
     location_id = Id()
     low_stock = FlagParameter(
         metadata={
