@@ -65,6 +65,24 @@ class PageQuery(Schema):
         if "before" in data and "first" in data:
             raise ValidationError("Use either first or before.", "before")
 
+    @validates_schema
+    def bounds_in_order(self, data: dict[str, Any], **_: Any) -> None:
+        """A filter's lower bound is not beyond its upper one: no row can be between them."""
+        crossing = {
+            lower: [f"The bounds cross: must not be beyond {upper}."]
+            for lower in data
+            if (upper := _upper_bound(lower)) in data and data[lower] > data[upper]
+        }
+        if crossing:
+            raise ValidationError(crossing)
+
+
+def _upper_bound(name: str) -> str | None:
+    """The filter that bounds from above what this one bounds from below, by their names."""
+    if name.startswith("min_"):
+        return f"max_{name.removeprefix('min_')}"
+    return f"{name.removesuffix('_after')}_before" if name.endswith("_after") else None
+
 
 class SmallListQuery(PageQuery):
     """Which page of a list that is short enough to be paged by numbers, too."""

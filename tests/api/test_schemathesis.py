@@ -83,6 +83,9 @@ RULES = {
     "Use either first or before.",
     "Use either offset or after/before/last.",
     "Use only one of limit, first and last.",
+} | {
+    f"The bounds cross: must not be beyond {upper}."
+    for upper in ("max_price", "created_before", "updated_before", "placed_before")
 }
 
 

@@ -10,6 +10,7 @@ VALUES = {
     " now. Secrets and personal data of customers are `***`.",
     "example": {"role": "staff"},
 }
+SPELLED = "As entries show it; one that no entry has leaves none."
 
 
 class AuditEntrySchema(Schema):
@@ -39,14 +40,22 @@ class AuditPage(Schema):
 class AuditQuery(PageQuery):
     """Which changes."""
 
-    subject_type = Text(min_length=1, max_length=64, metadata={"example": "order"})
+    subject_type = Text(
+        min_length=1,
+        max_length=64,
+        metadata={"description": SPELLED, "example": "order"},
+    )
     subject_id = Id()
     actor = Text(
         min_length=1,
         max_length=64,
         metadata={"example": "user:0190d6f8-7b9a-7c3e-8f2a-1b2c3d4e5f60"},
     )
-    action = Text(min_length=1, max_length=64, metadata={"example": "order_cancelled"})
+    action = Text(
+        min_length=1,
+        max_length=64,
+        metadata={"description": SPELLED, "example": "order_cancelled"},
+    )
     request_id = Text(min_length=1, max_length=128)
     created_after = Instant(metadata={"description": "After this instant."})
     created_before = Instant(metadata={"description": "Before this instant."})

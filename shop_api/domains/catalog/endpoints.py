@@ -33,6 +33,9 @@ products = Blueprint(
 def list_products(call: Call) -> Reply:
     """List products, newest first unless sorted otherwise.
 
+    One product is found by its `external_id`, the handle it has elsewhere, or by `sku`. Several may
+    have the same `seo.slug`: it is not looked up.
+
     A publishable key sees active products only, without their cost price and what they sold.
     """
     sort = PRODUCT_SORTS[call.query.get("sort", "created_at")]

@@ -314,7 +314,10 @@ class ProductQuery(PageQuery):
     category = Text(
         min_length=1,
         max_length=255,
-        metadata={"description": "A category's id or slug; its descendants count."},
+        metadata={
+            "description": "A category's id or slug; its descendants count. Where there is none"
+            " by that name, no product is in it."
+        },
     )
     min_price = MoneyParameter()
     max_price = MoneyParameter()
