@@ -113,6 +113,25 @@ def test_no_two_variants_have_the_same_options(shop: Shop, product: dict[str, An
     assert shop.api.patch(path(product, first), {"options": SIZES}).status == 200
 
 
+def test_the_first_variant_stays_until_it_is_deleted_or_made_a_choice(
+    shop: Shop, product: dict[str, Any]
+) -> None:
+    first = product["variants"][0]
+    whole = f"/api/v1/products/{product['id']}"
+
+    def titles() -> list[str]:
+        return [row["title"] for row in shop.api.get(whole).json["variants"]]
+
+    add(shop, product, options=SIZES)
+    assert titles() == ["Default", "M"]
+    choice = {"title": "S", "options": [{"name": "Size", "value": "S"}]}
+    made = shop.api.patch(path(product, first), choice).json
+    assert made["inventory"] == first["inventory"]
+    assert titles() == ["S", "M"]
+    assert shop.api.delete(path(product, first)).status == 204
+    assert titles() == ["M"]
+
+
 def test_a_product_keeps_its_last_variant_and_those_that_were_sold(
     shop: Shop, product: dict[str, Any]
 ) -> None:

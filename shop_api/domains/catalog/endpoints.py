@@ -73,7 +73,8 @@ def get_product(call: Call, product_id: UUID) -> Reply:
 def create_product(call: Call) -> Reply:
     """Create a product, with variants, images and first stock.
 
-    Prices are in the tenant's currency. Without variants it gets one, titled Default.
+    Prices are in the tenant's currency. Without variants it gets one, titled Default,
+    which stays when others are added later.
     """
     row = service.create_product(call.work, call.body)
     return Reply.created(row, "/api/v1/products")

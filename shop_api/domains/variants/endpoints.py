@@ -65,6 +65,9 @@ def get_variant(call: Call, product_id: UUID, variant_id: UUID) -> Reply:
 def create_variant(call: Call, product_id: UUID) -> Reply:
     """Add a variant to a product, with first stock at the default location.
 
+    Those it has stay, also the one titled Default of a product made without variants: delete that
+    one afterwards, or PATCH its `title` and `options` to make it one of the choices.
+
     `If-Match` names the version of the product.
     """
     product = _locked_product(call, product_id)
