@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from argon2 import Type
 from joserfc import jwt
 from joserfc.jwk import OctKey
 from sqlalchemy import text
@@ -18,6 +19,7 @@ from shop_api.db.tenancy import tenant_session
 from shop_api.domains.accounts.endpoints import token_policy
 from shop_api.domains.accounts.service import make_access_token
 from shop_api.kernel.principal import PUBLISHABLE_SCOPES, ROLE_SCOPES, SCOPES
+from tests.fixtures import passwords
 from tests.fixtures.api import PASSWORD, PLATFORM_KEY, Answered, ApiClient, Shop
 
 LOGIN = "/api/v1/auth/login"
@@ -152,6 +154,12 @@ def test_tokens_and_keys_are_stored_as_hashes(app: App, api: ApiClient, shop: Sh
     for secret in (tokens["refresh_token"], tokens["access_token"], shop.api.token, PASSWORD):
         assert secret not in rows
         assert secret.encode().hex() not in rows
+
+
+def test_passwords_cost_as_much_to_try_in_production() -> None:
+    assert passwords.PRODUCTION.type is Type.ID
+    assert passwords.PRODUCTION.memory_cost >= 64 * 1024
+    assert passwords.PRODUCTION.time_cost >= 3
 
 
 def parts(token: str) -> list[str]:
