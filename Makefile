@@ -26,7 +26,7 @@ demo: install ## start everything on this machine, with a shop that lives
 	$(BIN)/shop-api demo
 
 test: lint ## lint, types, import contracts and all tests
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: install ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .
