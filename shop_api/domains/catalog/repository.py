@@ -1,4 +1,4 @@
-"""SQL of products and variants. One representation each, used by every answer."""
+"""SQL of products: which there are, and changing them. Their JSON is product_documents'."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -70,6 +70,7 @@ PRODUCT_ROW = select(
 ).where(p.c.tenant_id == bindparam("tenant_id"), p.c.id == bindparam("product_id"))
 PRODUCT = written_out(PRODUCT_ROW)
 PRODUCT_FOR_UPDATE = written_out(PRODUCT_ROW.with_for_update())
+
 # Locked: the tenant's currency does not change before what is priced in it is seen.
 TENANT_TERMS = text("""
     SELECT currency, (settings->>'low_stock_alert')::integer AS low_stock_alert

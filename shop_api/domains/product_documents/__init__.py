@@ -1,1 +1,1 @@
-"""The catalogue: products and their variants."""
+"""Products' JSON, and what a process keeps of it."""

@@ -176,18 +176,16 @@ class ProductDocumentRepository(Repository):
         missing: dict[str, str] = {}
         for _, product_id, state in found:
             key = str(product_id)
-            as_of, _, versions = state.partition(" ")
-            document = kept.find(prefix + key)
-            if document is not None and document.versions == versions:
-                texts[key] = whole(document.text, as_of)
-            else:
+            current = _current(kept.find(prefix + key), state)
+            if current is None:
                 missing[key] = state
+            else:
+                texts[key] = current
         if missing:
             for row in self.list_documents(list(missing), view):
-                as_of, _, versions = row.state.partition(" ")
-                kept.keep(prefix + row.id, KeptDocument(versions, row.body))
+                body = _keep(kept, prefix + row.id, row)
                 if missing[row.id] == row.state:
-                    texts[row.id] = whole(row.body, as_of)
+                    texts[row.id] = body
         if len(texts) < len(found):
             return None
         return [texts[str(row[1])] for row in found]
@@ -205,16 +203,28 @@ class ProductDocumentRepository(Repository):
         if known is not None:
             # without the JSON in it the statement takes a third of the time
             for now in self.session.fetch(view.states_of_one, values):
-                as_of, _, versions = now.state.partition(" ")
-                if versions == known.versions:
-                    return ProductRow(now.version, whole(known.text, as_of))
+                current = _current(known, now.state)
+                if current is not None:
+                    return ProductRow(now.version, current)
         for row in self.session.fetch(view.one, values):
-            as_of, _, versions = row.state.partition(" ")
-            kept.keep(key, KeptDocument(versions, row.body))
-            return ProductRow(row.version, whole(row.body, as_of))
+            return ProductRow(row.version, _keep(kept, key, row))
         return None
 
 
-def whole(kept: str, as_of: str) -> str:
-    """The JSON of what is kept of it."""
-    return f'{kept},"stats_as_of":{as_of}}}'
+def _current(document: KeptDocument | None, state: str) -> str | None:
+    """The whole JSON of a document that is as its rows are now."""
+    as_of, _, versions = state.partition(" ")
+    if document is None or document.versions != versions:
+        return None
+    return _whole(document.text, as_of)
+
+
+def _keep(kept: KeptDocuments, key: str, row: Any) -> str:
+    """Keep what was read; the whole JSON of it."""
+    as_of, _, versions = row.state.partition(" ")
+    kept.keep(key, KeptDocument(versions, row.body))
+    return _whole(row.body, as_of)
+
+
+def _whole(text: str, as_of: str) -> str:
+    return f'{text},"stats_as_of":{as_of}}}'
