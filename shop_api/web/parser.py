@@ -7,6 +7,7 @@ import re
 from array import array
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from io import BytesIO
 from itertools import accumulate
 from typing import Any, NoReturn
@@ -86,9 +87,12 @@ class StrictParser(FlaskParser):
         **options: Any,
     ) -> Any:
         """As webargs does; a request without a query is parsed once per schema: 0.1 ms each."""
-        if location != "query" or (req or request).query_string:
+        if location != "query":
             return super().parse(argmap, req, location=location, **options)
-        return self._no_query(argmap)
+        sent = (req or request).args
+        if not sent:
+            return self._no_query(argmap)
+        return super().parse(_narrowed(argmap, frozenset(sent)), req, location=location, **options)
 
     def parse_query(self, schema: Schema, environ: dict[str, Any]) -> dict[str, Any]:
         """The query of a request that Flask does not know of."""
@@ -134,6 +138,21 @@ class StrictParser(FlaskParser):
         if isinstance(messages, dict):
             self._read_only.get(schema, NOTHING).tell(messages)
         raise body_error(messages, schema) from error
+
+
+@lru_cache(maxsize=256)
+def _narrowed(schema: Schema, sent: frozenset[str]) -> Schema:
+    """The schema with only the fields that were sent or that tell of their absence: marshmallow
+    takes 0.1 ms to find that twenty filters are not there."""
+    known = _parameters(schema)
+    if not sent <= known.keys():
+        return schema
+    names = [
+        field.name
+        for key, field in known.items()
+        if key in sent or field.required or field.load_default is not marshmallow.missing
+    ]
+    return type(schema)(only=names)
 
 
 def _parameters(schema: Any) -> dict[str, Any]:
