@@ -1,5 +1,6 @@
 """Orders that meet: whatever the interleaving, one outcome, and nothing sold or paid twice."""
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -7,6 +8,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 
 from shop_api.app import App
@@ -48,6 +50,36 @@ def test_orders_in_opposite_order_of_variants_never_deadlock(app: App, shop: Sho
         numbers = session.execute(text("SELECT number FROM orders ORDER BY number")).scalars()
         assert list(numbers) == list(range(1, 61))
     assert levels == [(1000, 60)] * 4
+
+
+@pytest.mark.parametrize("what", ["product", "variant", "products"])
+def test_a_deletion_takes_the_stock_before_the_product(app: App, shop: Shop, what: str) -> None:
+    """As an order does, which then holds the product: neither waits for the other in a circle."""
+    product = shop.product(variants=[{"title": "S"}, {"title": "M"}])
+    path, variant_id = f"/api/v1/products/{product['id']}", product["variants"][0]["id"]
+    deletions: dict[str, Callable[[], Answered]] = {
+        "product": lambda: shop.api.call("DELETE", path),
+        "variant": lambda: shop.api.call("DELETE", f"{path}/variants/{variant_id}"),
+        "products": lambda: shop.api.call(
+            "DELETE", "/api/v1/products/bulk-delete", {"ids": [product["id"]]}
+        ),
+    }
+    stock = text("SELECT 1 FROM stock_levels WHERE variant_id = :variant_id FOR UPDATE")
+    waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid()")
+    held = text("SELECT 1 FROM products WHERE id = :id FOR KEY SHARE NOWAIT")
+    with (
+        ThreadPoolExecutor(1) as pool,
+        tenant_session(app.services.engine, shop.tenant_id) as order,
+    ):
+        assert order.execute(stock, {"variant_id": variant_id}).all()
+        deletion = pool.submit(deletions[what])
+        deadline = time.monotonic() + 10
+        while not order.execute(waits).scalar():
+            assert time.monotonic() < deadline, "the deletion does not wait for the stock"
+        # refused at once, were it held by the deletion
+        assert order.execute(held, {"id": product["id"]}).all()
+        order.connection.rollback()
+    assert deletion.result().status in (200, 204), deletion.result().body
 
 
 def test_orders_and_stocktakes_at_once_keep_every_unit(app: App, shop: Shop) -> None:

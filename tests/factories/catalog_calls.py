@@ -79,6 +79,7 @@ CATALOG_CALLS: dict[type[Repository], dict[str, Arguments]] = {
         "exists": one("product_id"),
         "find_product": one("product_id"),
         "list_products": lambda _: ({}, page(catalog.PRODUCT_SORTS["price"]), KeptDocuments(0)),
+        "lock_stock": lambda victim: ([victim.ids["product_id"]],),
         "set_categories": lambda victim: (
             victim.ids["product_id"],
             [victim.ids["category_id"]],

@@ -187,5 +187,5 @@ def test_many_products_are_edited_with_as_many_statements_as_few(
     assert [answered.json["succeeded"] for answered in (updated, deleted)] == [size, size]
     # the tenant, locks, SKUs, categories, before, change, categories, after, the record
     assert len(updating) == 9
-    # the tenant, locks, what was sold, before, deletion, the record
-    assert len(deleting) == 6
+    # the tenant, stock, locks, what was sold, before, deletion, the record
+    assert len(deleting) == 7

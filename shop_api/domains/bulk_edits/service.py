@@ -8,6 +8,7 @@ from shop_api.db.types import AnyRow
 from shop_api.domains.bulk_edits import errors
 from shop_api.domains.bulk_edits.repository import COLUMNS, BulkEditRepository
 from shop_api.domains.catalog.errors import EXTERNAL_ID_TAKEN, PRODUCT_IN_USE, SKU_TAKEN
+from shop_api.domains.catalog.repository import CatalogRepository
 from shop_api.domains.catalog.service import check_amounts, record_change, record_deletion
 from shop_api.kernel.errors import DomainError, not_found
 from shop_api.kernel.etag import make_etag, matches_version
@@ -118,6 +119,7 @@ def delete_products(work: UnitOfWork, ids: list[UUID], *, is_atomic: bool) -> li
     With `is_atomic` raises `items_refused` when one cannot be deleted.
     """
     edits = work.repository(BulkEditRepository)
+    work.repository(CatalogRepository).lock_stock(ids)
     present = edits.lock_products(ids, changes_keys=True)
     sold = edits.find_sold(ids)
     refusals = {

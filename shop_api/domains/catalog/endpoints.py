@@ -119,7 +119,9 @@ def update_product(call: Call, product_id: UUID) -> Reply:
 @products.mutation("DELETE", "/<id:product_id>", scope="catalog:write")
 def delete_product(call: Call, product_id: UUID) -> Reply:
     """Delete a product that was never sold. Archive one that was."""
-    before = CatalogRepository(call.session).find_product(product_id, for_update=True)
+    catalog = CatalogRepository(call.session)
+    catalog.lock_stock([product_id])
+    before = catalog.find_product(product_id, for_update=True)
     if before is None:
         raise not_found("product")
     call.require_version(before.version)

@@ -1,6 +1,6 @@
 """SQL of products: which there are, and changing them. Their JSON is product_documents'."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -75,6 +75,15 @@ PRODUCT_FOR_UPDATE = written_out(PRODUCT_ROW.with_for_update())
 TENANT_TERMS = text("""
     SELECT currency, (settings->>'low_stock_alert')::integer AS low_stock_alert
     FROM tenants WHERE id = :id FOR KEY SHARE
+""")
+
+# In key order, as orders and adjustments take them.
+LOCK_STOCK = text("""
+    SELECT 1 FROM stock_levels s
+    WHERE s.tenant_id = :tenant_id AND s.variant_id IN (
+        SELECT v.id FROM variants v
+        WHERE v.tenant_id = :tenant_id AND v.product_id = ANY(:product_ids))
+    ORDER BY s.variant_id, s.location_id FOR UPDATE OF s
 """)
 
 # what a bound of a range leaves, by the filter's name
@@ -289,6 +298,14 @@ class CatalogRepository(Repository):
                     for category_id in sorted(set(category_ids))
                 ],
             )
+
+    def lock_stock(self, product_ids: Sequence[UUID]) -> None:
+        """Hold the stock of products, before the products themselves, by whoever deletes any of it:
+        an order holds stock first, too, and its lines then hold the product, so that neither waits
+        for the other in a circle."""
+        self.session.execute(
+            LOCK_STOCK, {"tenant_id": self.tenant_id, "product_ids": list(product_ids)}
+        )
 
     def delete_product(self, product_id: UUID) -> None:
         """Delete a product, its variants and their stock; refused when it is on an order."""

@@ -111,6 +111,7 @@ def update_variant(call: Call, product_id: UUID, variant_id: UUID) -> Reply:
 @variants.mutation("DELETE", "/<id:variant_id>", scope="catalog:write")
 def delete_variant(call: Call, product_id: UUID, variant_id: UUID) -> Reply:
     """Delete a variant that was never sold, with its stock. A product keeps at least one."""
+    CatalogRepository(call.session).lock_stock([product_id])
     product = _locked_product(call, product_id)
     service.delete_variant(call.work, product, _found(call, product_id, variant_id))
     return Reply.empty()
