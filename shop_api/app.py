@@ -23,6 +23,7 @@ from shop_api.db.constraints import register_constraints
 from shop_api.db.engines import make_engine, require_safe_role
 from shop_api.db.kept_documents import KeptDocuments
 from shop_api.db.outages import describe
+from shop_api.db.request_redis import RequestRedis
 from shop_api.domains.accounts import endpoints as accounts
 from shop_api.domains.accounts.service import Authenticator
 from shop_api.domains.addresses import endpoints as addresses
@@ -202,6 +203,7 @@ class App:
         self.services.engine.dispose()
         self.services.read_engine.dispose()
         self.services.redis.close()
+        self.services.request_redis.close()
 
 
 def create_app(settings: Settings) -> App:
@@ -282,6 +284,7 @@ def make_services(settings: Settings) -> Services:
         read_engine=read_engine,
         waker=Waker(settings.database_url),
         redis=redis.Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=2),
+        request_redis=RequestRedis(settings.redis_url),
         secret_key=secret,
         platform_key=settings.platform_key,
         cipher=Fernet(base64.urlsafe_b64encode(sha256(b"stored-answer" + secret).digest())),

@@ -12,6 +12,7 @@ from flask import current_app
 from sqlalchemy import Engine
 
 from shop_api.db.kept_documents import KeptDocuments
+from shop_api.db.request_redis import RequestRedis
 from shop_api.settings import Settings
 from shop_api.spine.waker import Waker
 
@@ -26,7 +27,10 @@ class Services:
     engine: Engine
     read_engine: Engine
     waker: Waker
+    # waits for its answers: tickets, sign-ins
     redis: redis.Redis
+    # answers at once or is gone without: whatever every request asks
+    request_redis: RequestRedis
     # signs cursors and access tokens
     secret_key: bytes
     platform_key: str

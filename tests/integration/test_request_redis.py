@@ -1,0 +1,69 @@
+"""Redis as requests ask it, against a real server that stops, hangs and comes back."""
+
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from shop_api.db.request_redis import FAILURE_LIMIT, OPEN_SECONDS, RedisAway, RequestRedis
+from shop_api.stack.redis import EmbeddedRedis, start_redis
+from tests.fixtures.processes import wait_until
+from tests.fixtures.stores import store_folder
+
+
+@pytest.fixture
+def embedded() -> Iterator[EmbeddedRedis]:
+    with store_folder() as folder:
+        server = start_redis(folder)
+        yield server
+        server.stop()
+
+
+def is_away(requests: RequestRedis) -> bool:
+    try:
+        requests.ask(redis.Redis.ping)
+    except RedisAway:
+        return True
+    return False
+
+
+def test_a_hung_server_costs_a_few_timeouts_and_is_found_again(embedded: EmbeddedRedis) -> None:
+    requests = RequestRedis(embedded.url)
+    assert requests.ask(redis.Redis.ping)
+    assert embedded.process is not None
+    embedded.process.send_signal(signal.SIGSTOP)
+    try:
+        for _ in range(FAILURE_LIMIT):
+            assert is_away(requests)
+        started = time.monotonic()
+        # within OPEN_SECONDS: none of them waits
+        for _ in range(1000):
+            assert is_away(requests)
+        assert time.monotonic() - started < OPEN_SECONDS / 2
+    finally:
+        embedded.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: not is_away(requests), OPEN_SECONDS * 3)
+    requests.close()
+
+
+def test_a_stopped_server_is_away_at_once_and_found_again(embedded: EmbeddedRedis) -> None:
+    requests = RequestRedis(embedded.url)
+    assert requests.ask(redis.Redis.ping)
+    folder = embedded.socket.parent.parent
+    embedded.stop()
+    assert all(is_away(requests) for _ in range(FAILURE_LIMIT + 1))
+    assert requests.breaker.is_open
+    again = start_redis(folder)
+    try:
+        wait_until(lambda: not is_away(requests), OPEN_SECONDS * 3)
+    finally:
+        again.stop()
+    requests.close()
+
+
+def test_what_a_call_finds_may_be_nothing(redis_url: str) -> None:
+    requests = RequestRedis(redis_url)
+    assert requests.ask(lambda client: client.get("no-such-key")) is None
+    requests.close()
