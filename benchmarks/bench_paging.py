@@ -11,6 +11,7 @@ from benchmarks.servers import SECRET, Stores, serve
 from benchmarks.shop import BenchShop, make_shop
 from shop_api.db.keyset import Position
 from shop_api.domains.catalog.repository import PRODUCT_SORTS
+from shop_api.kernel.secret_keys import SecretKeys
 from shop_api.web.pagination import DEFAULT_LIMIT, CursorSigner, filter_context
 
 PRODUCTS = 1_000_000
@@ -50,7 +51,7 @@ def _cursor_after(stores: Stores, shop: BenchShop, rows: int) -> str:
     if row is None:
         raise RuntimeError("there are fewer products than pages to walk")
     created_at, product_id = row
-    signer = CursorSigner(SECRET.encode(), shop.tenant_id, PATH)
+    signer = CursorSigner(SecretKeys(SECRET.encode()), shop.tenant_id, PATH)
     context = filter_context({}, SORT, is_descending=True)
     return signer.make(Position(created_at, UUID(str(product_id))), SORT, context)
 

@@ -4,15 +4,14 @@ Belongs here: building services, registering domains, error handlers and the gat
 endpoints, stages.
 """
 
-import base64
 import logging
 import re
-from hashlib import sha256
+from base64 import urlsafe_b64encode
 from threading import BoundedSemaphore
 from typing import Any
 
 import redis
-from cryptography.fernet import Fernet
+from cryptography.fernet import Fernet, MultiFernet
 from flask import Flask
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
@@ -78,6 +77,7 @@ from shop_api.gateway.pipeline import Gateway, Wiring
 from shop_api.kernel.errors import DomainError, ErrorKind
 from shop_api.kernel.ids import parse_id
 from shop_api.kernel.principal import ANY, PUBLIC, PUBLISHABLE_SCOPES
+from shop_api.kernel.secret_keys import SecretKeys
 from shop_api.settings import Settings
 from shop_api.spine.waker import Waker
 from shop_api.web.direct import DirectReads
@@ -277,7 +277,8 @@ def make_services(settings: Settings) -> Services:
         read_engine = make_engine(
             settings.database_read_url, settings, statement_timeout_seconds=timeout
         )
-    secret = settings.secret_key.encode()
+    secret_keys = SecretKeys.of(settings.secret_key, settings.accepted_secret_keys)
+    ciphers = [Fernet(urlsafe_b64encode(key)) for key in secret_keys.derived(b"stored-answer")]
     return Services(
         settings=settings,
         engine=engine,
@@ -285,9 +286,9 @@ def make_services(settings: Settings) -> Services:
         waker=Waker(settings.database_url),
         redis=redis.Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=2),
         request_redis=RequestRedis(settings.redis_url),
-        secret_key=secret,
+        secret_keys=secret_keys,
         platform_key=settings.platform_key,
-        cipher=Fernet(base64.urlsafe_b64encode(sha256(b"stored-answer" + secret).digest())),
+        cipher=MultiFernet(ciphers),
         product_documents=KeptDocuments(settings.document_bytes),
         sign_in_places=BoundedSemaphore(max(1, settings.api_threads // 2)),
     )

@@ -7,7 +7,7 @@ and `REDIS_URL`), or a line in `.env`. `docs/guides/settings.md` is made from th
 
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -76,6 +76,11 @@ class Settings(BaseSettings):
         None,
         min_length=32,
         description="Signs access tokens and cursors. Unset: made once in the data folder.",
+    )
+    accepted_secret_keys: list[Annotated[str, Field(min_length=32)]] = Field(
+        [],
+        description="Secret keys believed beside SHOP_SECRET_KEY while it is rotated; they sign"
+        " nothing.",
     )
     platform_key: str | None = Field(
         None,

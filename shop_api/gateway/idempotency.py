@@ -36,13 +36,13 @@ class Idempotency:
     def __init__(
         self,
         forward: Stage,
-        key: bytes,
+        digest_keys: tuple[bytes, ...],
         public_paths: re.Pattern[str],
         publishable_paths: re.Pattern[str],
         readers: BodyReaders,
     ) -> None:
         self.forward = forward
-        self.key = key
+        self.digest_keys = digest_keys
         self.public_paths = public_paths
         self.publishable_paths = publishable_paths
         self.readers = readers
@@ -55,20 +55,13 @@ class Idempotency:
             body = read_body(exchange, self.readers)
             header = exchange.header("IDEMPOTENCY_KEY")
             if header is not None:
-                exchange.idempotency = make_key(header, exchange, body, self.key)
+                exchange.idempotency = make_key(header, exchange, body, self.digest_keys)
         return self.forward(exchange)
 
     def _is_open(self, exchange: Exchange) -> bool:
         """Whether a stranger's mutation of this path may come to anything."""
         paths = self.public_paths if exchange.principal is None else self.publishable_paths
         return paths.fullmatch(exchange.path) is not None
-
-
-def digest_key(secret_key: str) -> bytes:
-    """The key of the request digests: a login's body holds a password, which a plain hash of it
-    would let anyone who reads the table guess.
-    """
-    return sha256(b"request-digest" + secret_key.encode()).digest()
 
 
 def read_body(exchange: Exchange, readers: BodyReaders) -> bytes:
@@ -101,8 +94,14 @@ def put_body(exchange: Exchange, body: bytes) -> None:
     exchange.environ["CONTENT_LENGTH"] = str(len(body))
 
 
-def make_key(header: str, exchange: Exchange, body: bytes, key_of_digest: bytes) -> IdempotencyKey:
-    """The digests of a key in its place (actor, method, path) and of the request (query, body)."""
+def make_key(
+    header: str, exchange: Exchange, body: bytes, digest_keys: tuple[bytes, ...]
+) -> IdempotencyKey:
+    """The digests of a key in its place (actor, method, path) and of the request (query, body).
+
+    The request's is keyed: a login's body holds a password, which a plain hash of it would let
+    anyone who reads the table guess.
+    """
     key = header.strip()
     if len(key) >= 2 and key[0] == key[-1] == '"':
         key = key[1:-1]
@@ -117,12 +116,12 @@ def make_key(header: str, exchange: Exchange, body: bytes, key_of_digest: bytes)
     place = f"{actor}\n{exchange.method}\n{exchange.path}\n{key}".encode()
     query = exchange.environ.get("QUERY_STRING", "").encode("latin-1")
     media_type, boundary = media_type_of(exchange.environ.get("CONTENT_TYPE") or "")
-    digest = hmac.new(key_of_digest, b"\n".join((query, media_type, b"")), "sha256")
+    request = sha256(b"\n".join((query, media_type, b"")))
     for piece in pieces_of(body, boundary):
-        digest.update(piece)
-    return IdempotencyKey(
-        key_digest=sha256(tenant + place).digest(), request_digest=digest.digest()
-    )
+        request.update(piece)
+    # the body is read once, however many keys there are
+    first, *others = (hmac.digest(key, request.digest(), "sha256") for key in digest_keys)
+    return IdempotencyKey(sha256(tenant + place).digest(), first, tuple(others))
 
 
 def media_type_of(content_type: str) -> tuple[bytes, bytes]:

@@ -19,13 +19,14 @@ from shop_api.gateway.compression import Compression
 from shop_api.gateway.conditional import Conditional
 from shop_api.gateway.cors import Cors, KnownOrigin
 from shop_api.gateway.credentials import Authenticate, Credentials
-from shop_api.gateway.idempotency import Idempotency, digest_key
+from shop_api.gateway.idempotency import Idempotency
 from shop_api.gateway.problems import Problems
 from shop_api.gateway.refusal import INTERNAL_ERROR, refuse
 from shop_api.gateway.request_identity import RequestIdentity
 from shop_api.gateway.response_cache import CurrentVersion, ResponseCache
 from shop_api.kernel.clock import utc_now
 from shop_api.kernel.exchange import Exchange, Stage
+from shop_api.kernel.secret_keys import SecretKeys
 from shop_api.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ class Wiring:
 def build_stages(wsgi_app: Any, wiring: Wiring) -> list[tuple[str, Stage]]:
     """Every stage by its name in ORDER, each holding the next."""
     settings = wiring.settings
+    secret_keys = SecretKeys.of(settings.secret_key or "", settings.accepted_secret_keys)
     logs_requests = settings.log_level in ("DEBUG", "INFO")
     makers: dict[str, Callable[[Stage], Stage]] = {
         "cors": lambda forward: Cors(
@@ -92,7 +94,7 @@ def build_stages(wsgi_app: Any, wiring: Wiring) -> list[tuple[str, Stage]]:
         ),
         "idempotency": lambda forward: Idempotency(
             forward,
-            digest_key(settings.secret_key or ""),
+            secret_keys.derived(b"request-digest"),
             wiring.public_paths,
             wiring.publishable_paths,
             BodyReaders(settings.api_threads),

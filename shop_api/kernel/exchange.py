@@ -4,7 +4,7 @@ Belongs here: what is known of a request, what an answer is made of. Does not: d
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -23,11 +23,17 @@ class IdempotencyKey:
 
     key_digest: bytes
     request_digest: bytes
+    # of the same request under secret keys that signed before
+    other_digests: tuple[bytes, ...] = ()
 
     def of(self, tenant_id: UUID, actor: str) -> "IdempotencyKey":
         """The key in the place of an actor who is known only by what was sent."""
         place = self.key_digest + tenant_id.bytes + actor.encode()
-        return IdempotencyKey(sha256(place).digest(), self.request_digest)
+        return replace(self, key_digest=sha256(place).digest())
+
+    def is_of(self, request_digest: bytes) -> bool:
+        """Whether a stored digest is of this request."""
+        return request_digest == self.request_digest or request_digest in self.other_digests
 
 
 @dataclass(frozen=True, slots=True)

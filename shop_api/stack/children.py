@@ -3,6 +3,7 @@
 Belongs here: what is started. Does not: watching over it (supervisor.py).
 """
 
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -85,5 +86,7 @@ def child_environment(settings: Settings) -> dict[str, str]:
     values["DATABASE_URL"] = settings.database_url
     values["DATABASE_READ_URL"] = settings.database_read_url
     values["REDIS_URL"] = settings.redis_url
+    if settings.accepted_secret_keys:
+        values["SHOP_ACCEPTED_SECRET_KEYS"] = json.dumps(settings.accepted_secret_keys)
     given = {name: str(value) for name, value in values.items() if value is not None}
     return {**os.environ, **given}

@@ -96,4 +96,4 @@ class Call:
         self.exchange.cache_grant = CacheGrant(dependency, version, until)
 
     def _signer(self) -> CursorSigner:
-        return CursorSigner(self.services.secret_key, self.tenant_id, self.exchange.path)
+        return CursorSigner(self.services.secret_keys, self.tenant_id, self.exchange.path)

@@ -90,7 +90,7 @@ def _find_answer(origin: Origin, key: IdempotencyKey) -> Statement:
 
 
 def _replay(services: Services, key: IdempotencyKey, row: Any) -> Any:
-    if bytes(row.request_digest) != key.request_digest:
+    if not key.is_of(bytes(row.request_digest)):
         raise DomainError(
             ErrorKind.INVALID,
             "idempotency_key_reused",

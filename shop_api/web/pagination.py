@@ -18,6 +18,7 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 
 from shop_api.db.keyset import PAGING, KeysetPage, PageRequest, Position, Sort
 from shop_api.kernel.errors import DomainError, ErrorKind
+from shop_api.kernel.secret_keys import SecretKeys
 from shop_api.web.fields import FlagParameter, Text, WholeParameter
 
 DEFAULT_LIMIT = 20
@@ -141,20 +142,28 @@ def _keyed(secret_key: bytes) -> blake2b:
 class CursorSigner:
     """Makes and opens cursors, bound to tenant, list, sort, order and filter."""
 
-    secret_key: bytes
+    secret_keys: SecretKeys
     tenant_id: UUID
     path: str
 
-    def _signature(self, payload: bytes, context: bytes) -> bytes:
+    def _signature(self, payload: bytes, context: bytes, secret_key: bytes) -> bytes:
         message = self.tenant_id.bytes + self.path.encode() + b"\0" + context + b"\0" + payload
-        signed = _keyed(self.secret_key).copy()
+        signed = _keyed(secret_key).copy()
         signed.update(message)
         return signed.digest()
+
+    def _is_signed(self, signature: bytes, payload: bytes, context: bytes) -> bool:
+        return any(
+            hmac.compare_digest(signature, self._signature(payload, context, key))
+            for key in self.secret_keys.all
+        )
 
     def make(self, position: Position, sort: Sort, context: bytes) -> str:
         """The opaque cursor of a row."""
         payload = position.id.bytes + sort.dump(position.value).encode()
-        token = urlsafe_b64encode(self._signature(payload, context) + payload)
+        token = urlsafe_b64encode(
+            self._signature(payload, context, self.secret_keys.signing) + payload
+        )
         return token.rstrip(b"=").decode()
 
     def open(self, cursor: str, sort: Sort, context: bytes) -> Position:
@@ -174,7 +183,7 @@ class CursorSigner:
         if (
             not is_canonical
             or len(payload) < 16
-            or not hmac.compare_digest(signature, self._signature(payload, context))
+            or not self._is_signed(signature, payload, context)
         ):
             raise refused
         return Position(sort.parse(payload[16:].decode()), UUID(bytes=payload[:16]))

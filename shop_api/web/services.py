@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from threading import BoundedSemaphore
 
 import redis
-from cryptography.fernet import Fernet
+from cryptography.fernet import MultiFernet
 from flask import current_app
 from sqlalchemy import Engine
 
 from shop_api.db.kept_documents import KeptDocuments
 from shop_api.db.request_redis import RequestRedis
+from shop_api.kernel.secret_keys import SecretKeys
 from shop_api.settings import Settings
 from shop_api.spine.waker import Waker
 
@@ -31,11 +32,11 @@ class Services:
     redis: redis.Redis
     # answers at once or is gone without: whatever every request asks
     request_redis: RequestRedis
-    # signs cursors and access tokens
-    secret_key: bytes
+    # sign cursors and access tokens
+    secret_keys: SecretKeys
     platform_key: str
     # encrypts stored answers that hold a secret
-    cipher: Fernet
+    cipher: MultiFernet
     # products' JSON, by the versions of their rows
     product_documents: KeptDocuments
     # how many threads may sign somebody in at a time

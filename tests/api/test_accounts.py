@@ -4,7 +4,6 @@ import base64
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -205,7 +204,7 @@ def signed(app: App, claims: dict[str, Any]) -> str:
     """A token with our own signature over any claims."""
 
     policy = token_policy(app.services)
-    key = OctKey.import_key(sha256(b"access-token" + policy.secret_key).digest())
+    key = OctKey.import_key(policy.secret_keys.derived(b"access-token")[0])
     return jwt.encode({"alg": "HS256"}, claims, key)
 
 

@@ -48,7 +48,7 @@ def tell(shop: Shop, payment: dict[str, Any], outcome: str, **changes: Any) -> A
     body = {"callback_id": outcome, "reference": payment["reference"], "outcome": outcome}
     data = encode(body | changes)
     if signature is None:
-        signature = sign(shop.api.app.services.secret_key, shop.tenant_id, data)
+        signature = sign(shop.api.app.services.secret_keys.signing, shop.tenant_id, data)
     return shop.api.with_token(None).post(
         f"/api/v1/payment_callbacks/{provider}/{tenant_id}",
         data=data,

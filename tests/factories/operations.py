@@ -316,7 +316,7 @@ def callback_body(shop: Shop) -> dict[str, Any]:
 
 def callback_signature(shop: Shop, body: bytes) -> dict[str, str]:
     assert isinstance(shop.api.app, App)
-    secret = shop.api.app.services.secret_key
+    secret = shop.api.app.services.secret_keys.signing
     return {"X-Payment-Signature": sign(secret, shop.tenant_id, body)}
 
 

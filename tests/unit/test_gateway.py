@@ -88,7 +88,7 @@ def test_the_coding_of_highest_quality_is_chosen(wanted: list[tuple[str, int]]) 
 def test_different_keys_never_meet(one: str, other: str) -> None:
     def digest(key: str) -> bytes | None:
         try:
-            return make_key(key, exchange("POST", "/api/v1/orders"), b"{}", b"k" * 32).key_digest
+            return make_key(key, exchange("POST", "/api/v1/orders"), b"{}", (b"k" * 32,)).key_digest
         except DomainError:
             return None
 

@@ -26,7 +26,7 @@ def token_policy(services: Services) -> TokenPolicy:
     """How this installation makes tokens."""
     settings = services.settings
     return TokenPolicy(
-        services.secret_key, settings.access_token_seconds, settings.refresh_token_seconds
+        services.secret_keys, settings.access_token_seconds, settings.refresh_token_seconds
     )
 
 
@@ -35,7 +35,7 @@ def sign_in_throttle(services: Services) -> SignInThrottle:
     settings = services.settings
     return SignInThrottle(
         services.redis,
-        services.secret_key,
+        services.secret_keys.signing,
         settings.sign_in_account_limit,
         settings.sign_in_address_limit,
         settings.sign_in_window_seconds,

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from math import ceil
 from threading import BoundedSemaphore
@@ -19,7 +18,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import OctKey
+from joserfc.jwk import KeySet, OctKey
 from sqlalchemy import Engine
 
 from shop_api.db.tenancy import PLATFORM_TENANT, TenantSession
@@ -30,6 +29,7 @@ from shop_api.kernel.clock import utc_now
 from shop_api.kernel.errors import DomainError
 from shop_api.kernel.ids import new_id
 from shop_api.kernel.principal import PUBLISHABLE_SCOPES, ROLE_SCOPES, Principal
+from shop_api.kernel.secret_keys import SecretKeys, key_id
 from shop_api.kernel.tokens import hash_token, make_token
 from shop_api.spine.unit_of_work import UnitOfWork
 
@@ -65,7 +65,7 @@ class Tokens:
 class TokenPolicy:
     """How access and refresh tokens are made."""
 
-    secret_key: bytes
+    secret_keys: SecretKeys
     access_token_seconds: int
     refresh_token_seconds: int
 
@@ -181,13 +181,14 @@ def make_access_token(
         "iat": now.timestamp(),
         "exp": int(now.timestamp()) + policy.access_token_seconds,
     }
-    return jwt.encode({"alg": "HS256", "typ": "at+jwt"}, claims, _jwt_key(policy))
+    key = _jwt_keys(policy).keys[0]
+    return jwt.encode({"alg": "HS256", "typ": "at+jwt", "kid": key.kid}, claims, key)
 
 
 def read_access_token(token: str, policy: TokenPolicy) -> tuple[UUID, UUID, UUID, datetime] | None:
     """(tenant, user and sign-in id, when it was made) of a valid access token, else None."""
     try:
-        decoded = jwt.decode(token, _jwt_key(policy), algorithms=["HS256"])
+        decoded = jwt.decode(token, _jwt_keys(policy), algorithms=["HS256"])
         jwt.JWTClaimsRegistry(
             # whole seconds, and none may be younger than they say
             now=ceil(utc_now().timestamp()),
@@ -204,9 +205,10 @@ def read_access_token(token: str, policy: TokenPolicy) -> tuple[UUID, UUID, UUID
         return None
 
 
-def _jwt_key(policy: TokenPolicy) -> OctKey:
-    # a key of its own, so that a cursor's signature is never a token's
-    return OctKey.import_key(sha256(b"access-token" + policy.secret_key).digest())
+def _jwt_keys(policy: TokenPolicy) -> KeySet:
+    """The keys of access tokens, each with its `kid`; the first signs."""
+    keys = policy.secret_keys.derived(b"access-token")
+    return KeySet([OctKey.import_key(key, {"kid": key_id(key)}) for key in keys])
 
 
 # Counts an attempt under each key; how many seconds to wait when one is past its limit, else 0.

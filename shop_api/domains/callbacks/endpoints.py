@@ -38,7 +38,7 @@ def receive_payment_callback(call: Call, commit: Any, provider: str, tenant_id: 
     order that was cancelled meanwhile.
     """
     service.check_signature(
-        call.services.secret_key,
+        call.services.secret_keys,
         tenant_id,
         request.get_data(cache=True),
         call.exchange.header("X_PAYMENT_SIGNATURE"),

@@ -18,6 +18,7 @@ from shop_api.domains.payments.service import (
 )
 from shop_api.domains.refunds.service import record_told_refund
 from shop_api.kernel.errors import not_found
+from shop_api.kernel.secret_keys import SecretKeys
 from shop_api.providers import PROVIDERS
 from shop_api.providers.port import Callback
 from shop_api.spine.unit_of_work import UnitOfWork
@@ -33,10 +34,13 @@ def sign(secret_key: bytes, tenant_id: UUID, body: bytes) -> str:
     return hmac.digest(signing_key(secret_key, tenant_id), body, sha256).hex()
 
 
-def check_signature(secret_key: bytes, tenant_id: UUID, body: bytes, signature: str | None) -> None:
+def check_signature(
+    secret_keys: SecretKeys, tenant_id: UUID, body: bytes, signature: str | None
+) -> None:
     """Raise `invalid_signature` unless the body was signed with the tenant's key."""
-    expected = sign(secret_key, tenant_id, body)
-    if signature is None or not hmac.compare_digest(expected.encode(), signature.encode()):
+    given = (signature or "").encode()
+    expected = [sign(key, tenant_id, body).encode() for key in secret_keys.all]
+    if not any(hmac.compare_digest(given, one) for one in expected):
         raise errors.INVALID_SIGNATURE
 
 
