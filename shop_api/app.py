@@ -22,6 +22,7 @@ from shop_api.db.constraints import register_constraints
 from shop_api.db.engines import make_engine, require_safe_role
 from shop_api.db.kept_documents import KeptDocuments
 from shop_api.db.outages import describe
+from shop_api.db.pool_watch import watch_pool
 from shop_api.db.request_redis import RequestRedis
 from shop_api.domains.accounts import endpoints as accounts
 from shop_api.domains.accounts.service import Authenticator
@@ -215,7 +216,10 @@ def create_app(settings: Settings) -> App:
         _refuse_unsafe_role(engine)
     flask = make_flask(services)
     authenticate = Authenticator(
-        services.engine, accounts.token_policy(services), services.platform_key
+        services.engine,
+        accounts.token_policy(services),
+        services.platform_key,
+        settings.metrics_key,
     )
     lake = make_lake(settings)
     flask.extensions[INSIGHTS] = lake
@@ -272,11 +276,13 @@ def make_services(settings: Settings) -> Services:
         )
     timeout = settings.deadline_seconds
     engine = make_engine(settings.database_url, settings, statement_timeout_seconds=timeout)
+    watch_pool(engine, "api", "primary", sum(settings.pool_size))
     read_engine = engine
     if settings.database_read_url:
         read_engine = make_engine(
             settings.database_read_url, settings, statement_timeout_seconds=timeout
         )
+        watch_pool(read_engine, "api", "replica", sum(settings.pool_size))
     secret_keys = SecretKeys.of(settings.secret_key, settings.accepted_secret_keys)
     ciphers = [Fernet(urlsafe_b64encode(key)) for key in secret_keys.derived(b"stored-answer")]
     return Services(

@@ -87,6 +87,11 @@ class Settings(BaseSettings):
         min_length=32,
         description="Bearer for POST /tenants. Unset: made once in the data folder.",
     )
+    metrics_key: str | None = Field(
+        None,
+        min_length=32,
+        description="Bearer for GET /metrics. Unset: made once in the data folder.",
+    )
     access_token_seconds: int = Field(900, ge=1, description="Life of an access token.")
     refresh_token_seconds: int = Field(2_592_000, ge=1, description="Life of a refresh token.")
     ticket_seconds: int = Field(60, ge=1, description="Life of a realtime ticket.")
@@ -164,6 +169,9 @@ class Settings(BaseSettings):
         "INFO", description="Least level logged."
     )
     slow_request_seconds: float = Field(0.1, gt=0, description="Requests slower are marked slow.")
+    slow_query_seconds: float = Field(
+        0.1, gt=0, description="Round trips to Postgres slower are logged, with the statement."
+    )
 
     @cached_property
     def lake_location(self) -> str:

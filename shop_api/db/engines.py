@@ -10,6 +10,8 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 
+from shop_api.db.pool_watch import WatchedPool
+from shop_api.db.query_watch import watch_queries
 from shop_api.settings import Settings
 
 # A connection is replaced after five minutes, so that a failover or a new password reaches all.
@@ -32,6 +34,7 @@ def make_engine(url: str, settings: Settings, *, statement_timeout_seconds: floa
     size, overflow = settings.pool_size
     engine = create_engine(
         sqlalchemy_url(url),
+        poolclass=WatchedPool,
         pool_size=size,
         max_overflow=overflow,
         pool_recycle=POOL_LIFETIME_SECONDS,
@@ -48,6 +51,7 @@ def make_engine(url: str, settings: Settings, *, statement_timeout_seconds: floa
         },
     )
     _prepare_always(engine)
+    watch_queries(engine, settings.slow_query_seconds)
     event.listen(engine, "reset", _roll_back)
     return engine
 

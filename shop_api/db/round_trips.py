@@ -86,12 +86,12 @@ def _send_together(
     driver: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]
     prepared: dict[Key, bytes] = connection.info.setdefault(PREPARED, {})
     for statement in statements:
-        _tell(connection, statement)
+        _tell_start(connection, statement)
     is_begun = driver.pgconn.transaction_status != TransactionStatus.IDLE
     begins = begins and not is_begun
     try:
         try:
-            return _exchange(driver, prepared, statements, begins=begins, commits=commits)
+            rows = _exchange(driver, prepared, statements, begins=begins, commits=commits)
         except psycopg.errors.InvalidSqlStatementName:
             # psycopg has the session forget all it prepared when a transaction is rolled back, so
             # it shows in the first that is sent afterwards
@@ -99,18 +99,27 @@ def _send_together(
                 raise
             prepared.clear()
             driver.rollback()
-            return _exchange(driver, prepared, statements, begins=begins, commits=commits)
+            rows = _exchange(driver, prepared, statements, begins=begins, commits=commits)
     except psycopg.Error as error:
         # wrapped as SQLAlchemy does, and the connection given up if it is broken
         last = statements[-1]
         connection._handle_dbapi_exception(error, last.text, last.parameters, None, None)  # noqa: SLF001
+    _tell_end(connection, statements[-1])
+    return rows
 
 
-def _tell(connection: Connection, statement: Statement) -> None:
+def _tell_start(connection: Connection, statement: Statement) -> None:
     """What listens to the engine's statements hears of this one too."""
     listener: Callable[..., Any]
     for listener in connection.dispatch.before_cursor_execute:
         listener(connection, None, statement.text, statement.parameters, None, False)
+
+
+def _tell_end(connection: Connection, last: Statement) -> None:
+    """And when it has been answered: with the last of those that travelled together."""
+    listener: Callable[..., Any]
+    for listener in connection.dispatch.after_cursor_execute:
+        listener(connection, None, last.text, last.parameters, None, False)
 
 
 def _exchange(

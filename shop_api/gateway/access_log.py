@@ -19,6 +19,7 @@ from uuid import UUID
 
 import msgspec
 
+from shop_api.db.query_watch import served
 from shop_api.kernel.exchange import Answer, Exchange, Stage
 
 STANDARD_ERROR = 2
@@ -118,6 +119,8 @@ class Line(msgspec.Struct, omit_defaults=True):
     route: str | None
     status: int
     duration_seconds: float
+    # sent to Postgres
+    queries: int
     trace_id: str = ""
     tenant_id: UUID | None = None
     actor: str | None = None
@@ -126,7 +129,7 @@ class Line(msgspec.Struct, omit_defaults=True):
 
 
 class AccessLog:
-    """Logs method, route, status, duration and who asked."""
+    """Logs method, route, status, duration, queries and who asked."""
 
     def __init__(self, forward: Stage, slow_request_seconds: float, write: WriteLine) -> None:
         self.forward = forward
@@ -135,6 +138,8 @@ class AccessLog:
         self.pid = os.getpid()
 
     def __call__(self, exchange: Exchange) -> Answer:
+        served.request_id = exchange.request_id
+        queries_before = served.query_count
         started = time.perf_counter()
         answer = self.forward(exchange)
         seconds = time.perf_counter() - started
@@ -150,6 +155,7 @@ class AccessLog:
             exchange.route,
             answer.status,
             round(seconds, 6),
+            served.query_count - queries_before,
             exchange.trace_id,
             None if principal is None else principal.tenant_id,
             None if principal is None else principal.actor,

@@ -20,6 +20,7 @@ from shop_api.gateway.conditional import Conditional
 from shop_api.gateway.cors import Cors, KnownOrigin
 from shop_api.gateway.credentials import Authenticate, Credentials
 from shop_api.gateway.idempotency import Idempotency
+from shop_api.gateway.metrics import Metrics
 from shop_api.gateway.problems import Problems
 from shop_api.gateway.refusal import INTERNAL_ERROR, refuse
 from shop_api.gateway.request_identity import RequestIdentity
@@ -38,6 +39,7 @@ ORDER = (
     "cors",
     "request_identity",
     "access_log",
+    "metrics",
     "compression",
     "conditional",
     "problems",
@@ -79,6 +81,7 @@ def build_stages(wsgi_app: Any, wiring: Wiring) -> list[tuple[str, Stage]]:
         "access_log": lambda forward: AccessLog(
             forward, settings.slow_request_seconds, write_line if logs_requests else _no_line
         ),
+        "metrics": Metrics,
         "compression": lambda forward: Compression(forward, settings.compression_min_bytes),
         "conditional": Conditional,
         "problems": Problems,

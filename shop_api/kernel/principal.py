@@ -41,6 +41,8 @@ PUBLIC = "public"
 ANY = "any"
 # Only the platform's own key.
 PLATFORM = "platform"
+# Only the key of whoever collects metrics.
+METRICS = "metrics"
 
 _READ = frozenset(scope for scope in SCOPES if scope.endswith(":read"))
 _STAFF = frozenset(
@@ -84,7 +86,7 @@ class Principal:
     actor: str
     scopes: frozenset[str]
     plan: str
-    # the platform's own key: no tenant of its own
+    # the platform's own key, or that of its metrics: no tenant of its own
     is_platform: bool = False
     # a key that may stand in a page's script: it sees what is public of the catalogue
     is_publishable: bool = False

@@ -70,6 +70,7 @@ _EXPORTED = (
     "exporter_database_url",
     "secret_key",
     "platform_key",
+    "metrics_key",
     "host",
     "api_port",
     "realtime_port",

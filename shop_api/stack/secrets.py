@@ -15,10 +15,10 @@ ACCEPTED = "accepted_secret_keys"
 
 
 def ensure_secrets(settings: Settings) -> Settings:
-    """The settings with a secret key and a platform key, from the data folder where unset."""
+    """The settings with every key, those that are unset from the data folder."""
     changes: dict[str, object] = {
         name: _keep(settings.data_dir / name)
-        for name in (SECRET_KEY, "platform_key")
+        for name in (SECRET_KEY, "platform_key", "metrics_key")
         if getattr(settings, name) is None
     }
     if SECRET_KEY in changes:

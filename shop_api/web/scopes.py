@@ -6,10 +6,14 @@ scopes there are (kernel/principal.py).
 
 from shop_api.kernel.errors import DomainError, ErrorKind
 from shop_api.kernel.exchange import Exchange
-from shop_api.kernel.principal import ANY, PLATFORM, PUBLIC
+from shop_api.kernel.principal import ANY, METRICS, PLATFORM, PUBLIC
 
 # scopes that are no names a key can have
-NEEDS = {PLATFORM: "the platform key", ANY: "any credential of a tenant"}
+NEEDS = {
+    PLATFORM: "the platform key",
+    METRICS: "the metrics key",
+    ANY: "any credential of a tenant",
+}
 
 
 def require_scope(exchange: Exchange, scope: str) -> None:
@@ -24,7 +28,10 @@ def require_scope(exchange: Exchange, scope: str) -> None:
             "Send an API key or an access token: Authorization: Bearer …",
         )
     if scope == PLATFORM:
-        allowed = principal.is_platform
+        # the metrics key opens the metrics alone
+        allowed = principal.is_platform and not principal.scopes
+    elif scope == METRICS:
+        allowed = METRICS in principal.scopes
     elif scope == ANY:
         allowed = not principal.is_platform
     else:

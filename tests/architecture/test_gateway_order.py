@@ -43,6 +43,8 @@ def test_what_must_be_outside_of_what() -> None:
         ("cors", "problems", "a browser must be able to read a refusal"),
         ("request_identity", "access_log", "the log line names the request"),
         ("access_log", "problems", "refusals are logged with their status"),
+        ("metrics", "problems", "refusals are counted with their status"),
+        ("metrics", "compression", "the size that is counted is the size that is sent"),
         ("compression", "response_cache", "a cached answer is kept once, and compressed for each"),
         ("problems", "credentials", "a refusal is written as a problem"),
         ("body_size", "idempotency", "no digest of a body that is too large"),

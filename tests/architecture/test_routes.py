@@ -13,7 +13,7 @@ from werkzeug.test import Client
 from shop_api.app import App, create_app
 from shop_api.db.tenancy import tenant_session
 from shop_api.kernel.ids import new_id
-from shop_api.kernel.principal import ANY, PLATFORM, PUBLIC, SCOPES
+from shop_api.kernel.principal import ANY, METRICS, PLATFORM, PUBLIC, SCOPES
 from shop_api.models import api_keys
 from tests.factories.rows import NOW, make_tenant
 from tests.fixtures.stores import Database
@@ -83,7 +83,7 @@ def asked(app: App, rule: Rule, method: str, key: str | None) -> tuple[int, str 
 
 
 def test_every_route_declares_a_known_scope(app: App) -> None:
-    known = {*SCOPES, ANY, PUBLIC, PLATFORM}
+    known = {*SCOPES, ANY, PUBLIC, PLATFORM, METRICS}
     undeclared = [
         f"{method} {rule.rule}: {scope_of(app, rule)}"
         for rule, method in routes(app)
@@ -147,6 +147,14 @@ def test_with_the_scope_every_route_lets_in(app: App, database: Database) -> Non
 
 def test_the_platform_key_opens_no_tenant(app: App) -> None:
     for rule, method in routes(app):
-        if scope_of(app, rule) in SCOPES:
+        if scope_of(app, rule) in {*SCOPES, METRICS}:
             found = asked(app, rule, method, app.services.platform_key)
+            assert found == (403, "insufficient_scope"), f"{method} {rule.rule}"
+
+
+def test_the_metrics_key_opens_the_metrics_alone(app: App) -> None:
+    for rule, method in routes(app):
+        scope = scope_of(app, rule)
+        if scope not in (PUBLIC, METRICS):
+            found = asked(app, rule, method, app.services.settings.metrics_key)
             assert found == (403, "insufficient_scope"), f"{method} {rule.rule}"

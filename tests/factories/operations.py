@@ -20,7 +20,7 @@ from shop_api.kernel.ids import new_id
 from shop_api.providers.simulated import TIMED_OUT
 from tests.factories.addresses import ADDRESS_BODIES, ADDRESS_OPERATIONS, booked_address
 from tests.factories.people import PEOPLE_BODIES, invitation_body, user_body
-from tests.fixtures.api import PLATFORM_KEY, Answered, ApiClient, Shop, encode
+from tests.fixtures.api import METRICS_KEY, PLATFORM_KEY, Answered, ApiClient, Shop, encode
 
 METHODS = ("get", "post", "put", "patch", "delete")
 BOUNDARY = "the-same-for-a-replay"
@@ -380,6 +380,8 @@ def make_request(operation: Operation, shop: Shop) -> Request:
         api = shop.api.with_token(None)
     if operation.id == "create_tenant":
         api = shop.api.with_token(PLATFORM_KEY)
+    if operation.id == "get_metrics":
+        api = shop.api.with_token(METRICS_KEY)
     if operation.takes_json:
         if operation.id == "return_goods":
             order = shop.api.get(path.removesuffix("/returns")).json

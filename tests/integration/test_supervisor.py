@@ -262,11 +262,17 @@ def test_dead_stores_are_revived_in_place(folder: Path) -> None:
 
 
 def test_secrets_are_made_once_and_readable_by_their_owner_only(tmp_path: Path) -> None:
-    settings = Settings(_env_file=None, secret_key=None, platform_key=None, data_dir=tmp_path)
+    settings = Settings(
+        _env_file=None, secret_key=None, platform_key=None, metrics_key=None, data_dir=tmp_path
+    )
     first, second = ensure_secrets(settings), ensure_secrets(settings)
     assert first.secret_key == second.secret_key
     assert first.platform_key != first.secret_key
     assert len(str(first.secret_key)) >= 32
-    for name in ("secret_key", "platform_key"):
+    for name in ("secret_key", "platform_key", "metrics_key"):
         assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["platform_key", "secret_key"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "metrics_key",
+        "platform_key",
+        "secret_key",
+    ]

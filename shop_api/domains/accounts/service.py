@@ -28,7 +28,7 @@ from shop_api.domains.accounts.repository import AccountRepository
 from shop_api.kernel.clock import utc_now
 from shop_api.kernel.errors import DomainError
 from shop_api.kernel.ids import new_id
-from shop_api.kernel.principal import PUBLISHABLE_SCOPES, ROLE_SCOPES, Principal
+from shop_api.kernel.principal import METRICS, PUBLISHABLE_SCOPES, ROLE_SCOPES, Principal
 from shop_api.kernel.secret_keys import SecretKeys, key_id
 from shop_api.kernel.tokens import hash_token, make_token
 from shop_api.spine.unit_of_work import UnitOfWork
@@ -103,17 +103,23 @@ def hash_password(password: str) -> str:
 
 
 class Authenticator:
-    """Checks bearer credentials: API keys, access tokens and the platform's key."""
+    """Checks bearer credentials: API keys, access tokens and the platform's own keys."""
 
-    def __init__(self, engine: Engine, policy: TokenPolicy, platform_key: str) -> None:
+    def __init__(
+        self, engine: Engine, policy: TokenPolicy, platform_key: str, metrics_key: str | None
+    ) -> None:
         self.engine = engine
         self.policy = policy
         self.platform_key = platform_key
+        self.metrics_key = metrics_key
 
     def __call__(self, token: str) -> Principal | None:
         """The principal of a credential; None when it is not valid."""
         if hmac.compare_digest(token.encode(), self.platform_key.encode()):
             return Principal(PLATFORM_TENANT, "platform:key", frozenset(), "enterprise", True)
+        if self.metrics_key and hmac.compare_digest(token.encode(), self.metrics_key.encode()):
+            scopes = frozenset({METRICS})
+            return Principal(PLATFORM_TENANT, "platform:metrics", scopes, "enterprise", True)
         if token.startswith(("sk_", "pk_")):
             return self._check_key(token)
         return self._check_access_token(token)

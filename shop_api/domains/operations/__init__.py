@@ -1,1 +1,1 @@
-"""What operators ask: is it alive, is it ready."""
+"""What operators ask: is it alive, is it ready, how does it do."""

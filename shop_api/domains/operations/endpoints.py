@@ -1,8 +1,9 @@
-"""Health over HTTP."""
+"""Health and metrics over HTTP."""
 
 from shop_api.domains.operations.repository import is_database_ready, is_redis_ready
 from shop_api.domains.operations.schemas import LiveSchema, ReadySchema
-from shop_api.kernel.principal import PUBLIC
+from shop_api.kernel.principal import METRICS, PUBLIC
+from shop_api.metrics.exposition import CONTENT_TYPE, exposition
 from shop_api.web.blueprint import Blueprint, Call
 from shop_api.web.reply import Reply
 
@@ -33,3 +34,15 @@ def get_readiness(call: Call) -> Reply:
         },
         200 if has_database else 503,
     )
+
+
+@operations.read(
+    "/metrics",
+    scope=METRICS,
+    returns={"type": "string"},
+    content_type="text/plain",
+    has_session=False,
+)
+def get_metrics(_: Call) -> Reply:
+    """Get the metrics of all processes of this machine, in Prometheus' text format."""
+    return Reply(exposition(), content_type=CONTENT_TYPE)

@@ -1,0 +1,1 @@
+"""What the processes count of themselves, for Prometheus."""
