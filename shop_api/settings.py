@@ -62,6 +62,12 @@ class Settings(BaseSettings):
     realtime_port: int = Field(8001, ge=1, le=65535, description="Port of WebSocket and SSE.")
     api_workers: int = Field(2, ge=1, le=256, description="API worker processes.")
     api_threads: int = Field(8, ge=1, le=256, description="Threads per API worker.")
+    long_request_threads: int | None = Field(
+        None,
+        ge=1,
+        description="Threads of an API worker that figures, reports, searches and imports may hold."
+        " Unset: half.",
+    )
     realtime_workers: int = Field(1, ge=1, le=64, description="Realtime processes.")
     worker_processes: int = Field(1, ge=1, le=64, description="Worker processes.")
     realtime_connections: int = Field(

@@ -15,6 +15,7 @@ from shop_api.gateway.application import AnswerDirectly, Application
 from shop_api.gateway.body_readers import BodyReaders
 from shop_api.gateway.body_size import BodySize
 from shop_api.gateway.bounds import Bounds
+from shop_api.gateway.bulkhead import Bulkhead
 from shop_api.gateway.compression import Compression
 from shop_api.gateway.conditional import Conditional
 from shop_api.gateway.cors import Cors, KnownOrigin
@@ -47,6 +48,7 @@ ORDER = (
     "credentials",
     "bounds",
     "response_cache",
+    "bulkhead",
     "idempotency",
     "application",
 )
@@ -94,6 +96,9 @@ def build_stages(wsgi_app: Any, wiring: Wiring) -> list[tuple[str, Stage]]:
         "bounds": lambda forward: Bounds(forward, settings.query_parameter_limit),
         "response_cache": lambda forward: ResponseCache(
             forward, wiring.current_version, settings.cache_bytes
+        ),
+        "bulkhead": lambda forward: Bulkhead(
+            forward, settings.api_threads, settings.long_request_threads
         ),
         "idempotency": lambda forward: Idempotency(
             forward,

@@ -13,6 +13,8 @@ from uuid import UUID
 from shop_api.kernel.principal import Principal
 
 ENVIRON_KEY = "shop_api.exchange"
+# in the environ of a request that stands in a batch
+IS_INNER = "shop_api.is_inner"
 
 Header = tuple[str, str]
 

@@ -8,7 +8,7 @@ from tests.architecture.sources import ROOT
 
 PAGE = ROOT / "docs" / "architecture.md"
 # files of the gateway that are no stage
-SUPPORT = {"__init__", "body_readers", "pipeline", "refusal"}
+SUPPORT = {"__init__", "body_readers", "pipeline", "places", "refusal"}
 
 
 def test_the_stages_are_built_in_the_order_of_the_list() -> None:
@@ -51,6 +51,8 @@ def test_what_must_be_outside_of_what() -> None:
         ("credentials", "response_cache", "a cached answer belongs to a tenant"),
         ("credentials", "idempotency", "a key belongs to a principal"),
         ("response_cache", "application", "a hit never enters Flask"),
+        ("response_cache", "bulkhead", "a kept answer holds no thread for long"),
+        ("bulkhead", "idempotency", "a body is not waited for before there is a place"),
         ("idempotency", "application", "a mutation finds its key named"),
     ]:
         assert place[outer] < place[inner], reason

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from shop_api.db.json import encode_json
-from shop_api.kernel.exchange import Exchange
+from shop_api.kernel.exchange import IS_INNER, Exchange
 
 EXTENSION = "shop_api.batch"
 
@@ -114,6 +114,7 @@ def inner_environ(
         "wsgi.multithread": True,
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
+        IS_INNER: True,
         # of the batch, and which of its requests
         "HTTP_X_REQUEST_ID": f"{outer.request_id[:120]}.{index}",
     }
