@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -115,6 +115,24 @@ class Settings(BaseSettings):
         ge=0,
         description="Proxies before this server that add to X-Forwarded-For; 0: none is believed.",
     )
+    tls_certificate: Path | None = Field(
+        None,
+        description="PEM file of the certificate, with its chain, that the api and realtime"
+        " processes speak TLS with. Unset: plain HTTP, for a proxy on the same machine.",
+    )
+    tls_key: Path | None = Field(
+        None, validate_default=True, description="PEM file of the certificate's private key."
+    )
+    tls_client_ca: Path | None = Field(
+        None,
+        description="PEM file of the authority that signs clients' certificates: who shows none is"
+        " not served at all.",
+    )
+    has_client_certificates: bool = Field(
+        False,
+        description="The nearest trusted proxy checks clients' certificates, tells them by"
+        " Client-Cert (RFC 9440), and removes that header from what clients send.",
+    )
     cors_origins: list[str] = Field(
         [], description="Browser origins allowed on every tenant, as a JSON list."
     )
@@ -178,6 +196,27 @@ class Settings(BaseSettings):
     slow_query_seconds: float = Field(
         0.1, gt=0, description="Round trips to Postgres slower are logged, with the statement."
     )
+
+    @field_validator("tls_key")
+    @classmethod
+    def _tls_is_whole(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if (value is None) != (info.data.get("tls_certificate") is None):
+            raise ValueError("set SHOP_TLS_CERTIFICATE and SHOP_TLS_KEY, or neither")
+        return value
+
+    @field_validator("tls_client_ca")
+    @classmethod
+    def _client_ca_needs_tls(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is not None and info.data.get("tls_key") is None:
+            raise ValueError("needs SHOP_TLS_CERTIFICATE and SHOP_TLS_KEY")
+        return value
+
+    @field_validator("has_client_certificates")
+    @classmethod
+    def _certificates_come_from_a_proxy(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and not info.data.get("trusted_proxies"):
+            raise ValueError("needs SHOP_TRUSTED_PROXIES of 1 or more")
+        return value
 
     @cached_property
     def lake_location(self) -> str:

@@ -57,7 +57,7 @@ from shop_api.spine.waker import Waker
 from shop_api.stack.children import (
     KINDS,
     ChildSpec,
-    authority,
+    base_url,
     child_environment,
     product_children,
 )
@@ -322,8 +322,8 @@ def _serve(stores: Stores, login: DemoLogin, pace: float) -> None:
 
 
 def _announce(settings: Settings, login: DemoLogin, pace: float) -> None:
-    base = f"http://{authority(settings.host, settings.api_port)}"
-    realtime = f"ws://{authority(settings.host, settings.realtime_port)}"
+    base = base_url(settings, settings.api_port)
+    realtime = base_url(settings, settings.realtime_port, "ws")
     click.echo(f"""
 The demo shop is open, and simulated shoppers place an order about every {pace:g} seconds.
 

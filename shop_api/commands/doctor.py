@@ -140,7 +140,7 @@ def _ports(settings: Settings) -> Iterator[Finding]:
         state = "free"
         if is_port_taken(settings.host, port):
             is_ours = settings.database_url is not None or is_in_use(settings.data_dir)
-            is_serving = is_ours and is_healthy(live_url(settings.host, port))
+            is_serving = is_ours and is_healthy(live_url(settings, port))
             state = "serving" if is_serving else "in use by another program or installation"
         yield Finding(
             f"{name} port",

@@ -15,7 +15,7 @@ from simple_websocket import Client, ConnectionClosed, ConnectionError
 
 from shop_api.realtime.messages import EVENT_SCOPES
 from shop_api.settings import Settings
-from shop_api.stack.children import authority
+from shop_api.stack.children import base_url
 
 RETRY_SECONDS = 1.0
 # How long to wait for a server that never answered.
@@ -43,8 +43,8 @@ def listen(
     settings = Settings()
     listener = Listener(
         key,
-        api or f"http://{authority(settings.host, settings.api_port)}",
-        realtime or f"ws://{authority(settings.host, settings.realtime_port)}",
+        api or base_url(settings, settings.api_port),
+        realtime or base_url(settings, settings.realtime_port, "ws"),
         frozenset(types),
         count,
     )

@@ -13,7 +13,7 @@ import click
 
 from shop_api.kernel.logs import configure_logging
 from shop_api.settings import Settings
-from shop_api.stack.children import KINDS, authority, child_environment, product_children
+from shop_api.stack.children import KINDS, base_url, child_environment, product_children
 from shop_api.stack.stores import Stores, open_stores
 from shop_api.stack.supervisor import Supervisor
 
@@ -93,10 +93,10 @@ def is_port_taken(host: str, port: int) -> bool:
 
 def _announce(settings: Settings, kinds: tuple[str, ...]) -> None:
     if "api" in kinds:
-        base = f"http://{authority(settings.host, settings.api_port)}"
+        base = base_url(settings, settings.api_port)
         click.echo(f"api       {base}/api/v1   docs {base}/api/docs")
     if "realtime" in kinds:
-        click.echo(f"realtime  ws://{authority(settings.host, settings.realtime_port)}/ws")
+        click.echo(f"realtime  {base_url(settings, settings.realtime_port, 'ws')}/ws")
     click.echo(f"ready     {', '.join(kinds)}; data in {settings.data_dir}; Ctrl-C stops")
     sys.stdout.flush()
 

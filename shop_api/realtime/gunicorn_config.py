@@ -4,6 +4,7 @@ Belongs here: names gunicorn reads. Does not: settings of the application (setti
 """
 
 import resource
+import ssl
 from typing import Any
 
 from shop_api.kernel.logs import JsonFormatter
@@ -19,6 +20,10 @@ worker_class = "shop_api.realtime.gunicorn_worker.RealtimeWorker"
 worker_connections = _settings.realtime_connections
 graceful_timeout = int(_settings.shutdown_grace_seconds)
 keepalive = 5
+if _settings.tls_certificate:
+    certfile, keyfile = str(_settings.tls_certificate), str(_settings.tls_key)
+if _settings.tls_client_ca:
+    ca_certs, cert_reqs = str(_settings.tls_client_ca), ssl.CERT_REQUIRED
 # a control socket in the home directory would be shared by two copies
 control_socket_disable = True
 accesslog = None

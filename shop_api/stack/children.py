@@ -31,7 +31,7 @@ def product_children(settings: Settings, kinds: Sequence[str] = KINDS) -> list[C
             ChildSpec(
                 "api",
                 [sys.executable, "-m", "shop_api.stack.api_server"],
-                live_url(settings.host, settings.api_port),
+                live_url(settings, settings.api_port),
             )
         )
     if "realtime" in kinds:
@@ -40,7 +40,7 @@ def product_children(settings: Settings, kinds: Sequence[str] = KINDS) -> list[C
             ChildSpec(
                 "realtime",
                 [sys.executable, "-m", "gunicorn", "-c", config, "shop_api.realtime.wsgi:app"],
-                live_url(settings.host, settings.realtime_port),
+                live_url(settings, settings.realtime_port),
             )
         )
     if "worker" in kinds:
@@ -56,11 +56,24 @@ def authority(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def live_url(host: str, port: int) -> str:
-    """Where a process that listens on `host` is asked, from this machine, whether it lives."""
+def base_url(settings: Settings, port: int, scheme: str = "http") -> str:
+    """Where clients on this machine find the process of a port; `scheme` without the s of TLS."""
+    secure = "s" if settings.tls_certificate else ""
+    return f"{scheme}{secure}://{authority(settings.host, port)}"
+
+
+def live_url(settings: Settings, port: int) -> str:
+    """Where the process of a port is asked, from this machine, whether it lives.
+
+    `tls://`: it answers only who shows a certificate, which this machine has none of.
+    """
+    host = settings.host
     if host in ("0.0.0.0", "::", ""):  # noqa: S104 (asked, not bound)
         host = "127.0.0.1"
-    return f"http://{authority(host, port)}/health/live"
+    if settings.tls_client_ca:
+        return f"tls://{authority(host, port)}"
+    scheme = "https" if settings.tls_certificate else "http"
+    return f"{scheme}://{authority(host, port)}/health/live"
 
 
 # What a child must see of settings that were given as options, made, or found out.
