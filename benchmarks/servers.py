@@ -20,6 +20,7 @@ import psycopg
 
 from shop_api.db.engines import sqlalchemy_url
 from shop_api.db.migrate import migrate
+from shop_api.metrics.folder import FOLDER_VARIABLE
 from shop_api.settings import Settings
 from shop_api.stack.postgres import EmbeddedPostgres, start_postgres
 from shop_api.stack.redis import start_redis
@@ -48,6 +49,8 @@ class Stores:
             "SHOP_DATA_DIR": str(self.folder),
             "SHOP_SECRET_KEY": SECRET,
             "SHOP_PLATFORM_KEY": PLATFORM_KEY,
+            # as the supervisor does
+            FOLDER_VARIABLE: str(self.folder / "metrics"),
         }
 
     def settings(self) -> Settings:

@@ -38,6 +38,7 @@ from pipelines.sinks.publication import (
 from pipelines.sources.reader import Reader, one_instant
 from pipelines.sources.spine import Position, changes, is_any_unseen, position
 from pipelines.sources.tenants import read_tenants
+from shop_api.metrics.definitions import pipeline_as_of, pipeline_rows
 
 EXPORT = "lake_export"
 REBUILD = "lake_rebuild"
@@ -202,10 +203,14 @@ def write(
 
 
 def tell(context: LakeContext, outcome: Outcome, now: datetime) -> None:
-    """Tell the hooks of a snapshot, when the lock and the reader's transaction have ended: a slow
-    hook holds up neither the next run nor Postgres' cleaning up."""
+    """Count what a run did, and tell the hooks of its snapshot, when the lock and the reader's
+    transaction have ended: a slow hook holds up neither the next run nor Postgres' cleaning up."""
+    if outcome.snapshot is not None:
+        pipeline_as_of.set(outcome.snapshot.as_of.timestamp())
     if outcome.state != "published" or outcome.snapshot is None:
         return
+    for table, count in outcome.rows_written.items():
+        pipeline_rows.labels(table).inc(count)
     for hook in context.after_publish:
         try:
             hook(outcome.tenant_ids, now)

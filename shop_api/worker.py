@@ -22,8 +22,10 @@ from apscheduler.triggers.interval import IntervalTrigger
 from sqlalchemy.exc import OperationalError
 
 from shop_api.db.engines import make_engine, require_safe_role
+from shop_api.db.pool_watch import watch_pool
 from shop_api.kernel.clock import utc_now
 from shop_api.kernel.logs import configure_logging
+from shop_api.metrics.definitions import job_late, job_run_duration, job_runs, process_starts
 from shop_api.settings import Settings
 from shop_api.spine.jobs import SCHEDULES, ScheduledJob, WorkerContext
 from shop_api.spine.locks import try_lock
@@ -114,10 +116,12 @@ class JobRunner:
                     # too soon: the tick that the wake replaced stays due
                     self._bring_forward(planned)
         except OperationalError as error:
+            job_runs.labels(self.job.name, "failed").inc()
             logger.warning(
                 "job cannot reach Postgres: %s", error.orig, extra={"job": self.job.name}
             )
         except Exception:
+            job_runs.labels(self.job.name, "failed").inc()
             logger.exception("job failed", extra={"job": self.job.name, "owner": self.job.owner})
         finally:
             with self._lock:
@@ -129,6 +133,8 @@ class JobRunner:
 
     def _succeeded(self, duration_seconds: float) -> None:
         self._last_seen_well = self._clock()
+        job_runs.labels(self.job.name, "succeeded").inc()
+        job_run_duration.labels(self.job.name).observe(duration_seconds)
         logger.debug(
             "job ran", extra={"job": self.job.name, "duration_seconds": round(duration_seconds, 3)}
         )
@@ -146,6 +152,7 @@ class JobRunner:
                 extra={"job": self.job.name, "owner": self.job.owner, "age_seconds": round(age)},
             )
         self._is_late = is_late
+        job_late.labels(self.job.name).set(is_late)
 
 
 class Worker:
@@ -173,6 +180,9 @@ class Worker:
             waker=Waker(application_url),
             redis=redis.Redis.from_url(redis_url, socket_timeout=10, socket_connect_timeout=5),
         )
+        limit = sum(settings.pool_size)
+        watch_pool(engine, "worker", "primary", limit)
+        watch_pool(self.context.exporter_engine, "worker", "exporter", limit)
         jobs = [job for schedule in load_schedules() for job in schedule(self.context)]
         names = [job.name for job in jobs]
         if len(set(names)) != len(names):
@@ -260,6 +270,7 @@ def main() -> None:
     # it warns of every tick that finds its job still running
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     worker = Worker(settings)
+    process_starts.labels("worker").inc()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
     code = worker.run()

@@ -12,8 +12,15 @@ from typing import Any
 import click
 
 from shop_api.kernel.logs import configure_logging
+from shop_api.metrics.exposition import prepare_folder
 from shop_api.settings import Settings
-from shop_api.stack.children import KINDS, base_url, child_environment, product_children
+from shop_api.stack.children import (
+    KINDS,
+    base_url,
+    child_environment,
+    metrics_folder,
+    product_children,
+)
 from shop_api.stack.stores import Stores, open_stores
 from shop_api.stack.supervisor import Supervisor
 
@@ -58,6 +65,7 @@ def serve(kinds: tuple[str, ...], **options: Any) -> None:
 def run_product(stores: Stores, kinds: tuple[str, ...]) -> None:
     """Run processes of these kinds on the stores until told to stop."""
     settings = stores.settings
+    prepare_folder(metrics_folder(settings))
     supervisor = Supervisor(
         product_children(settings, kinds),
         child_environment(settings),

@@ -8,13 +8,13 @@ import re
 import time
 
 from shop_api.kernel.exchange import Answer, Exchange, Stage
-from shop_api.metrics.tally import tally
+from shop_api.metrics.tally import NO_LENGTH, tally
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-
-# For an endpoint: what no route matched, a preflight, a refusal before the route was known.
+# For a method that a client made up.
+OTHER_METHOD = "other"
+# For an endpoint that is none: no route matched, or a refusal came before the route was known.
 NO_ENDPOINT = "none"
-NO_LENGTH = -1
 
 _LENGTH = re.compile(r"[0-9]{1,18}")
 
@@ -24,33 +24,32 @@ class Metrics:
 
     def __init__(self, forward: Stage) -> None:
         self.forward = forward
+        self.count = tally.count_request
 
     def __call__(self, exchange: Exchange) -> Answer:
         started = time.perf_counter()
+        status, sent = 500, NO_LENGTH
         try:
             answer = self.forward(exchange)
-        except Exception:
-            self._count(exchange, 500, time.perf_counter() - started, NO_LENGTH)
-            raise
-        seconds = time.perf_counter() - started
-        self._count(exchange, answer.status, seconds, _length(exchange, answer))
+            status, body = answer.status, answer.body
+            sent = len(body) if isinstance(body, bytes) else _declared(answer)
+        finally:
+            seconds = time.perf_counter() - started
+            method = exchange.method
+            length = exchange.environ.get("CONTENT_LENGTH")
+            self.count(
+                (
+                    method if method in METHODS else OTHER_METHOD,
+                    exchange.route or NO_ENDPOINT,
+                    status,
+                    int(length) if length and _LENGTH.fullmatch(length) else 0,
+                    sent if method != "HEAD" else 0,
+                    seconds,
+                )
+            )
         return answer
 
-    def _count(self, exchange: Exchange, status: int, seconds: float, sent: int) -> None:
-        # a client may make methods up
-        method = exchange.method if exchange.method in METHODS else "other"
-        declared = exchange.environ.get("CONTENT_LENGTH")
-        received = int(declared) if declared and _LENGTH.fullmatch(declared) else 0
-        tally.count_request(
-            (method, exchange.route or NO_ENDPOINT, status, seconds, received, sent)
-        )
 
-
-def _length(exchange: Exchange, answer: Answer) -> int:
-    if exchange.method == "HEAD":
-        return 0
-    body = answer.body
-    if isinstance(body, bytes):
-        return len(body)
-    declared = answer.header("Content-Length")
-    return NO_LENGTH if declared is None else int(declared)
+def _declared(answer: Answer) -> int:
+    length = answer.header("Content-Length")
+    return NO_LENGTH if length is None else int(length)

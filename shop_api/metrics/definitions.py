@@ -121,7 +121,7 @@ websocket_connections_active = Gauge(
     multiprocess_mode="livesum",
     registry=REGISTRY,
 )
-websocket_messages_sent = Counter(
+websocket_messages_sent = BatchedCounter(
     "websocket_messages_sent_total",
     "Messages sent over WebSockets, by type.",
     ("message_type",),
@@ -189,7 +189,7 @@ pipeline_rows = Counter(
 )
 job_runs = Counter(
     "job_runs_total",
-    "Runs of scheduled jobs, by job and outcome (succeeded, failed, skipped).",
+    "Runs of scheduled jobs, by job and outcome (succeeded, failed).",
     ("job", "outcome"),
     registry=REGISTRY,
 )
@@ -198,6 +198,13 @@ job_run_duration = Histogram(
     "Seconds that runs of scheduled jobs took.",
     ("job",),
     buckets=RUN_BUCKETS,
+    registry=REGISTRY,
+)
+job_late = Gauge(
+    "job_late",
+    "1 while a scheduled job has not succeeded for longer than it may, else 0.",
+    ("job",),
+    multiprocess_mode="livemax",
     registry=REGISTRY,
 )
 

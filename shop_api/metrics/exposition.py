@@ -16,8 +16,9 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from shop_api.metrics.definitions import REGISTRY
+from shop_api.metrics.folder import shared_folder
 from shop_api.metrics.tally import tally
-from shop_api.metrics.value_files import alive_path, is_alive, locked, shared_folder
+from shop_api.metrics.value_files import alive_path, is_alive, locked
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 DEAD = "dead"

@@ -8,13 +8,14 @@ eight of them: as much as a third of a kept answer. So what is counted with ever
 the process and is added once a second.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from prometheus_client import Counter, Histogram
 
-# What has been counted and not yet been added, each by the counter it belongs to.
+# What has been counted and not yet been added, a counter for each time.
 waiting: "deque[BatchedCounter]" = deque()
 
 
@@ -34,11 +35,25 @@ class BatchedCounter(Counter):
 
 
 class BatchedHistogram(Histogram):
-    """A histogram that also takes the outcome of many observations."""
+    """A histogram that also takes many observations at once."""
 
-    def add(self, counts: Sequence[int], total: float) -> None:
-        """Add observations: how many fell into each bucket (the last has no end), and their sum."""
-        self._sum.inc(total)
-        for bucket, count in zip(self._buckets, counts, strict=True):
+    def observe_all(self, amounts: list[float]) -> None:
+        """Observe each of the amounts; sorts them."""
+        amounts.sort()
+        self._sum.inc(sum(amounts))
+        before = 0
+        for bound, bucket in zip(self._upper_bounds, self._buckets, strict=True):
+            place = bisect_right(amounts, bound, before)
+            if place > before:
+                bucket.inc(place - before)
+            before = place
+
+    def observe_counted(self, counts: Mapping[int, int]) -> None:
+        """Observe each amount as often as is told."""
+        found = [0] * len(self._buckets)
+        for amount, count in counts.items():
+            found[bisect_left(self._upper_bounds, amount)] += count
+        self._sum.inc(sum(amount * count for amount, count in counts.items()))
+        for bucket, count in zip(self._buckets, found, strict=True):
             if count:
                 bucket.inc(count)

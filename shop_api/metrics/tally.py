@@ -7,8 +7,7 @@ are (definitions.py). The thread starts with the first that waits or is watched.
 import atexit
 import logging
 import threading
-from bisect import bisect_left
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 
 from shop_api.metrics import definitions, kinds
@@ -17,41 +16,20 @@ FLUSH_SECONDS = 1.0
 
 logger = logging.getLogger(__name__)
 
-# method, endpoint, status, seconds, bytes of the request, bytes of the response or -1
-Request = tuple[str, str, int, float, int, int]
+# method, endpoint, status, bytes of the request and of the response, seconds
+Request = tuple[str, str, int, int, int, float]
+NO_LENGTH = -1
 
 
-class _Distribution:
-    """Observations of one histogram since the last flush."""
-
-    __slots__ = ("bounds", "counts", "total")
-
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.total = 0.0
-
-    def observe(self, value: float) -> None:
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
-
-
-class _EndpointTally:
-    """What requests of one method and endpoint took and carried."""
+class _Endpoint:
+    """What was measured of an endpoint's requests since the last time."""
 
     def __init__(self) -> None:
-        self.seconds = _Distribution(definitions.DURATION_BUCKETS)
-        self.received = _Distribution(definitions.SIZE_BUCKETS)
-        self.sent = _Distribution(definitions.SIZE_BUCKETS)
-
-    def add_to(self, method: str, endpoint: str) -> None:
-        for distribution, histogram in (
-            (self.seconds, definitions.api_request_duration),
-            (self.received, definitions.api_request_size),
-            (self.sent, definitions.api_response_size),
-        ):
-            child = histogram.labels(method, endpoint)
-            child.add(distribution.counts, distribution.total)
+        self.statuses: Counter[int] = Counter()
+        self.seconds: list[float] = []
+        # how many had that size
+        self.received: Counter[int] = Counter()
+        self.sent: Counter[int] = Counter()
 
 
 class Tally:
@@ -85,24 +63,27 @@ class Tally:
             self._add_counts()
 
     def _add_requests(self) -> None:
-        statuses: Counter[tuple[str, str, int]] = Counter()
-        endpoints: dict[tuple[str, str], _EndpointTally] = {}
+        # most differ in their seconds only
+        alike: defaultdict[tuple[str, str, int, int, int], list[float]] = defaultdict(list)
         take = self._requests.popleft
         # those that come meanwhile wait for the next time
         for _ in range(len(self._requests)):
-            method, endpoint, status, seconds, received, sent = take()
-            statuses[method, endpoint, status] += 1
-            tally = endpoints.get((method, endpoint))
-            if tally is None:
-                tally = endpoints[method, endpoint] = _EndpointTally()
-            tally.seconds.observe(seconds)
-            tally.received.observe(received)
-            if sent >= 0:
-                tally.sent.observe(sent)
-        for (method, endpoint, status), count in statuses.items():
-            definitions.api_requests.labels(method, endpoint, str(status)).inc(count)
-        for (method, endpoint), tally in endpoints.items():
-            tally.add_to(method, endpoint)
+            request = take()
+            alike[request[:5]].append(request[5])
+        endpoints: defaultdict[tuple[str, str], _Endpoint] = defaultdict(_Endpoint)
+        for (method, endpoint, status, received, sent), seconds in alike.items():
+            found = endpoints[method, endpoint]
+            found.statuses[status] += len(seconds)
+            found.seconds += seconds
+            found.received[received] += len(seconds)
+            if sent != NO_LENGTH:
+                found.sent[sent] += len(seconds)
+        for labels, found in endpoints.items():
+            for status, count in found.statuses.items():
+                definitions.api_requests.labels(*labels, str(status)).inc(count)
+            definitions.api_request_duration.labels(*labels).observe_all(found.seconds)
+            definitions.api_request_size.labels(*labels).observe_counted(found.received)
+            definitions.api_response_size.labels(*labels).observe_counted(found.sent)
 
     @staticmethod
     def _add_counts() -> None:

@@ -1,6 +1,6 @@
-"""Where the processes of a machine put what they count: a folder, with files of each process.
+"""The files in which the processes of a machine count, in a folder they share.
 
-Belongs here: the folder, the names of the files, and whose process lives. Does not: what is counted
+Belongs here: whose file is whose, and which process lives. Does not: what is counted
 (definitions.py), putting it together (exposition.py).
 
 A process lives while it holds the lock of its `.alive` file. Its pid alone would not tell: after a
@@ -16,14 +16,7 @@ from pathlib import Path
 
 from prometheus_client import values
 
-# Set by the supervisor for its processes. Without it a process counts in its memory.
-FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-
-
-def shared_folder() -> Path | None:
-    """The folder of this machine's processes, if they share one."""
-    name = os.environ.get(FOLDER_VARIABLE)
-    return Path(name) if name else None
+from shop_api.metrics.folder import shared_folder
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The realtime application: its only wiring.
 
 Belongs here: building what the process works with, and how refusals are written. Does not: routes
-(websocket.py, health.py).
+(websocket.py, health.py, metrics.py).
 """
 
 import redis
@@ -9,6 +9,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from shop_api.db.engines import make_engine, require_safe_role
+from shop_api.db.pool_watch import watch_pool
 from shop_api.kernel.clock import utc_now
 from shop_api.kernel.errors import DomainError, ErrorKind
 from shop_api.kernel.ids import new_id
@@ -17,6 +18,7 @@ from shop_api.realtime.actors import ActorDirectory
 from shop_api.realtime.event_log import EventLog
 from shop_api.realtime.health import add_health
 from shop_api.realtime.hub import Hub
+from shop_api.realtime.metrics import add_metrics
 from shop_api.realtime.services import RealtimeServices
 from shop_api.realtime.transport import WebSocketEnviron
 from shop_api.realtime.websocket import add_websocket
@@ -33,6 +35,7 @@ def create_realtime_app(settings: Settings) -> Flask:
         settings.database_url, settings, statement_timeout_seconds=settings.deadline_seconds
     )
     require_safe_role(engine)
+    watch_pool(engine, "realtime", "primary", sum(settings.pool_size))
     log = EventLog(engine, utc_now)
     actors = ActorDirectory(engine, utc_now)
     services = RealtimeServices(
@@ -53,6 +56,7 @@ def create_realtime_app(settings: Settings) -> Flask:
     app.register_error_handler(HTTPException, _http_problem)
     add_websocket(app, services)
     add_health(app, services)
+    add_metrics(app, settings.metrics_key)
     return app
 
 

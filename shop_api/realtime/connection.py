@@ -26,7 +26,7 @@ from shop_api.kernel.principal import Principal
 from shop_api.realtime import messages
 from shop_api.realtime.actors import Standings, admit
 from shop_api.realtime.event_log import BATCH_ROWS, EventLog
-from shop_api.realtime.messages import OutgoingEvent, control_frame
+from shop_api.realtime.messages import Frame, OutgoingEvent, control_frame
 from shop_api.realtime.transport import close_politely
 from shop_api.settings import Settings
 
@@ -89,7 +89,7 @@ class Connection:
         self._allowed = messages.visible_types(principal.scopes)
         self._types = set(self._allowed)
         self._shows_email = messages.EMAIL_SCOPE in principal.scopes
-        self._queue: deque[bytes] = deque()
+        self._queue: deque[Frame] = deque()
         self._signal = Signal()
         # events up to here were sent, queued or not wanted
         self._position = feed.position
@@ -241,7 +241,7 @@ class Connection:
             return
         now = time.monotonic()
         if self._queue:
-            self._socket.send(self._queue.popleft())
+            self._send(self._queue.popleft())
         elif self._requested_resume is not None:
             self._begin_replay(self._requested_resume)
         elif not self.is_live and now >= self._held_until:
@@ -250,6 +250,10 @@ class Connection:
             self._signal.wait(max(0.0, self._next_check() - now))
             self._signal.clear()
         self._check_pulse(time.monotonic())
+
+    def _send(self, frame: Frame) -> None:
+        self._socket.send(frame.data)
+        frame.sent.inc()
 
     def _next_check(self) -> float:
         dead_at = self._socket.last_received + self._settings.websocket_idle_seconds
@@ -299,11 +303,11 @@ class Connection:
         self._announce_replay(events, known)
         for event in events:
             while self._queue:
-                self._socket.send(self._queue.popleft())
+                self._send(self._queue.popleft())
             if self.close_code is not None or not self._websocket.connected:
                 return
             if event.type in self._types and not self._was_sent(event.id):
-                self._socket.send(OutgoingEvent(event).frame(shows_email=self._shows_email))
+                self._send(OutgoingEvent(event).frame(shows_email=self._shows_email))
             self._position = event.id
         if len(events) < BATCH_ROWS:
             # what the feed knew before the read and the read did not show is no longer kept

@@ -10,6 +10,7 @@ import msgspec
 from wsproto.frame_protocol import FrameProtocol
 
 from shop_api.kernel.clock import format_instant
+from shop_api.metrics.definitions import websocket_messages_sent
 
 # Event types that are pushed, and the scope each needs. Other events (batches of an import, …) are
 # part of a tenant's sequence but never leave the spine.
@@ -55,16 +56,21 @@ def decode_published(message: bytes) -> Event:
     return _published.decode(message)
 
 
-def text_frame(payload: bytes) -> bytes:
-    """A WebSocket text frame; a server's frames are the same for every connection."""
-    return bytes(_server_frames.send_data(payload.decode(), fin=True))
+class Frame:
+    """A WebSocket text frame of a message; a server's are the same for every connection."""
+
+    __slots__ = ("data", "sent")
+
+    def __init__(self, type_: str, payload: bytes) -> None:
+        self.data = bytes(_server_frames.send_data(payload.decode(), fin=True))
+        # counts those that are sent
+        self.sent = websocket_messages_sent.labels(type_)
 
 
-def control_frame(type_: str, data: dict[str, Any], now: datetime, id_: int | None = None) -> bytes:
+def control_frame(type_: str, data: dict[str, Any], now: datetime, id_: int | None = None) -> Frame:
     """A frame about the connection itself, in the envelope every message has."""
-    return text_frame(
-        _encoder.encode({"id": id_, "type": type_, "data": data, "timestamp": format_instant(now)})
-    )
+    envelope = {"id": id_, "type": type_, "data": data, "timestamp": format_instant(now)}
+    return Frame(type_, _encoder.encode(envelope))
 
 
 class OutgoingEvent:
@@ -74,17 +80,18 @@ class OutgoingEvent:
 
     def __init__(self, event: Event) -> None:
         self.event = event
-        self._full: bytes | None = None
-        self._without_email: bytes | None = None
+        self._full: Frame | None = None
+        self._without_email: Frame | None = None
 
-    def frame(self, *, shows_email: bool) -> bytes:
+    def frame(self, *, shows_email: bool) -> Frame:
         """The frame for a listener who may, or may not, see customers' e-mail addresses."""
         if shows_email:
             if self._full is None:
-                self._full = text_frame(_encoder.encode(self.event))
+                self._full = Frame(self.event.type, _encoder.encode(self.event))
             return self._full
         if self._without_email is None:
-            self._without_email = text_frame(_encoder.encode(_without_email(self.event)))
+            shown = _without_email(self.event)
+            self._without_email = Frame(shown.type, _encoder.encode(shown))
         return self._without_email
 
 

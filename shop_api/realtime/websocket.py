@@ -20,11 +20,17 @@ from shop_api.db.tenancy import tenant_session
 from shop_api.kernel.errors import DomainError, ErrorKind
 from shop_api.kernel.ids import new_id
 from shop_api.kernel.principal import Principal
+from shop_api.metrics.definitions import (
+    websocket_connection_duration,
+    websocket_connections_active,
+    websocket_errors,
+)
 from shop_api.models import tenants
 from shop_api.realtime import connection as closing
 from shop_api.realtime.actors import admit
 from shop_api.realtime.connection import Connection
 from shop_api.realtime.messages import LISTEN_SCOPE, MESSAGE_LIMIT_BYTES
+from shop_api.realtime.metrics import UNAVAILABLE, count_close
 from shop_api.realtime.services import RealtimeServices
 from shop_api.realtime.tickets import find_ticket, redeem_ticket
 from shop_api.realtime.transport import SERVER_OPTIONS, Inbox, close_politely
@@ -66,6 +72,7 @@ def _admit(services: RealtimeServices) -> Principal | None:
         holder = find_ticket(services.redis, ticket)
         # before the ticket is taken: what is refused here may be tried again
         if holder is not None and not _is_origin_allowed(services, holder):
+            websocket_errors.labels("origin_not_allowed").inc()
             raise DomainError(
                 ErrorKind.FORBIDDEN,
                 "origin_not_allowed",
@@ -75,6 +82,7 @@ def _admit(services: RealtimeServices) -> Principal | None:
         principal = redeem_ticket(services.redis, ticket)
     except (redis.RedisError, sqlalchemy.exc.SQLAlchemyError) as error:
         logger.warning("cannot admit a listener: %s", error)
+        websocket_errors.labels(UNAVAILABLE).inc()
         raise _unavailable("A store is away. Try again shortly.") from error
     return principal and admit(principal, standings)
 
@@ -105,16 +113,19 @@ def _is_this_host(origin: str) -> bool:
 
 def _listen(services: RealtimeServices, websocket: Any, principal: Principal | None) -> None:
     if principal is None:
+        count_close(closing.CLOSE_BAD_TICKET)
         close_politely(
             websocket, closing.CLOSE_BAD_TICKET, "unknown, used, expired or revoked ticket"
         )
     elif LISTEN_SCOPE not in principal.scopes:
+        count_close(closing.CLOSE_SCOPE)
         close_politely(websocket, closing.CLOSE_SCOPE, f"this needs the scope {LISTEN_SCOPE}")
     else:
         try:
             feed = services.hub.enter(principal.tenant_id)
         except sqlalchemy.exc.SQLAlchemyError as error:
             logger.warning("cannot open a feed: %s", error)
+            websocket_errors.labels(UNAVAILABLE).inc()
             close_politely(websocket, closing.CLOSE_TRY_AGAIN, "try again shortly")
         else:
             connection = Connection(
@@ -141,17 +152,23 @@ def _serve(websocket: Any, connection: Connection) -> None:
     started = time.monotonic()
     websocket.input_buffer = Inbox(connection.handle)
     writer = gevent.spawn(connection.write)
+    websocket_connections_active.inc()
     try:
         websocket.thread.run()
     finally:
         connection.detach()
         writer.join()
+        seconds = time.monotonic() - started
+        code = connection.close_code or int(websocket.close_reason)
+        websocket_connections_active.dec()
+        websocket_connection_duration.observe(seconds)
+        count_close(code)
         logger.info(
             "connection closed",
             extra={
                 "connection_id": str(connection.id),
                 "tenant_id": str(connection.tenant_id),
-                "code": connection.close_code or int(websocket.close_reason),
-                "duration_seconds": round(time.monotonic() - started, 3),
+                "code": code,
+                "duration_seconds": round(seconds, 3),
             },
         )

@@ -21,6 +21,7 @@ import psycopg
 import redis
 
 from shop_api.kernel.clock import format_instant
+from shop_api.metrics.definitions import relay_caught_up, relay_events, relay_lag
 from shop_api.spine.cursors import Snapshot, find_cursor, save_cursor
 from shop_api.spine.event_data import EVENT_DATA
 from shop_api.spine.locks import lock_key
@@ -167,6 +168,7 @@ class Relay:
             assert row is not None
             snapshot = Snapshot.parse(row[0])
             if snapshot == seen:
+                relay_caught_up.set(now.timestamp())
                 return seen
             with connection.cursor(name="relay") as rows:
                 rows.execute(
@@ -181,6 +183,7 @@ class Relay:
                 while batch := rows.fetchmany(BATCH_ROWS):
                     count += len(batch)
                     self._publish(batch)
+        relay_caught_up.set(now.timestamp())
         if count:
             save_cursor(connection, CURSOR, snapshot.xmin, now)
             self._on_events()
@@ -195,5 +198,8 @@ class Relay:
             for row in fresh:
                 pipeline.publish(channel_of(row[0]), published_message(row))
             pipeline.execute()
-        for tenant_id, sequence, *_ in fresh:
+        now = self._clock()
+        for tenant_id, sequence, _, _, recorded_at in fresh:
             self._published[tenant_id] = sequence
+            relay_lag.observe((now - recorded_at).total_seconds())
+        relay_events.inc(len(fresh))

@@ -8,7 +8,9 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from shop_api.metrics.folder import FOLDER_VARIABLE, shared_folder
 from shop_api.settings import Settings
 
 KINDS = ("api", "realtime", "worker")
@@ -94,6 +96,11 @@ _EXPORTED = (
 )
 
 
+def metrics_folder(settings: Settings) -> Path:
+    """Where the processes of this machine count: the folder the environment names, or our own."""
+    return shared_folder() or settings.data_dir / "metrics"
+
+
 def child_environment(settings: Settings) -> dict[str, str]:
     """This process's environment with the settings as they are now."""
     values = {f"SHOP_{name.upper()}": getattr(settings, name) for name in _EXPORTED}
@@ -102,5 +109,6 @@ def child_environment(settings: Settings) -> dict[str, str]:
     values["REDIS_URL"] = settings.redis_url
     if settings.accepted_secret_keys:
         values["SHOP_ACCEPTED_SECRET_KEYS"] = json.dumps(settings.accepted_secret_keys)
+    values[FOLDER_VARIABLE] = metrics_folder(settings)
     given = {name: str(value) for name, value in values.items() if value is not None}
     return {**os.environ, **given}

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from shop_api.kernel.principal import SCOPES
 from shop_api.realtime import messages
-from shop_api.realtime.messages import Event, OutgoingEvent
+from shop_api.realtime.messages import Event, Frame, OutgoingEvent
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-def payload(frame: bytes) -> str:
+def payload(sent: Frame) -> str:
     """The text of an unmasked frame."""
+    frame = sent.data
     size, start = frame[1], 2
     if size == 126:
         size, start = int.from_bytes(frame[2:4], "big"), 4
