@@ -68,7 +68,7 @@ def _list_statement(stores: Stores, shop: BenchShop) -> Statement:
     page = PageRequest(PRODUCT_SORTS["created_at"], is_descending=True, limit=20)
     with (
         recorded(engine) as statements,
-        read_session(engine, engine, shop.tenant_id) as session,
+        read_session(engine, None, shop.tenant_id) as session,
     ):
         PLAIN_LISTS[STAFF_VIEW.name, BODY].fetch(session, page)
     engine.dispose()

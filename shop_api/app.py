@@ -23,6 +23,8 @@ from shop_api.db.engines import make_engine, require_safe_role
 from shop_api.db.kept_documents import KeptDocuments
 from shop_api.db.outages import describe
 from shop_api.db.pool_watch import watch_pool
+from shop_api.db.read_routing import ReadRouting
+from shop_api.db.replica import Replica
 from shop_api.db.request_redis import RequestRedis
 from shop_api.domains.accounts import endpoints as accounts
 from shop_api.domains.accounts.service import Authenticator
@@ -202,7 +204,8 @@ class App:
         self.lake.close()
         self.services.waker.stop()
         self.services.engine.dispose()
-        self.services.read_engine.dispose()
+        if self.services.reads is not None:
+            self.services.reads.replica.close()
         self.services.redis.close()
         self.services.request_redis.close()
 
@@ -212,8 +215,9 @@ def create_app(settings: Settings) -> App:
     for constraints in CONSTRAINTS:
         register_constraints(constraints)
     services = make_services(settings)
-    for engine in {services.engine, services.read_engine}:
-        _refuse_unsafe_role(engine)
+    _refuse_unsafe_role(services.engine)
+    if services.reads is not None:
+        _refuse_unsafe_role(services.reads.replica.engine)
     flask = make_flask(services)
     authenticate = Authenticator(
         services.engine,
@@ -277,21 +281,29 @@ def make_services(settings: Settings) -> Services:
     timeout = settings.deadline_seconds
     engine = make_engine(settings.database_url, settings, statement_timeout_seconds=timeout)
     watch_pool(engine, "api", "primary", sum(settings.pool_size))
-    read_engine = engine
+    requests = RequestRedis(settings.redis_url)
+    reads = None
     if settings.database_read_url:
         read_engine = make_engine(
             settings.database_read_url, settings, statement_timeout_seconds=timeout
         )
         watch_pool(read_engine, "api", "replica", sum(settings.pool_size))
+        replica = Replica(
+            read_engine,
+            settings.database_url,
+            settings.database_read_url,
+            settings.replica_lag_seconds,
+        )
+        reads = ReadRouting(replica, requests)
     secret_keys = SecretKeys.of(settings.secret_key, settings.accepted_secret_keys)
     ciphers = [Fernet(urlsafe_b64encode(key)) for key in secret_keys.derived(b"stored-answer")]
     return Services(
         settings=settings,
         engine=engine,
-        read_engine=read_engine,
+        reads=reads,
         waker=Waker(settings.database_url),
         redis=redis.Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=2),
-        request_redis=RequestRedis(settings.redis_url),
+        request_redis=requests,
         secret_keys=secret_keys,
         platform_key=settings.platform_key,
         cipher=MultiFernet(ciphers),

@@ -31,6 +31,11 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("DATABASE_READ_URL", "database_read_url"),
         description="A read replica for GETs. Unset: reads use DATABASE_URL.",
     )
+    replica_lag_seconds: float = Field(
+        10.0,
+        gt=0,
+        description="A replica further behind than this serves no reads until it has caught up.",
+    )
     redis_url: str | None = Field(
         None,
         validation_alias=AliasChoices("REDIS_URL", "redis_url"),

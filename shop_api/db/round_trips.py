@@ -27,6 +27,8 @@ _PARAMETER = re.compile(r"%\((\w+)\)s|%%")
 
 # in a connection's `info`: the names of what its session has prepared, by text and types
 PREPARED = "shop_api.prepared"
+# Behind a commit: what it wrote is before this.
+POSITION = b"SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint AS position"
 # A text beyond these is not prepared: the texts sent here are few and fixed.
 PREPARED_MAX = 300
 
@@ -56,15 +58,22 @@ class _Command:
 
 
 def run_together(
-    connection: Connection, *statements: Statement, commits: bool = False
+    connection: Connection,
+    *statements: Statement,
+    commits: bool = False,
+    asks_position: bool = False,
 ) -> list[list[Any]]:
     """Run the statements one after the other in the connection's transaction; the rows of each.
 
     All are sent before the first is answered, behind BEGIN if none has begun; when one fails the
     others after it are not run, and its error is raised. With `commits` the transaction is
-    committed behind the last of them, so that what that one locks is held for no round trip.
+    committed behind the last of them, so that what that one locks is held for no round trip. With
+    `asks_position` too, the last rows are one of one column: a position in the write-ahead log that
+    is not before the commit's.
     """
-    return _send_together(connection, statements, begins=True, commits=commits)
+    return _send_together(
+        connection, statements, begins=True, commits=commits, asks_position=asks_position
+    )
 
 
 def read_alone(connection: Connection, *statements: Statement) -> list[Any]:
@@ -81,17 +90,26 @@ def written_out(query: ClauseElement) -> str:
 
 
 def _send_together(
-    connection: Connection, statements: Sequence[Statement], *, begins: bool, commits: bool
+    connection: Connection,
+    statements: Sequence[Statement],
+    *,
+    begins: bool,
+    commits: bool,
+    asks_position: bool = False,
 ) -> list[list[Any]]:
     driver: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]
     prepared: dict[Key, bytes] = connection.info.setdefault(PREPARED, {})
     for statement in statements:
         _tell_start(connection, statement)
+    ends = [_plain(b"COMMIT")] if commits else []
+    if commits and asks_position:
+        # not prepared: nothing may fail behind a commit
+        ends.append(_Command(lambda pgconn: pgconn.send_query_params(POSITION, None), True))
     is_begun = driver.pgconn.transaction_status != TransactionStatus.IDLE
     begins = begins and not is_begun
     try:
         try:
-            rows = _exchange(driver, prepared, statements, begins=begins, commits=commits)
+            rows = _exchange(driver, prepared, statements, ends=ends, begins=begins)
         except psycopg.errors.InvalidSqlStatementName:
             # psycopg has the session forget all it prepared when a transaction is rolled back, so
             # it shows in the first that is sent afterwards
@@ -99,7 +117,7 @@ def _send_together(
                 raise
             prepared.clear()
             driver.rollback()
-            rows = _exchange(driver, prepared, statements, begins=begins, commits=commits)
+            rows = _exchange(driver, prepared, statements, ends=ends, begins=begins)
     except psycopg.Error as error:
         # wrapped as SQLAlchemy does, and the connection given up if it is broken
         last = statements[-1]
@@ -127,8 +145,8 @@ def _exchange(
     prepared: dict[Key, bytes],
     statements: Sequence[Statement],
     *,
+    ends: Sequence[_Command],
     begins: bool,
-    commits: bool,
 ) -> list[list[Any]]:
     pgconn = driver.pgconn
     transformer = Transformer(driver)
@@ -136,8 +154,7 @@ def _exchange(
     commands = [_plain(b"BEGIN")] if begins else []
     for statement in statements:
         commands += _commands(transformer, statement, prepared, fresh)
-    if commits:
-        commands.append(_plain(b"COMMIT"))
+    commands += ends
     is_first = pgconn.transaction_status == TransactionStatus.IDLE
     if is_first and prepared and not any(command.is_known for command in commands):
         # nothing of it would show that the session forgot the others, which are run later

@@ -5,18 +5,17 @@ Belongs here: transactions bound to one tenant by row-level security. Does not: 
 """
 
 import logging
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 from uuid import UUID
-from weakref import WeakKeyDictionary
 
 from psycopg.errors import QueryCanceled
 from sqlalchemy import Connection, Engine, Executable, Result
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from shop_api.db.replica import Replica
 from shop_api.db.round_trips import Statement, read_alone, run_together
 
 logger = logging.getLogger(__name__)
@@ -32,11 +31,6 @@ SET_TENANT_AND_LOCK = (
 
 # Work of the platform itself (making tenants) is kept under this tenant, which has no row.
 PLATFORM_TENANT = UUID(int=0)
-
-# A replica that was away is tried again after this long, by one request: a connection that nobody
-# answers costs its whole timeout.
-REPLICA_AWAY_SECONDS = 10.0
-_next_try: WeakKeyDictionary[Engine, float] = WeakKeyDictionary()
 
 
 class LockTaken(Exception):
@@ -88,7 +82,7 @@ class TenantSession:
 
 
 class ReadSession(TenantSession):
-    """Reads of one tenant, on the replica; on the primary when the replica cannot be reached.
+    """Reads of one tenant, on the replica if there is one to read from; else on the primary.
 
     The transaction begins when something is executed. What is fetched before that has one of its
     own, in one round trip.
@@ -96,7 +90,7 @@ class ReadSession(TenantSession):
 
     __slots__ = ("_primary", "_replica", "opened")
 
-    def __init__(self, primary: Engine, replica: Engine, tenant_id: UUID) -> None:
+    def __init__(self, primary: Engine, replica: Replica | None, tenant_id: UUID) -> None:
         super().__init__(None, tenant_id)
         self._primary = primary
         self._replica = replica
@@ -118,8 +112,8 @@ class ReadSession(TenantSession):
             return super().fetch(text, parameters)
         statements = (_set_tenant(self.tenant_id), Statement(text, parameters))
         replica = self._replica
-        if replica is not self._primary:
-            rows = _ask_replica(replica, lambda: _fetch_alone(replica, statements))
+        if replica is not None:
+            rows = _ask_replica(replica, lambda engine: _fetch_alone(engine, statements))
             if rows is not None:
                 return rows
         return _fetch_alone(self._primary, statements)
@@ -153,7 +147,9 @@ def tenant_session(
 
 
 @contextmanager
-def read_session(primary: Engine, replica: Engine, tenant_id: UUID) -> Iterator[TenantSession]:
+def read_session(
+    primary: Engine, replica: Replica | None, tenant_id: UUID
+) -> Iterator[TenantSession]:
     """As `tenant_session`, for reads: see `ReadSession`."""
     session = ReadSession(primary, replica, tenant_id)
     with session.opened:
@@ -161,10 +157,12 @@ def read_session(primary: Engine, replica: Engine, tenant_id: UUID) -> Iterator[
 
 
 @contextmanager
-def _read_transaction(primary: Engine, replica: Engine, tenant_id: UUID) -> Iterator[Connection]:
+def _read_transaction(
+    primary: Engine, replica: Replica | None, tenant_id: UUID
+) -> Iterator[Connection]:
     connection = None
-    if replica is not primary:
-        connection = _ask_replica(replica, lambda: _begin_on(replica, tenant_id))
+    if replica is not None:
+        connection = _ask_replica(replica, lambda engine: _begin_on(engine, tenant_id))
     if connection is None:
         with tenant_session(primary, tenant_id) as session:
             yield session.connection
@@ -191,19 +189,13 @@ def _fetch_alone(engine: Engine, statements: tuple[Statement, ...]) -> list[Any]
         return read_alone(connection, *statements)
 
 
-def _ask_replica(replica: Engine, ask: Callable[[], Answer]) -> Answer | None:
-    """What the replica answers; None while it is away.
+def _ask_replica(replica: Replica, ask: Callable[[Engine], Answer]) -> Answer | None:
+    """What the replica answers; None when it is away.
 
     A pooled connection shows only at its first statement that the other end is gone.
     """
-    now = time.monotonic()
-    next_try = _next_try.get(replica)
-    if next_try is not None:
-        if next_try > now:
-            return None
-        _next_try[replica] = now + REPLICA_AWAY_SECONDS
     try:
-        answer = ask()
+        return ask(replica.engine)
     except PoolTimeoutError:
         logger.warning("all connections to the replica are in use")
         return None
@@ -212,10 +204,8 @@ def _ask_replica(replica: Engine, ask: Callable[[], Answer]) -> Answer | None:
         if not is_outage or isinstance(error.orig, QueryCanceled):
             raise
         logger.warning("the replica is away: %s", type(error.orig).__name__)
-        _next_try[replica] = time.monotonic() + REPLICA_AWAY_SECONDS
+        replica.lost()
         return None
-    _next_try.pop(replica, None)
-    return answer
 
 
 class Repository:

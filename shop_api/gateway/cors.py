@@ -10,9 +10,15 @@ from collections.abc import Callable
 
 from shop_api.kernel.exchange import Answer, Exchange, Stage
 
-EXPOSED = "X-Request-ID, ETag, RateLimit, RateLimit-Policy, Idempotency-Replayed, Link, Location"
+EXPOSED = (
+    "X-Request-ID, ETag, RateLimit, RateLimit-Policy, Idempotency-Replayed, Link, Location,"
+    " X-Read-Position"
+)
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
-HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-ID"
+HEADERS = (
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-ID,"
+    " X-Read-Position"
+)
 PREFLIGHT_SECONDS = "600"
 MAX_ORIGIN_LENGTH = 255
 

@@ -108,6 +108,8 @@ class UnitOfWork:
     numbered: NumberedRow | None = None
     # the numbered row's id, version, number and body, once the unit is committed
     resource: Any = None
+    # of the write-ahead log, once the unit is committed: what it wrote is before this
+    position: int | None = None
     # events of another tenant were recorded in this transaction (`as_tenant`)
     has_recorded_events: bool = False
 
@@ -171,15 +173,18 @@ def unit_of_work(
     origin: Origin,
     lock_key: int | None = None,
     first: Sequence[Statement] = (),
+    *,
+    asks_position: bool = False,
 ) -> Iterator[UnitOfWork]:
     """Open a tenant's transaction; at the end write what it recorded, commit, wake the readers.
 
-    `lock_key` and `first` as in `tenant_session`.
+    `lock_key` and `first` as in `tenant_session`. With `asks_position` the unit's is known at the
+    end, without a round trip of its own.
     """
     with tenant_session(engine, origin.tenant_id, lock_key, first) as session:
         work = UnitOfWork(session, origin)
         yield work
-        record(work, commits=True)
+        record(work, commits=True, asks_position=asks_position)
     if work.events or work.has_recorded_events:
         waker.wake()
 
@@ -263,7 +268,7 @@ def record_sql(ctes: str | None) -> str:
     return RECORD.format_map({**NUMBERED, "numbered_row": f"{ctes.strip()}, "})
 
 
-def record(work: UnitOfWork, *, commits: bool = False) -> None:
+def record(work: UnitOfWork, *, commits: bool = False, asks_position: bool = False) -> None:
     """Write the unit's events, audit rows, stored answer and numbered row, in one statement.
 
     With `commits` the commit travels with it.
@@ -276,7 +281,9 @@ def record(work: UnitOfWork, *, commits: bool = False) -> None:
         {**(numbered.parameters if numbered else {}), **_recorded(work)},
     )
     try:
-        (rows,) = run_together(work.connection, statement, commits=commits)
+        rows, *position = run_together(
+            work.connection, statement, commits=commits, asks_position=asks_position
+        )
     except IntegrityError as error:
         origin = error.orig
         if isinstance(origin, NotNullViolation) and origin.diag.column_name in COUNTED:
@@ -286,6 +293,7 @@ def record(work: UnitOfWork, *, commits: bool = False) -> None:
             raise
         raise refusal from error
     work.resource = rows[0] if numbered else None
+    work.position = position[0][0].position if position else None
 
 
 def _recorded(work: UnitOfWork) -> dict[str, Any]:

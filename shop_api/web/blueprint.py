@@ -107,9 +107,8 @@ class Blueprint(flask_smorest.Blueprint):
             def answer(call: Call, path: dict[str, Any]) -> Reply:
                 if scope in (PUBLIC, PLATFORM) or not operation.has_session:
                     return view(call, **path)
-                with read_session(
-                    call.services.engine, call.services.read_engine, call.tenant_id
-                ) as session:
+                replica = call.services.replica_for(call.exchange, call.tenant_id)
+                with read_session(call.services.engine, replica, call.tenant_id) as session:
                     call.tenant_session = session
                     return view(call, **path)
 

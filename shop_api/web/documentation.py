@@ -160,6 +160,15 @@ IF_NONE_MATCH = {
     "schema": {"type": "string"},
 }
 
+READ_POSITION = {
+    "in": "header",
+    "name": "X-Read-Position",
+    "required": False,
+    "description": "The X-Read-Position of a change that this read must show. Without it a read"
+    " shows what its tenant changed before, too.",
+    "schema": {"type": "string"},
+}
+
 IF_MATCH = {
     "in": "header",
     "name": "If-Match",
@@ -195,6 +204,12 @@ ANSWER_HEADERS: dict[str, tuple[str, str, bool]] = {
         "true",
         False,
     ),
+    "X-Read-Position": (
+        "What a read must have seen to show this change: send it back with reads that follow. Only"
+        " where reads are served by a replica.",
+        "16b3748",
+        False,
+    ),
     "Retry-After": ("After how many seconds to try again.", "12", True),
     "WWW-Authenticate": ("How to say who asks.", 'Bearer realm="shop-api"', True),
 }
@@ -211,7 +226,7 @@ def success_headers(method: str, status: int, *, is_list: bool) -> dict[str, Any
     names = ["ETag"] if status != 204 else []
     names += ["Link"] if is_list else []
     names += ["Location"] if status in (201, 202) else []
-    names += ["Idempotency-Replayed"] if method != "GET" else []
+    names += ["Idempotency-Replayed", "X-Read-Position"] if method != "GET" else []
     return answer_headers(*names)
 
 
@@ -295,7 +310,7 @@ def operation_documentation(
 def request_headers(method: str, takes_condition: bool) -> list[dict[str, Any]]:
     """The headers an operation takes."""
     if method == "GET":
-        return [IF_NONE_MATCH]
+        return [IF_NONE_MATCH, READ_POSITION]
     return [IDEMPOTENCY_KEY, IF_MATCH] if takes_condition else [IDEMPOTENCY_KEY]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 from sqlalchemy.exc import DBAPIError
 
+from shop_api.db.read_routing import position_token
 from shop_api.db.round_trips import Statement
 from shop_api.db.tenancy import LockTaken
 from shop_api.kernel.errors import DomainError, ErrorKind
@@ -63,7 +64,14 @@ def _run_once(
     lock_key = int.from_bytes(key.key_digest[:8], "big", signed=True) if key else None
     first = [_find_answer(origin, key)] if key else []
     try:
-        with unit_of_work(services.engine, services.waker, origin, lock_key, first) as work:
+        with unit_of_work(
+            services.engine,
+            services.waker,
+            origin,
+            lock_key,
+            first,
+            asks_position=services.reads is not None,
+        ) as work:
             if key is not None and work.session.first_rows[0]:
                 return _replay(services, key, work.session.first_rows[0][0])
             reply = handler(work)
@@ -76,10 +84,19 @@ def _run_once(
             "A request with this Idempotency-Key is still running. Try again shortly.",
             retry_after_seconds=1,
         ) from error
+    told = _note_position(services, work)
     if reply.is_numbered:
         resource = Reply.resource(work.resource, reply.status)
         reply = replace(resource, headers=reply.headers)
-    return to_response(reply.status, reply.all_headers(), reply.body)
+    return to_response(reply.status, [*reply.all_headers(), *told], reply.body)
+
+
+def _note_position(services: Services, work: UnitOfWork) -> list[tuple[str, str]]:
+    """Have the tenant's reads see what was written; what the client is told of it."""
+    if services.reads is None or work.position is None:
+        return []
+    services.reads.positions.note(work.tenant_id, work.position)
+    return [("X-Read-Position", position_token(work.position))]
 
 
 def _find_answer(origin: Origin, key: IdempotencyKey) -> Statement:

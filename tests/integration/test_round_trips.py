@@ -47,11 +47,11 @@ def roll_back(engine: Engine, tenant_id: UUID) -> None:
 
 
 def test_a_read_sees_its_tenants_rows_alone(engine: Engine, tenant_id: UUID) -> None:
-    with read_session(engine, engine, tenant_id) as session:
+    with read_session(engine, None, tenant_id) as session:
         rows = session.fetch(COUNTERS, {"more": 1})
     assert rows
     assert {row.name for row in rows} >= {"event"}
-    with read_session(engine, engine, uuid4()) as session:
+    with read_session(engine, None, uuid4()) as session:
         assert session.fetch(COUNTERS, {"more": 1}) == []
 
 
@@ -65,7 +65,7 @@ def test_it_leaves_no_transaction_and_no_tenant(engine: Engine, tenant_id: UUID)
 def test_after_something_was_executed_it_is_in_that_transaction(
     engine: Engine, tenant_id: UUID
 ) -> None:
-    with read_session(engine, engine, tenant_id) as session:
+    with read_session(engine, None, tenant_id) as session:
         session.execute(text("UPDATE tenant_counters SET value = 7 WHERE name = 'event'"))
         values = {row.name: row.value for row in session.fetch(COUNTERS, {"more": 1})}
     assert values["event"] == 8
@@ -86,7 +86,7 @@ def test_what_a_rollback_makes_the_session_forget_is_prepared_again(
     engine: Engine, tenant_id: UUID
 ) -> None:
     def read() -> int:
-        with read_session(engine, engine, tenant_id) as session:
+        with read_session(engine, None, tenant_id) as session:
             return len(session.fetch(COUNTERS, {"more": 0}))
 
     expected = read()

@@ -203,7 +203,8 @@ def _all_rejects(call: Call, job_id: UUID) -> Iterator[list[Row[Any]]]:
     """The rejects a part at a time, each in a transaction of its own: no client holds one open."""
     services, tenant_id, position = call.services, call.tenant_id, 0
     while True:
-        with read_session(services.engine, services.read_engine, tenant_id) as session:
+        replica = services.replica_for(call.exchange, tenant_id)
+        with read_session(services.engine, replica, tenant_id) as session:
             rows = JobRepository(session).list_rejects_after(job_id, position, ROWS_AT_A_TIME)
         yield rows
         if len(rows) < ROWS_AT_A_TIME:

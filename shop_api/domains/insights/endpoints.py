@@ -100,7 +100,8 @@ def _answer(call: Call, build: Build) -> Reply:
     """
     lake: Insights = current_app.extensions[EXTENSION]
     services = call.services
-    with read_session(services.engine, services.read_engine, call.tenant_id) as session:
+    replica = services.replica_for(call.exchange, call.tenant_id)
+    with read_session(services.engine, replica, call.tenant_id) as session:
         row = TenantRepository(session).find()
     if row is None:
         raise not_found("tenant")

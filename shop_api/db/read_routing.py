@@ -1,0 +1,121 @@
+"""Which reads the replica may serve: none before it has what the reader's tenant wrote last.
+
+Belongs here: the positions writers leave behind, and the choice. Does not: how far the replica is
+(replica.py).
+"""
+
+import re
+import time
+from collections.abc import Callable
+from functools import partial
+from threading import Lock
+from uuid import UUID
+
+import redis
+
+from shop_api.db.replica import STALE_SECONDS, Replica
+from shop_api.db.request_redis import RedisAway, RequestRedis
+
+MAX_KEPT = 10_000
+
+# Two processes that write at once may come here in either order.
+NOTE = """
+local newest = tonumber(redis.call('GET', KEYS[1]) or 0)
+if tonumber(ARGV[1]) > newest then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
+"""
+
+_TOKEN = re.compile(r"[0-9a-f]{1,16}")
+
+
+class WrittenPositions:
+    """The newest position at which each tenant wrote: in this process, and in Redis for all.
+
+    Kept for as long as a replica that serves may lack it.
+    """
+
+    def __init__(
+        self,
+        requests: RequestRedis,
+        seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._requests = requests
+        self._note = requests.client.register_script(NOTE)
+        self._seconds = seconds
+        self._clock = clock
+        self._lock = Lock()
+        # tenant → (position, until)
+        self._kept: dict[UUID, tuple[int, float]] = {}
+
+    def note(self, tenant_id: UUID, position: int) -> None:
+        """Something was committed at a position."""
+        until = self._clock() + self._seconds
+        with self._lock:
+            known = self._kept.get(tenant_id)
+            if known is None or known[0] < position:
+                self._kept[tenant_id] = position, until
+            if len(self._kept) > MAX_KEPT:
+                self._forget()
+        life = int(self._seconds * 1000)
+        try:
+            self._requests.ask(lambda _: self._note(keys=[_key(tenant_id)], args=[position, life]))
+        except RedisAway:
+            # other processes, which cannot ask either, read from the primary
+            return
+
+    def known_here(self, tenant_id: UUID) -> int:
+        """The newest that this process knows of; 0: none of late."""
+        known = self._kept.get(tenant_id)
+        return 0 if known is None or known[1] < self._clock() else known[0]
+
+    def known_to_all(self, tenant_id: UUID) -> int:
+        """The newest of all processes; RedisAway when it cannot be had."""
+        found = self._requests.ask(partial(redis.Redis.get, name=_key(tenant_id)))
+        return int(found) if found else 0
+
+    def _forget(self) -> None:
+        now = self._clock()
+        kept = {tenant: entry for tenant, entry in self._kept.items() if entry[1] >= now}
+        # so many tenants at once: those that wrote first are the first to be replayed
+        for tenant_id in list(kept)[: len(kept) - MAX_KEPT // 2]:
+            del kept[tenant_id]
+        self._kept = kept
+
+
+class ReadRouting:
+    """Chooses the replica for a read, or the primary."""
+
+    def __init__(self, replica: Replica, requests: RequestRedis) -> None:
+        self.replica = replica
+        self.positions = WrittenPositions(requests, replica.lag_limit_seconds + STALE_SECONDS)
+
+    def replica_for(self, tenant_id: UUID, token: str | None) -> Replica | None:
+        """The replica if it has all that the tenant wrote; None: ask the primary.
+
+        Without Redis, which knows what other processes wrote, it serves those alone who say by
+        `token` what they must see.
+        """
+        replica = self.replica
+        wanted = _position(token)
+        if wanted is None or not replica.serves(max(wanted, self.positions.known_here(tenant_id))):
+            return None
+        try:
+            return replica if replica.serves(self.positions.known_to_all(tenant_id)) else None
+        except RedisAway:
+            return replica if token else None
+
+
+def position_token(position: int) -> str:
+    """A position as clients hold it."""
+    return f"{position:x}"
+
+
+def _position(token: str | None) -> int | None:
+    """The position of a token, None if it is damaged; without one anything will do."""
+    if not token:
+        return 0
+    return int(token, 16) if _TOKEN.fullmatch(token) else None
+
+
+def _key(tenant_id: UUID) -> str:
+    return f"position:{tenant_id}"
