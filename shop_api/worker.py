@@ -25,7 +25,8 @@ from shop_api.db.engines import make_engine, require_safe_role
 from shop_api.db.pool_watch import watch_pool
 from shop_api.kernel.clock import utc_now
 from shop_api.kernel.logs import configure_logging
-from shop_api.metrics.definitions import job_late, job_run_duration, job_runs, process_starts
+from shop_api.metrics.definitions import job_late, job_run_duration, job_runs
+from shop_api.metrics.processes import count_start
 from shop_api.settings import Settings
 from shop_api.spine.jobs import SCHEDULES, ScheduledJob, WorkerContext
 from shop_api.spine.locks import try_lock
@@ -270,7 +271,7 @@ def main() -> None:
     # it warns of every tick that finds its job still running
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     worker = Worker(settings)
-    process_starts.labels("worker").inc()
+    count_start("worker")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
     code = worker.run()

@@ -5,10 +5,10 @@ Belongs here: settings → application. Does not: wiring (app.py).
 
 from shop_api.app import create_app
 from shop_api.kernel.logs import configure_logging
-from shop_api.metrics.definitions import process_starts
+from shop_api.metrics.processes import count_start
 from shop_api.settings import Settings
 
 settings = Settings()
 configure_logging("api", settings.log_level)
 app = create_app(settings)
-process_starts.labels("api").inc()
+count_start("api")

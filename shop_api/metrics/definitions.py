@@ -189,21 +189,21 @@ pipeline_rows = Counter(
 )
 job_runs = Counter(
     "job_runs_total",
-    "Runs of scheduled jobs, by job and outcome (succeeded, failed).",
-    ("job", "outcome"),
+    "Runs of scheduled jobs, by name and outcome (succeeded, failed).",
+    ("name", "outcome"),
     registry=REGISTRY,
 )
 job_run_duration = Histogram(
     "job_run_duration_seconds",
     "Seconds that runs of scheduled jobs took.",
-    ("job",),
+    ("name",),
     buckets=RUN_BUCKETS,
     registry=REGISTRY,
 )
 job_late = Gauge(
     "job_late",
     "1 while a scheduled job has not succeeded for longer than it may, else 0.",
-    ("job",),
+    ("name",),
     multiprocess_mode="livemax",
     registry=REGISTRY,
 )
@@ -213,5 +213,12 @@ process_starts = Counter(
     "process_starts_total",
     "Processes started, by kind (api, realtime, worker).",
     ("process",),
+    registry=REGISTRY,
+)
+processes_running = Gauge(
+    "processes_running",
+    "Processes that run now, by kind.",
+    ("process",),
+    multiprocess_mode="livesum",
     registry=REGISTRY,
 )

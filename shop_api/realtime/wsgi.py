@@ -4,9 +4,9 @@ Loaded in the worker, after gevent has patched the standard library and before a
 imported that waits: psycopg chooses its way of waiting when it is imported.
 """
 
-from shop_api.metrics.definitions import process_starts
+from shop_api.metrics.processes import count_start
 from shop_api.realtime.app import create_realtime_app
 from shop_api.settings import Settings
 
 app = create_realtime_app(Settings())
-process_starts.labels("realtime").inc()
+count_start("realtime")
