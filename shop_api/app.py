@@ -76,6 +76,7 @@ from shop_api.domains.users import errors as user_errors
 from shop_api.domains.variants import endpoints as variants
 from shop_api.domains.variants import errors as variant_errors
 from shop_api.gateway.idempotency import MUTATIONS
+from shop_api.gateway.nonces import NonceBook
 from shop_api.gateway.pipeline import Gateway, Wiring
 from shop_api.kernel.errors import DomainError, ErrorKind
 from shop_api.kernel.ids import parse_id
@@ -236,6 +237,7 @@ def create_app(settings: Settings) -> App:
         mutation_paths(flask, {PUBLIC}),
         mutation_paths(flask, {PUBLIC, ANY, *PUBLISHABLE_SCOPES}),
         DirectReads(services, [read for noun in BLUEPRINTS for read in noun.direct_reads]),
+        NonceBook(services.request_redis),
     )
     return App(Gateway(flask.wsgi_app, wiring), flask, services, lake)
 

@@ -120,6 +120,12 @@ class Settings(BaseSettings):
         ge=0,
         description="Proxies before this server that add to X-Forwarded-For; 0: none is believed.",
     )
+    signature_skew_seconds: int = Field(
+        300,
+        ge=1,
+        le=3600,
+        description="How far the time of a signed request (RFC 9421) may be from this server's.",
+    )
     tls_certificate: Path | None = Field(
         None,
         description="PEM file of the certificate, with its chain, that the api and realtime"

@@ -63,6 +63,9 @@ CREATE TABLE api_keys (
     expires_at TIMESTAMP WITH TIME ZONE,
     last_used_at TIMESTAMP WITH TIME ZONE,
     revoked_at TIMESTAMP WITH TIME ZONE,
+    public_key BYTEA,
+    requires_signature BOOLEAN DEFAULT false NOT NULL,
+    certificate_fingerprint BYTEA,
     replaced_by UUID,
     version INTEGER DEFAULT 1 NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE NOT NULL,
@@ -70,7 +73,8 @@ CREATE TABLE api_keys (
     CONSTRAINT pk_api_keys PRIMARY KEY (tenant_id, id),
     CONSTRAINT fk_api_keys_tenant_id_replaced_by FOREIGN KEY(tenant_id, replaced_by) REFERENCES api_keys (tenant_id, id),
     CONSTRAINT uq_api_keys_key_hash UNIQUE (key_hash),
-    CONSTRAINT ck_api_keys_kind CHECK (kind IN ('secret', 'publishable'))
+    CONSTRAINT ck_api_keys_kind CHECK (kind IN ('secret', 'publishable')),
+    CONSTRAINT ck_api_keys_signature CHECK (public_key IS NOT NULL OR NOT requires_signature)
 );
 CREATE INDEX ix_api_keys_created_at ON api_keys (tenant_id, created_at, id);
 CREATE TABLE refresh_tokens (

@@ -14,6 +14,7 @@ from werkzeug.http import parse_options_header
 
 from shop_api.gateway.body_readers import BodyReaders, is_stranger
 from shop_api.gateway.body_size import body_too_large
+from shop_api.gateway.signatures import check_body
 from shop_api.kernel.errors import DomainError, ErrorKind
 from shop_api.kernel.exchange import Answer, Exchange, IdempotencyKey, Stage
 
@@ -53,6 +54,8 @@ class Idempotency:
                 put_body(exchange, b"")
                 return self.forward(exchange)
             body = read_body(exchange, self.readers)
+            if exchange.signed_digest is not None:
+                check_body(exchange.signed_digest, body)
             header = exchange.header("IDEMPOTENCY_KEY")
             if header is not None:
                 exchange.idempotency = make_key(header, exchange, body, self.digest_keys)

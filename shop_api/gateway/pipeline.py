@@ -22,10 +22,12 @@ from shop_api.gateway.cors import Cors, KnownOrigin
 from shop_api.gateway.credentials import Authenticate, Credentials
 from shop_api.gateway.idempotency import Idempotency
 from shop_api.gateway.metrics import Metrics
+from shop_api.gateway.possession import Possession
 from shop_api.gateway.problems import Problems
 from shop_api.gateway.refusal import INTERNAL_ERROR, refuse
 from shop_api.gateway.request_identity import RequestIdentity
 from shop_api.gateway.response_cache import CurrentVersion, ResponseCache
+from shop_api.gateway.signatures import SignatureChecker, UseNonce
 from shop_api.kernel.clock import utc_now
 from shop_api.kernel.exchange import Exchange, Stage
 from shop_api.kernel.secret_keys import SecretKeys
@@ -47,6 +49,7 @@ ORDER = (
     "body_size",
     "credentials",
     "bounds",
+    "possession",
     "response_cache",
     "bulkhead",
     "idempotency",
@@ -68,6 +71,7 @@ class Wiring:
     public_paths: re.Pattern[str]
     publishable_paths: re.Pattern[str]
     answer_directly: AnswerDirectly
+    use_nonce: UseNonce
 
 
 def build_stages(wsgi_app: Any, wiring: Wiring) -> list[tuple[str, Stage]]:
@@ -94,6 +98,11 @@ def build_stages(wsgi_app: Any, wiring: Wiring) -> list[tuple[str, Stage]]:
             forward, wiring.authenticate, settings.credential_cache_seconds
         ),
         "bounds": lambda forward: Bounds(forward, settings.query_parameter_limit),
+        "possession": lambda forward: Possession(
+            forward,
+            SignatureChecker(wiring.use_nonce, settings.signature_skew_seconds),
+            has_certificates=settings.has_client_certificates,
+        ),
         "response_cache": lambda forward: ResponseCache(
             forward, wiring.current_version, settings.cache_bytes
         ),

@@ -9,6 +9,9 @@ from shop_api.kernel.errors import DomainError, ErrorKind
 from shop_api.kernel.exchange import Answer, Exchange
 from shop_api.kernel.problem import STATUS, problem_body, problem_headers
 
+# what stands in a path as it is (RFC 3986)
+PATH_SAFE = "/:@!$&'()*+,;=~-._"
+
 INTERNAL_ERROR = DomainError(
     ErrorKind.INTERNAL,
     "internal_error",
@@ -19,7 +22,7 @@ INTERNAL_ERROR = DomainError(
 def refuse(error: DomainError, exchange: Exchange) -> Answer:
     """The problem answer of an error."""
     # WSGI gives the path as latin-1: `instance` is the URI reference it came as
-    instance = quote(exchange.path.encode("latin-1"), safe="/:@!$&'()*+,;=~-._")
+    instance = quote(exchange.path.encode("latin-1"), safe=PATH_SAFE)
     body = problem_body(error, exchange.request_id, instance)
     headers = [*problem_headers(error), ("Content-Length", str(len(body)))]
     return Answer(STATUS[error.kind].value, headers, body)

@@ -67,6 +67,8 @@ class Exchange:
     # the route's template, for logs and metrics; set when Flask has matched it
     route: str | None = None
     cache_status: str | None = None
+    # of a signed request: the Content-Digest that was signed, "" without one
+    signed_digest: str | None = None
 
     def header(self, name: str) -> str | None:
         """A request header by its WSGI name without HTTP_: `IF_MATCH`."""

@@ -78,6 +78,18 @@ PUBLISHABLE_SCOPES = frozenset({"catalog:read"})
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """What must come with an API key besides its text."""
+
+    key_id: UUID
+    # SHA-256 of the client certificate the key is bound to
+    certificate_fingerprint: bytes | None
+    # Ed25519, of the signatures the key may or must have
+    public_key: bytes | None
+    requires_signature: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """A checked credential: its tenant, its actor and its scopes."""
 
@@ -98,3 +110,5 @@ class Principal:
     sign_in_id: UUID | None = None
     # of a key that ends; a user's access token is renewed
     expires_at: datetime | None = None
+    # of a key that is not enough by itself
+    proof: Proof | None = None

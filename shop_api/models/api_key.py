@@ -1,6 +1,7 @@
 """API keys: only their SHA-256 is kept."""
 
 from sqlalchemy import (
+    Boolean,
     CheckConstraint,
     Column,
     Index,
@@ -9,6 +10,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -36,6 +38,10 @@ api_keys = Table(
     instant("expires_at", nullable=True),
     instant("last_used_at", nullable=True),
     instant("revoked_at", nullable=True),
+    # what must come with it: Ed25519 signatures, a certificate (its SHA-256)
+    Column("public_key", LargeBinary, nullable=True),
+    Column("requires_signature", Boolean, nullable=False, server_default=text("false")),
+    Column("certificate_fingerprint", LargeBinary, nullable=True),
     # the key that follows it since it was rotated
     Column("replaced_by", Uuid, nullable=True),
     version(),
@@ -44,5 +50,6 @@ api_keys = Table(
     tenant_foreign_key("replaced_by", "api_keys"),
     UniqueConstraint("key_hash"),
     CheckConstraint("kind IN ('secret', 'publishable')", name="kind"),
+    CheckConstraint("public_key IS NOT NULL OR NOT requires_signature", name="signature"),
     Index("ix_api_keys_created_at", "tenant_id", "created_at", "id"),
 )

@@ -14,6 +14,7 @@ from shop_api.app import App, create_app
 from shop_api.domains.accounts import endpoints, service
 from shop_api.kernel.clock import utc_now
 from shop_api.kernel.exchange import Exchange
+from shop_api.kernel.networks import network_of
 from tests.fixtures.api import PASSWORD, AnswerChecker, Answered, ApiClient, Shop
 from tests.fixtures.stores import Database
 
@@ -104,7 +105,7 @@ def test_an_ipv6_customer_counts_as_one(
     ],
 )
 def test_what_counts_as_one_network(address: str, network: str) -> None:
-    assert service.network_of(address) == network
+    assert network_of(address) == network
 
 
 def test_guessing_many_accounts_from_one_address_ends(

@@ -8,7 +8,7 @@ from tests.architecture.sources import ROOT
 
 PAGE = ROOT / "docs" / "architecture.md"
 # files of the gateway that are no stage
-SUPPORT = {"__init__", "body_readers", "pipeline", "places", "refusal"}
+SUPPORT = {"__init__", "body_readers", "nonces", "pipeline", "places", "refusal", "signatures"}
 
 
 def test_the_stages_are_built_in_the_order_of_the_list() -> None:
@@ -20,6 +20,7 @@ def test_the_stages_are_built_in_the_order_of_the_list() -> None:
         re.compile(""),
         re.compile(""),
         lambda _: None,
+        lambda _name, _seconds: True,
     )
     names = [name for name, _ in build_stages(lambda *_: [], wiring)]
     assert names == list(ORDER)
@@ -50,6 +51,9 @@ def test_what_must_be_outside_of_what() -> None:
         ("body_size", "idempotency", "no digest of a body that is too large"),
         ("credentials", "response_cache", "a cached answer belongs to a tenant"),
         ("credentials", "idempotency", "a key belongs to a principal"),
+        ("credentials", "possession", "what a key is bound to comes with the key"),
+        ("possession", "response_cache", "a kept answer is for who may have it"),
+        ("possession", "idempotency", "the digest that was signed is checked with the body"),
         ("response_cache", "application", "a hit never enters Flask"),
         ("response_cache", "bulkhead", "a kept answer holds no thread for long"),
         ("bulkhead", "idempotency", "a body is not waited for before there is a place"),

@@ -25,6 +25,9 @@ def find_key_by_hash(connection: Connection, key_hash: bytes) -> AnyRow | None:
             api_keys.c.expires_at,
             api_keys.c.revoked_at,
             api_keys.c.last_used_at,
+            api_keys.c.public_key,
+            api_keys.c.requires_signature,
+            api_keys.c.certificate_fingerprint,
         ).where(api_keys.c.key_hash == key_hash)
     ).first()
     if key is not None:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv6Address, IPv6Network, ip_address
 from math import ceil
 from threading import BoundedSemaphore
 from typing import Any
@@ -28,7 +27,8 @@ from shop_api.domains.accounts.repository import AccountRepository
 from shop_api.kernel.clock import utc_now
 from shop_api.kernel.errors import DomainError
 from shop_api.kernel.ids import new_id
-from shop_api.kernel.principal import METRICS, PUBLISHABLE_SCOPES, ROLE_SCOPES, Principal
+from shop_api.kernel.networks import network_of
+from shop_api.kernel.principal import METRICS, PUBLISHABLE_SCOPES, ROLE_SCOPES, Principal, Proof
 from shop_api.kernel.secret_keys import SecretKeys, key_id
 from shop_api.kernel.tokens import hash_token, make_token
 from shop_api.spine.unit_of_work import UnitOfWork
@@ -147,6 +147,7 @@ class Authenticator:
             origins=frozenset(tenant.cors_origins),
             is_publishable=key.kind == "publishable",
             expires_at=key.expires_at,
+            proof=_proof_of(key),
         )
 
     def _check_access_token(self, token: str) -> Principal | None:
@@ -171,6 +172,13 @@ class Authenticator:
             signed_in_at=issued_at,
             sign_in_id=sign_in_id,
         )
+
+
+def _proof_of(key: AnyRow) -> Proof | None:
+    """What must come with a key, None when it is enough by itself."""
+    if key.public_key is None and key.certificate_fingerprint is None:
+        return None
+    return Proof(key.id, key.certificate_fingerprint, key.public_key, key.requires_signature)
 
 
 def make_access_token(
@@ -238,19 +246,6 @@ REMEMBER = "redis.call('SET', KEYS[1], 1, 'EX', ARGV[1])"
 
 # How long a network counts as one from which somebody signs in.
 FAMILIAR_SECONDS = 2_592_000
-
-
-def network_of(address: str) -> str:
-    """What counts as one network address: of IPv6 the /64, which a customer gets whole."""
-    for text in (address, address.rpartition(":")[0].strip("[]")):
-        try:
-            found = ip_address(text)
-        except ValueError:
-            continue
-        if isinstance(found, IPv6Address) and found.ipv4_mapped is None:
-            return str(IPv6Network((found, 64), strict=False))
-        return str(getattr(found, "ipv4_mapped", None) or found)
-    return address
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,15 @@ def _caller(call: Call) -> service.Caller:
     return service.Caller(call.principal.scopes, call.principal.expires_at)
 
 
+def _binding(call: Call) -> service.Binding:
+    public_key = call.body.get("public_key")
+    return service.Binding(
+        public_key,
+        call.body.get("requires_signature", public_key is not None),
+        call.body.get("certificate_fingerprint"),
+    )
+
+
 def _locked(call: Call, key_id: UUID) -> AnyRow:
     """The key to change, in the version the client names."""
     row = KeyRepository(call.session).find(key_id, for_update=True)
@@ -91,6 +100,7 @@ def create_api_key(call: Call) -> Reply:
         call.body.get("scopes"),
         call.body["expires_at"],
         _caller(call),
+        _binding(call),
     )
     return _shown_once(*made)
 

@@ -11,6 +11,14 @@ KEY_NOT_LIVE = conflict("key_not_live", "The key is revoked or expired. Create a
 KEY_REPLACED = conflict(
     "key_replaced", "The key was rotated already; `replaced_by` names the key that follows it."
 )
+NOTHING_TO_VERIFY = invalid(
+    "public_key_required",
+    "Without a public key no signature can be verified.",
+    "/requires_signature",
+)
+PUBLISHABLE_BOUND = invalid(
+    "binding_not_allowed", "Only a secret key can be bound: a page keeps no secret.", "/kind"
+)
 
 
 def unknown_scopes(scopes: list[str]) -> DomainError:

@@ -15,13 +15,16 @@ from shop_api.models import api_keys
 k = api_keys.alias("k")
 
 KNOWN = ["id", "version", "name", "kind", "scopes", "expires_at", "revoked_at"]
+KNOWN += ["public_key", "requires_signature", "certificate_fingerprint"]
 KNOWN += ["replaced_by", "created_at"]
 
 # The row as clients see it: never the hash.
 API_KEY_JSON = """
 (SELECT row_to_json(r)::text FROM (SELECT k.id, k.name, k.kind, k.prefix, k.scopes,
     json_instant(k.expires_at) AS expires_at, json_instant(k.last_used_at) AS last_used_at,
-    json_instant(k.revoked_at) AS revoked_at, k.replaced_by,
+    json_instant(k.revoked_at) AS revoked_at, encode(k.public_key, 'base64') AS public_key,
+    k.requires_signature, encode(k.certificate_fingerprint, 'hex') AS certificate_fingerprint,
+    k.replaced_by,
     json_instant(k.created_at) AS created_at, json_instant(k.updated_at) AS updated_at) r)
 """
 

@@ -1,9 +1,12 @@
 """What API keys take and give over HTTP."""
 
-from marshmallow import Schema, fields
+from base64 import b64decode
+from typing import Any
+
+from marshmallow import Schema, fields, post_load
 
 from shop_api.kernel.principal import SCOPES
-from shop_api.web.fields import BoundedList, Id, Instant, Text, Whole, one_of
+from shop_api.web.fields import BoundedList, Flag, Id, Instant, Text, Whole, matching, one_of
 from shop_api.web.pagination import SmallListPage, SmallListQuery
 from shop_api.web.parser import OptionalBody
 
@@ -11,7 +14,44 @@ DEFAULT_OVERLAP_SECONDS = 86_400
 MAX_OVERLAP_SECONDS = 2_592_000
 
 
-class ApiKeyBody(Schema):
+PUBLIC_KEY = matching(
+    r"^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$", "Must be the 32 bytes of an Ed25519 key in base64."
+)
+FINGERPRINT = matching(r"^[0-9a-f]{64}$", "Must be a SHA-256 in 64 lower-case hexadecimal digits.")
+
+
+class BindingFields(Schema):
+    """What must come with a key: of use to servers that keep a private key."""
+
+    public_key = fields.String(
+        allow_none=True,
+        validate=PUBLIC_KEY,
+        metadata={
+            "description": "Ed25519, its 32 bytes in base64: signed requests (RFC 9421) are"
+            " verified with it.",
+            "example": "JrQLj5P/89iXES9+vFgrIy29clF9CC/oPPsw3c5D0bs=",
+        },
+    )
+    certificate_fingerprint = fields.String(
+        allow_none=True,
+        validate=FINGERPRINT,
+        metadata={
+            "description": "SHA-256 of a client certificate (DER): the key works only with it,"
+            " through a proxy that tells certificates.",
+            "example": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
+        },
+    )
+
+    @post_load
+    def as_bytes(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Both as Postgres keeps them."""
+        for name, decode in (("public_key", b64decode), ("certificate_fingerprint", bytes.fromhex)):
+            if data.get(name) is not None:
+                data[name] = decode(data[name])
+        return data
+
+
+class ApiKeyBody(BindingFields):
     """A key to create."""
 
     name = Text(required=True, min_length=1, max_length=100, metadata={"example": "storefront"})
@@ -26,9 +66,12 @@ class ApiKeyBody(Schema):
         metadata={"description": "Default: all the caller has and the kind permits."},
     )
     expires_at = Instant(allow_none=True, load_default=None)
+    requires_signature = Flag(
+        metadata={"description": "Refuse unsigned requests. Default: true with a `public_key`."}
+    )
 
 
-class ApiKeyChanges(Schema):
+class ApiKeyChanges(BindingFields):
     """What may be changed of a key."""
 
     name = Text(min_length=1, max_length=100, metadata={"example": "storefront"})
@@ -39,6 +82,7 @@ class ApiKeyChanges(Schema):
         metadata={"description": "All it may do from now on; at most what the caller may."},
     )
     expires_at = Instant(allow_none=True, metadata={"description": "`null`: never."})
+    requires_signature = Flag(metadata={"description": "Refuse unsigned requests."})
 
 
 class RotationBody(OptionalBody):
@@ -66,6 +110,9 @@ class ApiKeySchema(Schema):
     expires_at = Instant(required=True, allow_none=True)
     last_used_at = Instant(required=True, allow_none=True)
     revoked_at = Instant(required=True, allow_none=True)
+    public_key = fields.String(required=True, allow_none=True)
+    requires_signature = fields.Boolean(required=True)
+    certificate_fingerprint = fields.String(required=True, allow_none=True)
     replaced_by = Id(
         required=True,
         allow_none=True,

@@ -3,7 +3,7 @@
 Nobody makes a key stronger than themselves, nor one that outlives them, nor touches one that is.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -28,6 +28,17 @@ class Caller:
     expires_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What must come with a key besides its text."""
+
+    public_key: bytes | None = None
+    requires_signature: bool = False
+    certificate_fingerprint: bytes | None = None
+
+
+UNBOUND = Binding()
+
 # who has the machine
 OPERATOR = Caller(frozenset(SCOPES))
 
@@ -39,6 +50,7 @@ def create_key(
     scopes: list[str] | None,
     expires_at: datetime | None,
     caller: Caller,
+    binding: Binding = UNBOUND,
 ) -> tuple[str, AnyRow]:
     """A new API key: its text, shown once, and its resource row.
 
@@ -46,8 +58,9 @@ def create_key(
     makes a key stronger than themselves. It ends with the caller's key at the latest.
     """
     _check_expiry(work, expires_at, caller)
+    _check_binding(binding, kind)
     wanted = _allowed_scopes(scopes, kind, caller.scopes)
-    token, row = _add(work, name, kind, wanted, expires_at or caller.expires_at)
+    token, row = _add(work, name, kind, wanted, expires_at or caller.expires_at, binding)
     work.audit("api_key_created", "api_key", row.id, None, row.body)
     return token, row
 
@@ -64,6 +77,8 @@ def change_key(work: UnitOfWork, before: AnyRow, body: dict[str, Any], caller: C
     if "expires_at" in body:
         _check_expiry(work, body["expires_at"], caller)
         values["expires_at"] = body["expires_at"] or caller.expires_at
+    bound = {f.name: values.get(f.name, getattr(before, f.name)) for f in fields(Binding)}
+    _check_binding(Binding(**bound), before.kind)
     keys = work.repository(KeyRepository)
     keys.change(before.id, {**values, "updated_at": work.now})
     row = _found(keys, before)
@@ -86,7 +101,8 @@ def rotate_key(
     expires_at = before.expires_at and work.now + (before.expires_at - before.created_at)
     if caller.expires_at is not None:
         expires_at = min(expires_at or caller.expires_at, caller.expires_at)
-    token, row = _add(work, before.name, before.kind, before.scopes, expires_at)
+    binding = Binding(before.public_key, before.requires_signature, before.certificate_fingerprint)
+    token, row = _add(work, before.name, before.kind, before.scopes, expires_at, binding)
     ends_at = work.now + timedelta(seconds=overlap_seconds)
     keys = work.repository(KeyRepository)
     keys.change(
@@ -114,7 +130,12 @@ def revoke_key(work: UnitOfWork, before: AnyRow, caller: Caller) -> None:
 
 
 def _add(
-    work: UnitOfWork, name: str, kind: str, scopes: list[str], expires_at: datetime | None
+    work: UnitOfWork,
+    name: str,
+    kind: str,
+    scopes: list[str],
+    expires_at: datetime | None,
+    binding: Binding,
 ) -> tuple[str, AnyRow]:
     token = make_token("pk_" if kind == "publishable" else "sk_")
     row = work.repository(KeyRepository).add(
@@ -126,6 +147,7 @@ def _add(
             "key_hash": hash_token(token),
             "scopes": scopes,
             "expires_at": expires_at.astimezone(UTC) if expires_at else None,
+            **asdict(binding),
             "created_at": work.now,
             "updated_at": work.now,
         }
@@ -151,6 +173,13 @@ def _check_expiry(work: UnitOfWork, expires_at: datetime | None, caller: Caller)
         raise errors.EXPIRED_ALREADY
     if caller.expires_at is not None and expires_at > caller.expires_at:
         raise errors.OUTLIVES_CALLER
+
+
+def _check_binding(binding: Binding, kind: str) -> None:
+    if binding.requires_signature and binding.public_key is None:
+        raise errors.NOTHING_TO_VERIFY
+    if binding != UNBOUND and kind == "publishable":
+        raise errors.PUBLISHABLE_BOUND
 
 
 def _check_live(work: UnitOfWork, key: AnyRow) -> None:
