@@ -10,6 +10,7 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 
+from shop_api.db.deadlines import keep_deadlines
 from shop_api.db.pool_watch import WatchedPool
 from shop_api.db.query_watch import watch_queries
 from shop_api.settings import Settings
@@ -50,6 +51,7 @@ def make_engine(url: str, settings: Settings, *, statement_timeout_seconds: floa
             "application_name": "shop-api",
         },
     )
+    keep_deadlines(engine)
     _prepare_always(engine)
     watch_queries(engine, settings.slow_query_seconds)
     event.listen(engine, "reset", _roll_back)

@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from shop_api.db.constraints import constraint_error
+from shop_api.db.deadlines import deadline_exceeded
 from shop_api.kernel.errors import DomainError, ErrorKind
 
 RETRY_SECONDS = 1
@@ -22,9 +23,7 @@ def outage_error(error: DBAPIError | PoolTimeoutError) -> DomainError | None:
         )
     origin = error.orig
     if isinstance(origin, psycopg.errors.QueryCanceled):
-        return _unavailable(
-            "deadline_exceeded", "The request ran past its deadline. Ask for less, or try again."
-        )
+        return deadline_exceeded()
     if isinstance(origin, psycopg.errors.DataError):
         return DomainError(
             ErrorKind.INVALID, "value_not_allowed", "A value is outside what can be stored."

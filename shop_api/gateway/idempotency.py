@@ -12,6 +12,7 @@ from io import BytesIO
 
 from werkzeug.http import parse_options_header
 
+from shop_api.db.deadlines import deadline
 from shop_api.gateway.body_readers import BodyReaders, is_stranger
 from shop_api.gateway.body_size import body_too_large
 from shop_api.gateway.signatures import check_body
@@ -78,7 +79,8 @@ def read_body(exchange: Exchange, readers: BodyReaders) -> bytes:
     if declared and int(declared) > limit:
         raise body_too_large(limit)
     size = int(declared) if declared else limit + 1
-    body = readers.read(exchange, lambda: stream.read(size))
+    with deadline.paused():
+        body = readers.read(exchange, lambda: stream.read(size))
     if len(body) > limit:
         raise body_too_large(limit)
     if declared and len(body) < int(declared):

@@ -20,6 +20,7 @@ from shop_api.gateway.compression import Compression
 from shop_api.gateway.conditional import Conditional
 from shop_api.gateway.cors import Cors, KnownOrigin
 from shop_api.gateway.credentials import Authenticate, Credentials
+from shop_api.gateway.deadline import Deadline
 from shop_api.gateway.idempotency import Idempotency
 from shop_api.gateway.metrics import Metrics
 from shop_api.gateway.possession import Possession
@@ -46,6 +47,7 @@ ORDER = (
     "compression",
     "conditional",
     "problems",
+    "deadline",
     "body_size",
     "credentials",
     "bounds",
@@ -91,6 +93,7 @@ def build_stages(wsgi_app: Any, wiring: Wiring) -> list[tuple[str, Stage]]:
         "compression": lambda forward: Compression(forward, settings.compression_min_bytes),
         "conditional": Conditional,
         "problems": Problems,
+        "deadline": lambda forward: Deadline(forward, settings.deadline_seconds),
         "body_size": lambda forward: BodySize(
             forward, settings.body_limit_bytes, settings.import_body_limit_bytes
         ),

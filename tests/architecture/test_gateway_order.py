@@ -48,6 +48,8 @@ def test_what_must_be_outside_of_what() -> None:
         ("metrics", "compression", "the size that is counted is the size that is sent"),
         ("compression", "response_cache", "a cached answer is kept once, and compressed for each"),
         ("problems", "credentials", "a refusal is written as a problem"),
+        ("problems", "deadline", "a deadline that has passed is told as a problem"),
+        ("deadline", "credentials", "who asks is found out within the deadline, too"),
         ("body_size", "idempotency", "no digest of a body that is too large"),
         ("credentials", "response_cache", "a cached answer belongs to a tenant"),
         ("credentials", "idempotency", "a key belongs to a principal"),

@@ -4,6 +4,7 @@ from flask import current_app
 
 from analytics.dashboard.answers import build_dashboard, build_orders, build_revenue
 from analytics.metrics.definitions import METRICS
+from shop_api.db.deadlines import deadline
 from shop_api.db.tenancy import read_session
 from shop_api.domains.insights.schemas import (
     AnalyticsQuery,
@@ -108,8 +109,8 @@ def _answer(call: Call, build: Build) -> Reply:
     snapshot = lake.snapshot()
     profile = Profile(call.tenant_id, row.currency, row.timezone)
     now = call.exchange.started_at
-    deadline_seconds = services.settings.deadline_seconds
-    answer = lake.answer(build, snapshot, profile, call.query, now, deadline_seconds)
+    left_seconds = deadline.left_seconds() or services.settings.deadline_seconds
+    answer = lake.answer(build, snapshot, profile, call.query, now, left_seconds)
     call.exchange.cache_grant = CacheGrant(
         DEPENDENCY, lake.fingerprint(snapshot, call.tenant_id), keep_until(profile, now)
     )
