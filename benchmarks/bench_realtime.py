@@ -26,6 +26,7 @@ from benchmarks.shop import make_shop
 from shop_api.db.engines import make_engine
 from shop_api.kernel.clock import utc_now
 from shop_api.kernel.principal import SCOPES, Principal
+from shop_api.kernel.rate_limits import PLAN_LIMITS
 from shop_api.kernel.tokens import hash_token
 from shop_api.models import api_keys
 from shop_api.realtime.tickets import issue_ticket
@@ -86,7 +87,7 @@ class Shop:
     def ticket(self, client: redis.Redis) -> str:
         """A ticket with every scope."""
         actor = f"api_key:{self.key_id}"
-        holder = Principal(self.tenant_id, actor, frozenset(SCOPES), "enterprise")
+        holder = Principal(self.tenant_id, actor, frozenset(SCOPES), PLAN_LIMITS["enterprise"])
         return issue_ticket(client, holder, 600)
 
 

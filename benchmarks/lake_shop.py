@@ -12,7 +12,7 @@ import psycopg
 
 from benchmarks.lake_data import CURRENCY, TIMEZONE, LakeData
 from benchmarks.servers import Stores
-from benchmarks.shop import BenchShop
+from benchmarks.shop import UNLIMITED, BenchShop
 from shop_api.db.engines import make_engine
 from shop_api.db.tenancy import PLATFORM_TENANT
 from shop_api.domains.api_keys.service import OPERATOR, create_key
@@ -48,6 +48,7 @@ def add_tenant(stores: Stores, tenant_id: UUID) -> BenchShop:
         "name": "Lake",
         "slug": "lake",
         "plan": "enterprise",
+        "rate_limits": UNLIMITED,
         "currency": CURRENCY,
         "timezone": TIMEZONE,
         "created_at": now,

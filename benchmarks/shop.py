@@ -15,6 +15,9 @@ from shop_api.kernel.clock import utc_now
 from shop_api.spine.unit_of_work import Origin, unit_of_work
 from shop_api.spine.waker import Waker
 
+# what is measured is not the limits
+UNLIMITED = dict.fromkeys(("requests", "burst", "analytics", "mutations"), 1_000_000_000)
+
 PRODUCTS = """
 INSERT INTO products (tenant_id, id, name, description, sku, price, currency, status, tags,
     is_in_stock, has_variants, created_at, updated_at)
@@ -51,6 +54,7 @@ def make_shop(stores: Stores, *, products: int, variants: int = 2) -> BenchShop:
         "name": "Bench",
         "slug": f"bench-{now.timestamp():.0f}-{products}",
         "plan": "enterprise",
+        "rate_limits": UNLIMITED,
         "currency": "USD",
         "timezone": "UTC",
     }

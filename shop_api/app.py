@@ -26,6 +26,7 @@ from shop_api.db.pool_watch import watch_pool
 from shop_api.db.read_routing import ReadRouting
 from shop_api.db.replica import Replica
 from shop_api.db.request_redis import RequestRedis
+from shop_api.db.sliding_windows import SlidingWindows
 from shop_api.domains.accounts import endpoints as accounts
 from shop_api.domains.accounts.service import Authenticator
 from shop_api.domains.addresses import endpoints as addresses
@@ -238,6 +239,7 @@ def create_app(settings: Settings) -> App:
         mutation_paths(flask, {PUBLIC, ANY, *PUBLISHABLE_SCOPES}),
         DirectReads(services, [read for noun in BLUEPRINTS for read in noun.direct_reads]),
         NonceBook(services.request_redis),
+        SlidingWindows(services.request_redis),
     )
     return App(Gateway(flask.wsgi_app, wiring), flask, services, lake)
 

@@ -152,6 +152,18 @@ class Settings(BaseSettings):
     )
 
     # bounds
+    rate_limit_address: int = Field(
+        600,
+        ge=1,
+        description="Requests a minute of one network address (IPv6: of a /64) without a valid"
+        " credential.",
+    )
+    rate_limit_user_ratio: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="What one user or API key may take of its tenant's requests a minute.",
+    )
     body_limit_bytes: int = Field(10_000_000, ge=1, description="Largest request body.")
     import_body_limit_bytes: int = Field(
         100_000_000, ge=1, description="Largest request body of an import."

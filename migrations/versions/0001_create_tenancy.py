@@ -19,6 +19,7 @@ CREATE TABLE tenants (
     prices_include_tax BOOLEAN DEFAULT false NOT NULL,
     cors_origins TEXT[] DEFAULT '{}' NOT NULL,
     settings JSONB DEFAULT '{}' NOT NULL,
+    rate_limits JSONB DEFAULT '{}' NOT NULL,
     version INTEGER DEFAULT 1 NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE NOT NULL,
     updated_at TIMESTAMP WITH TIME ZONE NOT NULL,

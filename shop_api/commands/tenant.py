@@ -1,4 +1,4 @@
-"""`shop-api tenant`: making tenants from the command line.
+"""`shop-api tenant`: making tenants and setting their limits from the command line.
 
 Belongs here: arguments and what is printed. Does not: what a tenant is made of (domains/tenants).
 """
@@ -8,18 +8,24 @@ import secrets
 import click
 from sqlalchemy.exc import DBAPIError
 
-from shop_api.commands.platform import not_acceptable, platform_work
+from shop_api.commands.platform import find_tenant_id, not_acceptable, open_work, platform_work
 from shop_api.db.constraints import constraint_error, register_constraints
 from shop_api.domains.tenants.errors import CONSTRAINTS as TENANT_CONSTRAINTS
-from shop_api.domains.tenants.schemas import PLANS, TenantBody
-from shop_api.domains.tenants.service import create_tenant
+from shop_api.domains.tenants.repository import TenantRepository
+from shop_api.domains.tenants.schemas import MAX_LIMIT, TenantBody
+from shop_api.domains.tenants.service import change_tenant, create_tenant
 from shop_api.domains.users.errors import CONSTRAINTS as USER_CONSTRAINTS
 from shop_api.kernel.errors import DomainError
+from shop_api.kernel.rate_limits import PLANS, PlanLimits, limits_of
+from shop_api.settings import Settings
+from shop_api.stack.stores import ensure_stores
+
+UNITS = {"burst": " a second", "subscriptions": " at once"}
 
 
 @click.group()
 def tenant() -> None:
-    """Make tenants."""
+    """Make tenants, and set what they may ask for."""
 
 
 @tenant.command()
@@ -75,3 +81,54 @@ def create(
     click.echo(f"login     {email}")
     if owner_password is None:
         click.echo(f"password  {password}")
+
+
+class Limit(click.ParamType):
+    """`mutations=3000`, or `mutations=plan` for what the plan has."""
+
+    name = "limit"
+
+    def convert(self, value: str, param: object, ctx: object) -> tuple[str, int | None]:
+        kind, _, number = value.partition("=")
+        if kind not in PlanLimits._fields:
+            self.fail(f"there is no limit {kind!r}; there are {', '.join(PlanLimits._fields)}")
+        if number == "plan":
+            return kind, None
+        if not number.isdecimal() or not 1 <= int(number) <= MAX_LIMIT:
+            self.fail(f"{value!r}: give a whole number from 1 on, or `plan`: {kind}=3000")
+        return kind, int(number)
+
+
+@tenant.command()
+@click.argument("slug")
+@click.option("--plan", type=click.Choice(PLANS), help="Default: as it is.")
+@click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    type=Limit(),
+    metavar="NAME=NUMBER",
+    help="A limit of its own beside the plan's, NAME=plan to take it back; repeatable. NAME is one"
+    f" of {', '.join(PlanLimits._fields)}.",
+)
+def limits(slug: str, plan: str | None, limits: tuple[tuple[str, int | None], ...]) -> None:
+    """Set plan and limits of the tenant SLUG, and print them. They hold within a second.
+
+    Without options they are only printed.
+    """
+    values = {"plan": plan, "rate_limits": dict(limits)}
+    with ensure_stores(Settings(), must_exist=True) as settings:
+        tenant_id = find_tenant_id(settings, slug)
+        with open_work(settings, tenant_id) as work:
+            repository = work.repository(TenantRepository)
+            before = repository.find(for_update=True)
+            if before is None:
+                raise click.ClickException(f"there is no tenant {slug!r}")
+            change_tenant(work, {name: value for name, value in values.items() if value}, before)
+            row = repository.find()
+    if row is None:
+        raise click.ClickException(f"there is no tenant {slug!r}")
+    click.echo(f"plan           {row.plan}")
+    for name, value in limits_of(row.plan, row.rate_limits)._asdict().items():
+        own = "  (its own)" if name in row.rate_limits else ""
+        click.echo(f"{name:<13}  {value}{UNITS.get(name, ' a minute')}{own}")

@@ -18,7 +18,8 @@ MAX_TOKEN_LENGTH = 4096
 
 
 class Credentials:
-    """Sets the exchange's principal; 401 for a credential that is not valid."""
+    """Sets the exchange's principal, or its error: 401 for a credential that is not valid, once the
+    address it came from is counted (rate_limit.py)."""
 
     def __init__(self, forward: Stage, authenticate: Authenticate, cache_seconds: float) -> None:
         self.forward = forward
@@ -33,26 +34,29 @@ class Credentials:
             if kept is not None and kept[0] > time.monotonic():
                 exchange.principal = kept[1]
             else:
-                exchange.principal = self._check(header)
+                self._check(exchange, header)
         return self.forward(exchange)
 
-    def _check(self, header: str) -> Principal:
+    def _check(self, exchange: Exchange, header: str) -> None:
         now = time.monotonic()
         scheme, _, token = header.partition(" ")
         token = token.strip()
         principal = None
         if scheme.lower() != "bearer" or not token:
             detail = "Send the API key or access token as `Authorization: Bearer …`."
-            raise DomainError(ErrorKind.UNAUTHENTICATED, "invalid_credential", detail)
+            exchange.credential_error = _error(detail)
+            return
         if len(token) <= MAX_TOKEN_LENGTH:
             principal = self.authenticate(token)
         if principal is None:
-            raise DomainError(
-                ErrorKind.UNAUTHENTICATED,
-                "invalid_credential",
-                "The API key or access token is unknown, expired or revoked.",
-            )
+            detail = "The API key or access token is unknown, expired or revoked."
+            exchange.credential_error = _error(detail)
+            return
         if len(self._cache) >= MAX_CACHED:
             self._cache.clear()
         self._cache[header] = (now + self.cache_seconds, principal)
-        return principal
+        exchange.principal = principal
+
+
+def _error(detail: str) -> DomainError:
+    return DomainError(ErrorKind.UNAUTHENTICATED, "invalid_credential", detail)

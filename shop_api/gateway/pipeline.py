@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from shop_api.db.sliding_windows import SlidingWindows
 from shop_api.gateway.access_log import AccessLog, write_line
 from shop_api.gateway.application import AnswerDirectly, Application
 from shop_api.gateway.body_readers import BodyReaders
@@ -22,9 +23,11 @@ from shop_api.gateway.cors import Cors, KnownOrigin
 from shop_api.gateway.credentials import Authenticate, Credentials
 from shop_api.gateway.deadline import Deadline
 from shop_api.gateway.idempotency import Idempotency
+from shop_api.gateway.leases import Leases
 from shop_api.gateway.metrics import Metrics
 from shop_api.gateway.possession import Possession
 from shop_api.gateway.problems import Problems
+from shop_api.gateway.rate_limit import RateLimit
 from shop_api.gateway.refusal import INTERNAL_ERROR, refuse
 from shop_api.gateway.request_identity import RequestIdentity
 from shop_api.gateway.response_cache import CurrentVersion, ResponseCache
@@ -52,6 +55,7 @@ ORDER = (
     "credentials",
     "bounds",
     "possession",
+    "rate_limit",
     "response_cache",
     "bulkhead",
     "idempotency",
@@ -74,6 +78,7 @@ class Wiring:
     publishable_paths: re.Pattern[str]
     answer_directly: AnswerDirectly
     use_nonce: UseNonce
+    windows: SlidingWindows
 
 
 def build_stages(wsgi_app: Any, wiring: Wiring) -> list[tuple[str, Stage]]:
@@ -105,6 +110,13 @@ def build_stages(wsgi_app: Any, wiring: Wiring) -> list[tuple[str, Stage]]:
             forward,
             SignatureChecker(wiring.use_nonce, settings.signature_skew_seconds),
             has_certificates=settings.has_client_certificates,
+        ),
+        "rate_limit": lambda forward: RateLimit(
+            forward,
+            Leases(wiring.windows),
+            settings.rate_limit_address,
+            settings.rate_limit_user_ratio,
+            settings.trusted_proxies,
         ),
         "response_cache": lambda forward: ResponseCache(
             forward, wiring.current_version, settings.cache_bytes

@@ -16,7 +16,7 @@ from shop_api.kernel.principal import Proof
 
 
 class Possession:
-    """401 for a bound key alone: of no use to who has only copied it."""
+    """401 for a bound key alone, of no use to who has only copied it; raised by rate_limit.py."""
 
     def __init__(
         self, forward: Stage, signatures: SignatureChecker, *, has_certificates: bool
@@ -30,8 +30,12 @@ class Possession:
         principal = exchange.principal
         # a request of a batch came with the proof of the batch, in the body that was signed
         if principal is not None and principal.proof and IS_INNER not in exchange.environ:
-            self._check_certificate(exchange, principal.proof)
-            self._check_signature(exchange, principal.proof)
+            try:
+                self._check_certificate(exchange, principal.proof)
+                self._check_signature(exchange, principal.proof)
+            except DomainError as error:
+                # who has only copied it counts by address, and takes nothing of the tenant's quota
+                exchange.principal, exchange.credential_error = None, error
         return self.forward(exchange)
 
     def _check_certificate(self, exchange: Exchange, proof: Proof) -> None:

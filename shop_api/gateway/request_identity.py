@@ -42,7 +42,7 @@ class RequestIdentity:
         common = answer.common_headers
         if common is None:
             common = answer.common_headers = with_common(answer.headers)
-        headers = [*common, ("X-Request-ID", exchange.request_id)]
+        headers = [*common, *exchange.answer_headers, ("X-Request-ID", exchange.request_id)]
         if is_secure(exchange):
             headers.append(STRICT_TRANSPORT)
         return Answer(answer.status, headers, answer.body)

@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
+from shop_api.kernel.errors import DomainError
 from shop_api.kernel.principal import Principal
 
 ENVIRON_KEY = "shop_api.exchange"
@@ -69,6 +70,10 @@ class Exchange:
     cache_status: str | None = None
     # of a signed request: the Content-Digest that was signed, "" without one
     signed_digest: str | None = None
+    # of a credential that was sent and is not valid: raised once its address is counted
+    credential_error: DomainError | None = None
+    # what any answer to this request carries, refusals too
+    answer_headers: list[Header] = field(default_factory=list)
 
     def header(self, name: str) -> str | None:
         """A request header by its WSGI name without HTTP_: `IF_MATCH`."""

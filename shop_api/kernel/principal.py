@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from shop_api.kernel.rate_limits import PlanLimits
+
 # What may be asked for, and what it opens. Every endpoint names one; a test holds that.
 SCOPES: dict[str, str] = {
     "tenant:read": "Read the tenant's own record",
@@ -97,7 +99,7 @@ class Principal:
     # "user:<id>" or "api_key:<id>"
     actor: str
     scopes: frozenset[str]
-    plan: str
+    limits: PlanLimits
     # the platform's own key, or that of its metrics: no tenant of its own
     is_platform: bool = False
     # a key that may stand in a page's script: it sees what is public of the catalogue

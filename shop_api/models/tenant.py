@@ -30,6 +30,8 @@ tenants = Table(
     Column("prices_include_tax", Boolean, nullable=False, server_default=text("false")),
     Column("cors_origins", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     Column("settings", JSONB, nullable=False, server_default=text("'{}'")),
+    # what the platform grants beside the plan, by the names of PlanLimits
+    Column("rate_limits", JSONB, nullable=False, server_default=text("'{}'")),
     version(),
     *created_and_updated(),
     UniqueConstraint("slug"),

@@ -13,6 +13,7 @@ import msgspec
 import redis
 
 from shop_api.kernel.principal import Principal
+from shop_api.kernel.rate_limits import PlanLimits
 
 PREFIX = "tk_"
 
@@ -23,7 +24,7 @@ class _Holder(msgspec.Struct):
     tenant_id: UUID
     actor: str
     scopes: list[str]
-    plan: str
+    limits: PlanLimits
     signed_in_at: datetime | None = None
     sign_in_id: UUID | None = None
 
@@ -39,7 +40,7 @@ def issue_ticket(client: redis.Redis, principal: Principal, life_seconds: int) -
         principal.tenant_id,
         principal.actor,
         sorted(principal.scopes),
-        principal.plan,
+        principal.limits,
         principal.signed_in_at,
         principal.sign_in_id,
     )
@@ -65,7 +66,7 @@ def _holder(stored: object) -> Principal | None:
         holder.tenant_id,
         holder.actor,
         frozenset(holder.scopes),
-        holder.plan,
+        holder.limits,
         signed_in_at=holder.signed_in_at,
         sign_in_id=holder.sign_in_id,
     )

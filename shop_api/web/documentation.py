@@ -97,7 +97,10 @@ PROBLEMS: dict[int, tuple[str, DomainError]] = {
     429: (
         "Too many requests; see `Retry-After`.",
         DomainError(
-            ErrorKind.RATE_LIMITED, "rate_limited", "Too many requests. Try again in 12 seconds."
+            ErrorKind.RATE_LIMITED,
+            "rate_limited",
+            "Mutations of this tenant: at most 150 in 60 s (policy mutations). Wait as"
+            " Retry-After says.",
         ),
     ),
     503: (
@@ -210,6 +213,17 @@ ANSWER_HEADERS: dict[str, tuple[str, str, bool]] = {
         "16b3748",
         False,
     ),
+    "RateLimit": (
+        "Of the quotas the request falls under, the one with the least left: how many requests (r),"
+        " and in how many seconds its window ends (t).",
+        '"requests";r=4987;t=12',
+        False,
+    ),
+    "RateLimit-Policy": (
+        "The quotas the request falls under: how many requests (q) in how many seconds (w).",
+        '"requests";q=5000;w=60, "burst";q=500;w=1',
+        False,
+    ),
     "Retry-After": ("After how many seconds to try again.", "12", True),
     "WWW-Authenticate": ("How to say who asks.", 'Bearer realm="shop-api"', True),
 }
@@ -217,8 +231,9 @@ PROBLEM_HEADERS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-Afte
 
 
 def answer_headers(*names: str) -> dict[str, Any]:
-    """An answer's headers, by reference; each answer has a request id."""
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-ID", *names)}
+    """An answer's headers, by reference, with those that each answer has."""
+    every = ("X-Request-ID", "RateLimit", "RateLimit-Policy")
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in (*every, *names)}
 
 
 def success_headers(method: str, status: int, *, is_list: bool) -> dict[str, Any]:
@@ -332,7 +347,8 @@ Send `Authorization: Bearer <API key or access token>`. Amounts are JSON numbers
 currency's digits; times are RFC 3339 in UTC; ids are UUIDs. Every refusal is a problem (RFC 9457):
 decide on its `code`. A query parameter that is unknown, given twice or not as it must be is 400; a
 field of the body that is unknown or not acceptable is 422. Every POST, PUT, PATCH and DELETE takes
-an `Idempotency-Key`.
+an `Idempotency-Key`. `RateLimit-Policy` and `RateLimit` of every answer tell how often you may ask,
+and how much of that is left.
 """
 
 

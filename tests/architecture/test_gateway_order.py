@@ -2,13 +2,24 @@
 
 import re
 
+from shop_api.db.request_redis import RequestRedis
+from shop_api.db.sliding_windows import SlidingWindows
 from shop_api.gateway.pipeline import ORDER, Wiring, build_stages
 from shop_api.settings import Settings
 from tests.architecture.sources import ROOT
 
 PAGE = ROOT / "docs" / "architecture.md"
 # files of the gateway that are no stage
-SUPPORT = {"__init__", "body_readers", "nonces", "pipeline", "places", "refusal", "signatures"}
+SUPPORT = {
+    "__init__",
+    "body_readers",
+    "leases",
+    "nonces",
+    "pipeline",
+    "places",
+    "refusal",
+    "signatures",
+}
 
 
 def test_the_stages_are_built_in_the_order_of_the_list() -> None:
@@ -21,6 +32,7 @@ def test_the_stages_are_built_in_the_order_of_the_list() -> None:
         re.compile(""),
         lambda _: None,
         lambda _name, _seconds: True,
+        SlidingWindows(RequestRedis("redis://127.0.0.1:1")),
     )
     names = [name for name, _ in build_stages(lambda *_: [], wiring)]
     assert names == list(ORDER)
@@ -51,9 +63,12 @@ def test_what_must_be_outside_of_what() -> None:
         ("problems", "deadline", "a deadline that has passed is told as a problem"),
         ("deadline", "credentials", "who asks is found out within the deadline, too"),
         ("body_size", "idempotency", "no digest of a body that is too large"),
+        ("credentials", "rate_limit", "a tenant and not an address is counted"),
+        ("rate_limit", "response_cache", "a kept answer counts, too"),
         ("credentials", "response_cache", "a cached answer belongs to a tenant"),
         ("credentials", "idempotency", "a key belongs to a principal"),
         ("credentials", "possession", "what a key is bound to comes with the key"),
+        ("possession", "rate_limit", "whoever has only copied a key uses up no quota of it"),
         ("possession", "response_cache", "a kept answer is for who may have it"),
         ("possession", "idempotency", "the digest that was signed is checked with the body"),
         ("response_cache", "application", "a hit never enters Flask"),

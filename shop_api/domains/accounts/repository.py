@@ -66,10 +66,12 @@ def list_logins(
 
 
 def find_tenant(connection: Connection, tenant_id: UUID) -> AnyRow | None:
-    """Plan and browser origins of a tenant; the transaction then acts for it."""
+    """Plan, limits of its own and browser origins of a tenant; the transaction then acts for it."""
     _act_for(connection, tenant_id)
     return connection.execute(
-        select(tenants.c.plan, tenants.c.cors_origins).where(tenants.c.id == tenant_id)
+        select(tenants.c.plan, tenants.c.rate_limits, tenants.c.cors_origins).where(
+            tenants.c.id == tenant_id
+        )
     ).first()
 
 

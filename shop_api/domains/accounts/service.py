@@ -29,6 +29,7 @@ from shop_api.kernel.errors import DomainError
 from shop_api.kernel.ids import new_id
 from shop_api.kernel.networks import network_of
 from shop_api.kernel.principal import METRICS, PUBLISHABLE_SCOPES, ROLE_SCOPES, Principal, Proof
+from shop_api.kernel.rate_limits import PLAN_LIMITS, limits_of
 from shop_api.kernel.secret_keys import SecretKeys, key_id
 from shop_api.kernel.tokens import hash_token, make_token
 from shop_api.spine.unit_of_work import UnitOfWork
@@ -45,6 +46,9 @@ MAX_CANDIDATES = 3
 # to 573 MiB, and anybody may ask for one.
 PARALLEL_RUNS = 2
 RUN_WAIT_SECONDS = 5.0
+
+# The platform's own keys are not counted at all.
+UNCOUNTED = PLAN_LIMITS["enterprise"]
 
 _hasher = PasswordHasher()
 _runs = BoundedSemaphore(PARALLEL_RUNS)
@@ -116,10 +120,10 @@ class Authenticator:
     def __call__(self, token: str) -> Principal | None:
         """The principal of a credential; None when it is not valid."""
         if hmac.compare_digest(token.encode(), self.platform_key.encode()):
-            return Principal(PLATFORM_TENANT, "platform:key", frozenset(), "enterprise", True)
+            return Principal(PLATFORM_TENANT, "platform:key", frozenset(), UNCOUNTED, True)
         if self.metrics_key and hmac.compare_digest(token.encode(), self.metrics_key.encode()):
             scopes = frozenset({METRICS})
-            return Principal(PLATFORM_TENANT, "platform:metrics", scopes, "enterprise", True)
+            return Principal(PLATFORM_TENANT, "platform:metrics", scopes, UNCOUNTED, True)
         if token.startswith(("sk_", "pk_")):
             return self._check_key(token)
         return self._check_access_token(token)
@@ -143,7 +147,7 @@ class Authenticator:
             key.tenant_id,
             f"api_key:{key.id}",
             scopes,
-            tenant.plan,
+            limits_of(tenant.plan, tenant.rate_limits),
             origins=frozenset(tenant.cors_origins),
             is_publishable=key.kind == "publishable",
             expires_at=key.expires_at,
@@ -167,7 +171,7 @@ class Authenticator:
             tenant_id,
             f"user:{user_id}",
             ROLE_SCOPES[user.role],
-            tenant.plan,
+            limits_of(tenant.plan, tenant.rate_limits),
             origins=frozenset(tenant.cors_origins),
             signed_in_at=issued_at,
             sign_in_id=sign_in_id,

@@ -24,7 +24,7 @@ def create_tenant(call: Call) -> Reply:
 
     The owner then signs in at `/api/v1/auth/login` and creates API keys.
     """
-    values = {name: call.body[name] for name in ("name", "slug", "plan", "currency", "timezone")}
+    values = {name: value for name, value in call.body.items() if name != "owner"}
     row = service.create_tenant(call.work, values, call.body["owner"])
     return Reply.resource(row, 201)
 

@@ -28,6 +28,10 @@ TENANT_JSON = """
         'low_stock_alert', t.settings->'low_stock_alert',
         'report_hour', t.settings->'report_hour', 'country', t.settings->'country',
         'region', t.settings->'region') AS settings,
+    json_build_object('requests', t.rate_limits->'requests', 'burst', t.rate_limits->'burst',
+        'analytics', t.rate_limits->'analytics', 'graphql', t.rate_limits->'graphql',
+        'mutations', t.rate_limits->'mutations',
+        'subscriptions', t.rate_limits->'subscriptions') AS rate_limits,
     json_instant(t.created_at) AS created_at, json_instant(t.updated_at) AS updated_at) r)
 """
 
@@ -64,6 +68,7 @@ class TenantRepository(Repository):
             t.c.currency,
             t.c.timezone,
             t.c.plan,
+            t.c.rate_limits,
             t.c.name,
             t.c.prices_include_tax,
             literal_column(TENANT_JSON).label("body"),
@@ -96,10 +101,11 @@ class TenantRepository(Repository):
         return list(found.scalars())
 
     def change(self, values: dict[str, Any]) -> None:
-        """Update some columns; the version grows. Of `settings` those named change."""
-        if "settings" in values:
-            merged = tenants.c.settings.concat(literal(values["settings"], JSONB))
-            values = {**values, "settings": func.jsonb_strip_nulls(merged)}
+        """Update some columns; the version grows. Of `settings` and `rate_limits` those named
+        change."""
+        for name in {"settings", "rate_limits"} & values.keys():
+            merged = tenants.c[name].concat(literal(values[name], JSONB))
+            values = {**values, name: func.jsonb_strip_nulls(merged)}
         self.session.execute(
             update(tenants)
             .where(tenants.c.id == self.tenant_id)

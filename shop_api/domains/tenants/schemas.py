@@ -4,6 +4,7 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
+from shop_api.kernel.rate_limits import PLANS
 from shop_api.web.fields import (
     BoundedList,
     Country,
@@ -19,8 +20,8 @@ from shop_api.web.fields import (
     one_of,
 )
 
-PLANS = ("free", "basic", "pro", "enterprise")
-
+# Far beyond what one server answers: no limit at all.
+MAX_LIMIT = 1_000_000_000
 
 # A browser sends an origin in lower case and without the port its scheme implies: one written
 # otherwise would allow nobody.
@@ -61,6 +62,27 @@ class OwnerBody(Schema):
     )
 
 
+def _limit(example: int, description: str) -> Whole:
+    """A limit of a tenant's own; null: as its plan has it."""
+    return Whole(
+        minimum=1,
+        maximum=MAX_LIMIT,
+        allow_none=True,
+        metadata={"description": description, "example": example},
+    )
+
+
+class RateLimits(Schema):
+    """Limits that the platform grants a tenant beside its plan; null: as the plan has it."""
+
+    requests = _limit(100_000, "Requests a minute.")
+    burst = _limit(10_000, "Requests within a second.")
+    analytics = _limit(50_000, "Requests to `/analytics` a minute.")
+    graphql = _limit(6_000, "GraphQL requests a minute.")
+    mutations = _limit(3_000, "Mutations a minute.")
+    subscriptions = _limit(1_000, "Open WebSockets and event streams.")
+
+
 class TenantBody(Schema):
     """A tenant to create."""
 
@@ -69,6 +91,7 @@ class TenantBody(Schema):
     plan = fields.String(load_default="free", validate=one_of(*PLANS))
     currency = Currency(required=True)
     timezone = Timezone(required=True)
+    rate_limits = fields.Nested(RateLimits)
     owner = fields.Nested(OwnerBody, required=True)
 
 
@@ -148,5 +171,6 @@ class TenantSchema(Schema):
     prices_include_tax = fields.Boolean(required=True)
     cors_origins = fields.List(fields.String(), required=True)
     settings = fields.Nested(TenantSettings, required=True)
+    rate_limits = fields.Nested(RateLimits, required=True)
     created_at = Instant(required=True)
     updated_at = Instant(required=True)

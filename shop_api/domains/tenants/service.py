@@ -52,7 +52,8 @@ class OriginDirectory:
 def create_tenant(work: UnitOfWork, values: dict[str, Any], owner: dict[str, str]) -> Row[Any]:
     """A tenant with its owner, counters and default location, in the platform's transaction.
 
-    `values`: name, slug, plan, currency, timezone; `owner`: email, name, password.
+    `values`: name, slug, plan, currency, timezone, and `rate_limits` if it has its own; `owner`:
+    email, name, password.
     """
     tenant_id = new_id(work.now)
     with work.as_tenant(tenant_id) as inner:

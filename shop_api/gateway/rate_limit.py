@@ -1,0 +1,160 @@
+"""How often whom may ask: address, tenant, user and endpoint class, in this order.
+
+Belongs here: under which quotas a request falls, and the headers that tell of them. Does not: the
+plans' figures (kernel/rate_limits.py) and counting (leases.py, db/sliding_windows.py).
+"""
+
+from dataclasses import dataclass
+from math import ceil
+
+from shop_api.gateway.idempotency import MUTATIONS
+from shop_api.gateway.leases import Lease, Leases
+from shop_api.kernel.errors import DomainError, ErrorKind
+from shop_api.kernel.exchange import Answer, Exchange, Stage
+from shop_api.kernel.networks import network_of
+from shop_api.kernel.principal import Principal
+from shop_api.kernel.rate_limits import BURST_SECONDS, MINUTE_SECONDS, PlanLimits, Quota
+from shop_api.metrics.definitions import rate_limit_refusals
+
+# What probes and scrapers ask is not counted.
+UNCOUNTED = ("/health/", "/metrics")
+ANALYTICS = "/api/v1/analytics/"
+GRAPHQL = "/graphql"
+
+# Addresses and actors whose leases a process keeps; past that it begins anew.
+MAX_KEPT = 20_000
+
+HELP = {
+    "address": "Requests without a valid credential from this network address",
+    "requests": "Requests of this tenant",
+    "burst": "Requests of this tenant within a second",
+    "user": "Requests of this user or API key",
+    "analytics": "Analytics requests of this tenant",
+    "graphql": "GraphQL requests of this tenant",
+    "mutations": "Mutations of this tenant",
+}
+
+
+@dataclass(slots=True)
+class Counted:
+    """The quotas a kind of request falls under, and how a client reads of them."""
+
+    leases: list[Lease]
+    limits: PlanLimits | None
+    policy: tuple[str, str]
+
+    def state(self, now: float) -> tuple[str, str]:
+        """`RateLimit`: the quota with the least left, and when its window ends."""
+        tightest = min(self.leases, key=_left)
+        window = tightest.quota.window_seconds
+        value = f'"{tightest.quota.name}";r={tightest.left};t={ceil(window - now % window)}'
+        return ("RateLimit", value)
+
+
+def _left(lease: Lease) -> int:
+    return lease.left
+
+
+class RateLimit:
+    """429 for whoever asks more often than the plan has it; tells all others how much is left."""
+
+    def __init__(
+        self,
+        forward: Stage,
+        leases: Leases,
+        address_limit: int,
+        user_ratio: float,
+        trusted_proxies: int,
+    ) -> None:
+        self.forward = forward
+        self.leases = leases
+        self.address_quota = Quota("address", address_limit, MINUTE_SECONDS)
+        self.user_ratio = user_ratio
+        self.trusted_proxies = trusted_proxies
+        self._counted: dict[tuple[object, str], Counted] = {}
+        # shared by a tenant's actors, by kinds of request, by addresses of one network
+        self._leases: dict[tuple[str, Quota], Lease] = {}
+
+    def __call__(self, exchange: Exchange) -> Answer:
+        principal = exchange.principal
+        if exchange.path.startswith(UNCOUNTED) or (principal is not None and principal.is_platform):
+            return self._admit(exchange)
+        counted = self._find(exchange, principal)
+        now = exchange.started_at.timestamp()
+        used_up = self.leases.take(counted.leases, now)
+        exchange.answer_headers += (counted.policy, counted.state(now))
+        if used_up is not None:
+            rate_limit_refusals.labels(used_up.quota.name).inc()
+            raise _refusal(used_up)
+        return self._admit(exchange)
+
+    def _admit(self, exchange: Exchange) -> Answer:
+        if exchange.credential_error is not None:
+            raise exchange.credential_error
+        return self.forward(exchange)
+
+    def _find(self, exchange: Exchange, principal: Principal | None) -> Counted:
+        """The quotas of a request; the same objects for the same kind of request."""
+        if principal is None:
+            key: tuple[object, str] = (exchange.client_address(self.trusted_proxies), "")
+        else:
+            key = (principal.actor, endpoint_class(exchange))
+        counted = self._counted.get(key)
+        if counted is None or (principal is not None and counted.limits is not principal.limits):
+            if len(self._counted) >= MAX_KEPT:
+                self._counted.clear()
+                self._leases.clear()
+            if principal is None:
+                network = network_of(str(key[0])) or "unknown"
+                lease = self._lease(f"address:{network}", self.address_quota)
+                counted = _counted([lease], None)
+            else:
+                counted = self._of_principal(principal, key[1])
+            self._counted[key] = counted
+        return counted
+
+    def _of_principal(self, principal: Principal, kind: str) -> Counted:
+        limits = principal.limits
+        tenant = f"tenant:{principal.tenant_id}"
+        leases = [
+            self._lease(tenant, Quota("requests", limits.requests, MINUTE_SECONDS)),
+            self._lease(tenant, Quota("burst", limits.burst, BURST_SECONDS)),
+        ]
+        if self.user_ratio < 1:
+            quota = Quota("user", ceil(limits.requests * self.user_ratio), MINUTE_SECONDS)
+            leases.append(self._lease(f"{tenant}:{principal.actor}", quota))
+        if kind:
+            quota = Quota(kind, getattr(limits, kind), MINUTE_SECONDS)
+            leases.append(self._lease(tenant, quota))
+        return _counted(leases, limits)
+
+    def _lease(self, scope: str, quota: Quota) -> Lease:
+        return self._leases.setdefault((scope, quota), Lease(scope, quota))
+
+
+def endpoint_class(exchange: Exchange) -> str:
+    """Which quota of its own a request has beside the tenant's: a field of PlanLimits, or none."""
+    if exchange.path.startswith(ANALYTICS):
+        return "analytics"
+    if exchange.path == GRAPHQL:
+        return "graphql"
+    return "mutations" if exchange.method in MUTATIONS else ""
+
+
+def _counted(leases: list[Lease], limits: PlanLimits | None) -> Counted:
+    policies = [
+        f'"{lease.quota.name}";q={lease.quota.limit};w={lease.quota.window_seconds}'
+        for lease in leases
+    ]
+    return Counted(leases, limits, ("RateLimit-Policy", ", ".join(policies)))
+
+
+def _refusal(lease: Lease) -> DomainError:
+    quota = lease.quota
+    return DomainError(
+        ErrorKind.RATE_LIMITED,
+        "rate_limited",
+        f"{HELP[quota.name]}: at most {quota.limit} in {quota.window_seconds} s"
+        f" (policy {quota.name}). Wait as Retry-After says.",
+        retry_after_seconds=max(1, ceil(lease.wait_seconds)),
+    )
