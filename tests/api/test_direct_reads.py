@@ -11,7 +11,7 @@ from tests.fixtures.api import Answered, ApiClient, Shop, open_shop
 
 PRODUCTS = "/api/v1/products"
 # what differs between any two answers
-OWN_HEADERS = ("X-Request-ID",)
+OWN_HEADERS = ("X-Request-ID", "RateLimit")
 CSV = {"Accept": "text/csv"}
 
 

@@ -25,7 +25,7 @@ SECRETS = ("access_token", "refresh_token", "key", "ticket", "token")
 # a batch may hold any other answer; signing out answers nothing, though its request is a secret
 KEPT_ENCRYPTED = {"run_batch"}
 # of the request, not of the answer
-OWN_HEADERS = {"X-Request-ID", "Idempotency-Replayed"}
+OWN_HEADERS = {"X-Request-ID", "Idempotency-Replayed", "RateLimit"}
 
 every_mutation = pytest.mark.parametrize("operation", MUTATIONS, ids=str)
 
