@@ -245,3 +245,11 @@ def test_only_secret_keys_are_bound_and_to_something(shop: Shop) -> None:
     ]
     for body, code in refused:
         is_refused(shop.api.post(KEYS, {"name": "program", **body}), code, 422)
+
+
+def test_a_copied_key_takes_nothing_of_the_tenants_quota(service: Service, shop: Shop) -> None:
+    for _ in range(3):
+        refused = service.api.get(PRODUCTS)
+        is_refused(refused, "signature_required")
+        assert refused.headers["RateLimit-Policy"].startswith('"address"')
+    assert shop.api.get(PRODUCTS).headers["RateLimit-Policy"].startswith('"requests"')
