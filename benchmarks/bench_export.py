@@ -22,8 +22,10 @@ from benchmarks.servers import Stores, fresh_stores
 from pipelines.context import LakeContext
 from pipelines.runner import run_export, run_rebuild
 from shop_api.db.engines import make_engine
+from shop_api.db.request_redis import RequestRedis
 from shop_api.kernel.clock import utc_now
 from shop_api.spine.unit_of_work import Origin, unit_of_work
+from shop_api.spine.versions import ResourceVersions
 from shop_api.spine.waker import Waker
 
 SMALL_ORDERS = 20_000
@@ -138,7 +140,7 @@ def _exported(stores: Stores, data: LakeData) -> Iterator[ExportedShop]:
         make_engine(url, settings, statement_timeout_seconds=300)
         for url in (stores.postgres.application_url, stores.postgres.exporter_url)
     )
-    waker = Waker(stores.postgres.application_url)
+    waker = Waker(stores.postgres.application_url, ResourceVersions(RequestRedis(stores.redis_url)))
     lake = LakeContext(exporter, str(stores.folder / "lake"), MONTH_ROWS)
     found = ExportedShop(stores, shop.tenant_id, application, waker, lake)
     run_export(lake, utc_now())

@@ -22,9 +22,11 @@ from shop_api.bulk.journal import open_local_job
 from shop_api.bulk.locks import import_session
 from shop_api.bulk.mapping import load_preset
 from shop_api.db.engines import make_engine
+from shop_api.db.request_redis import RequestRedis
 from shop_api.kernel.clock import utc_now
 from shop_api.models.base import metadata
 from shop_api.spine.unit_of_work import Origin
+from shop_api.spine.versions import ResourceVersions
 from shop_api.spine.waker import Waker
 
 ORDERS = 50_000
@@ -43,7 +45,7 @@ def measure_import(stores: Stores) -> list[Result]:
     write_export(folder)
     settings = stores.settings()
     engine = make_engine(str(settings.database_url), settings, statement_timeout_seconds=60)
-    waker = Waker(str(settings.database_url))
+    waker = Waker(str(settings.database_url), ResourceVersions(RequestRedis(stores.redis_url)))
     imported: list[UUID] = []
 
     def ours() -> float:

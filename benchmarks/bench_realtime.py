@@ -24,6 +24,7 @@ from benchmarks.measure import Result
 from benchmarks.servers import Stores, free_port
 from benchmarks.shop import make_shop
 from shop_api.db.engines import make_engine
+from shop_api.db.request_redis import RequestRedis
 from shop_api.kernel.clock import utc_now
 from shop_api.kernel.principal import SCOPES, Principal
 from shop_api.kernel.rate_limits import PLAN_LIMITS
@@ -32,6 +33,7 @@ from shop_api.models import api_keys
 from shop_api.realtime.tickets import issue_ticket
 from shop_api.spine.relay import Relay, channel_of
 from shop_api.spine.unit_of_work import Origin, unit_of_work
+from shop_api.spine.versions import ResourceVersions
 from shop_api.spine.waker import Waker
 
 EVENTS = 20_000
@@ -55,7 +57,9 @@ class Shop:
         self.engine: Engine = make_engine(
             stores.postgres.application_url, stores.settings(), statement_timeout_seconds=60
         )
-        self.waker = Waker(stores.postgres.application_url)
+        self.waker = Waker(
+            stores.postgres.application_url, ResourceVersions(RequestRedis(stores.redis_url))
+        )
         self.key_id = self._make_key()
 
     def announce(self, count: int = 1) -> None:

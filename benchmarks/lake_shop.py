@@ -14,11 +14,13 @@ from benchmarks.lake_data import CURRENCY, TIMEZONE, LakeData
 from benchmarks.servers import Stores
 from benchmarks.shop import UNLIMITED, BenchShop
 from shop_api.db.engines import make_engine
+from shop_api.db.request_redis import RequestRedis
 from shop_api.db.tenancy import PLATFORM_TENANT
 from shop_api.domains.api_keys.service import OPERATOR, create_key
 from shop_api.domains.tenants.repository import TenantRepository
 from shop_api.kernel.clock import utc_now
 from shop_api.spine.unit_of_work import Origin, unit_of_work
+from shop_api.spine.versions import ResourceVersions
 from shop_api.spine.waker import Waker
 
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
@@ -42,7 +44,7 @@ def add_tenant(stores: Stores, tenant_id: UUID) -> BenchShop:
     """A tenant of that id, with a key."""
     settings = stores.settings()
     engine = make_engine(stores.postgres.application_url, settings, statement_timeout_seconds=60)
-    waker = Waker(stores.postgres.application_url)
+    waker = Waker(stores.postgres.application_url, ResourceVersions(RequestRedis(stores.redis_url)))
     now = utc_now()
     values = {
         "name": "Lake",

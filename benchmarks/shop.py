@@ -8,11 +8,13 @@ from uuid import UUID
 
 from benchmarks.servers import Stores
 from shop_api.db.engines import make_engine
+from shop_api.db.request_redis import RequestRedis
 from shop_api.db.tenancy import PLATFORM_TENANT, tenant_session
 from shop_api.domains.api_keys.service import OPERATOR, create_key
 from shop_api.domains.tenants.service import create_tenant
 from shop_api.kernel.clock import utc_now
 from shop_api.spine.unit_of_work import Origin, unit_of_work
+from shop_api.spine.versions import ResourceVersions
 from shop_api.spine.waker import Waker
 
 # what is measured is not the limits
@@ -48,7 +50,7 @@ def make_shop(stores: Stores, *, products: int, variants: int = 2) -> BenchShop:
     """A tenant on plan enterprise, in USD and UTC, with products and plenty of stock."""
     settings = stores.settings()
     engine = make_engine(stores.postgres.application_url, settings, statement_timeout_seconds=60)
-    waker = Waker(stores.postgres.application_url)
+    waker = Waker(stores.postgres.application_url, ResourceVersions(RequestRedis(stores.redis_url)))
     now = utc_now()
     values = {
         "name": "Bench",

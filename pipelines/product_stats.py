@@ -23,6 +23,7 @@ from shop_api.db.json import encode_json
 from shop_api.db.tenancy import tenant_session
 from shop_api.models import product_stats, tenants
 from shop_api.spine.jobs import WorkerContext
+from shop_api.spine.resources import STATISTICS
 
 # of one transaction: an edit of one of them waits no longer than these take
 BATCH_ROWS = 1000
@@ -135,21 +136,22 @@ def refresh_tenant(
         if sold.get((row.id, row.currency), NOTHING_SOLD)
         != Figure(row.total_sales, row.profit_margin_ratio)
     ]
-    for first in range(0, len(wanted), BATCH_ROWS):
-        batch = wanted[first : first + BATCH_ROWS]
+    remembered = {
+        "snapshot_id": snapshot.id,
+        "files_digest": stale.digest,
+        "as_of": snapshot.as_of,
+        "now": now,
+    }
+    try:
+        for first in range(0, len(wanted), BATCH_ROWS):
+            batch = wanted[first : first + BATCH_ROWS]
+            with tenant_session(context.engine, stale.tenant_id) as session:
+                session.execute(WRITE, {**place, "stats": _recordset(batch)})
         with tenant_session(context.engine, stale.tenant_id) as session:
-            session.execute(WRITE, {**place, "stats": _recordset(batch)})
-    with tenant_session(context.engine, stale.tenant_id) as session:
-        session.execute(
-            REMEMBER,
-            {
-                **place,
-                "snapshot_id": snapshot.id,
-                "files_digest": stale.digest,
-                "as_of": snapshot.as_of,
-                "now": now,
-            },
-        )
+            session.execute(REMEMBER, {**place, **remembered})
+    finally:
+        # also of a run that failed half way
+        context.waker.tell({(stale.tenant_id, STATISTICS)}, has_events=False)
 
 
 def _recordset(batch: Iterable[tuple[UUID, Figure]]) -> str:

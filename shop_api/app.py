@@ -79,12 +79,17 @@ from shop_api.domains.variants import errors as variant_errors
 from shop_api.gateway.idempotency import MUTATIONS
 from shop_api.gateway.nonces import NonceBook
 from shop_api.gateway.pipeline import Gateway, Wiring
+from shop_api.gateway.purges import Purges
+from shop_api.gateway.redis_answers import RedisAnswers
+from shop_api.gateway.response_cache import Sources
 from shop_api.kernel.errors import DomainError, ErrorKind
 from shop_api.kernel.ids import parse_id
 from shop_api.kernel.principal import ANY, PUBLIC, PUBLISHABLE_SCOPES
 from shop_api.kernel.secret_keys import SecretKeys
 from shop_api.settings import Settings
+from shop_api.spine.versions import ResourceVersions
 from shop_api.spine.waker import Waker
+from shop_api.web.cached_routes import CachedRoutes
 from shop_api.web.direct import DirectReads
 from shop_api.web.documentation import make_api
 from shop_api.web.examples import fill_examples
@@ -190,11 +195,19 @@ class IdConverter(BaseConverter):
 class App:
     """The gateway, the Flask application behind it and its services."""
 
-    def __init__(self, gateway: Gateway, flask: Flask, services: Services, lake: Insights) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        flask: Flask,
+        services: Services,
+        lake: Insights,
+        redis_answers: RedisAnswers,
+    ) -> None:
         self.gateway = gateway
         self.flask = flask
         self.services = services
         self.lake = lake
+        self.redis_answers = redis_answers
         self.batches = flask.extensions[BATCH] = BatchRunner(gateway)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
@@ -203,6 +216,8 @@ class App:
     def close(self) -> None:
         """Close pools and threads, in reverse order of start."""
         self.batches.close()
+        self.gateway.upkeep.close()
+        self.redis_answers.close()
         self.lake.close()
         self.services.waker.stop()
         self.services.engine.dispose()
@@ -230,10 +245,17 @@ def create_app(settings: Settings) -> App:
     lake = make_lake(settings)
     flask.extensions[INSIGHTS] = lake
     origins = OriginDirectory(services.engine)
+    redis_answers = RedisAnswers(services.request_redis, settings.shared_answer_bytes)
     wiring = Wiring(
         settings,
         authenticate,
-        lake.current_version,
+        Sources(
+            cached_routes(settings).find,
+            lake.current_version,
+            services.waker.versions,
+            Purges(services.request_redis),
+        ),
+        redis_answers,
         origins.is_known,
         mutation_paths(flask, {PUBLIC}),
         mutation_paths(flask, {PUBLIC, ANY, *PUBLISHABLE_SCOPES}),
@@ -241,7 +263,23 @@ def create_app(settings: Settings) -> App:
         NonceBook(services.request_redis),
         SlidingWindows(services.request_redis),
     )
-    return App(Gateway(flask.wsgi_app, wiring), flask, services, lake)
+    gateway = Gateway(flask.wsgi_app, wiring)
+    return App(gateway, flask, services, lake, redis_answers)
+
+
+def cached_routes(settings: Settings) -> CachedRoutes:
+    """The reads whose answers are kept.
+
+    A replica may be behind: what it answers is made from something older than the version says. So
+    with replicas only figures are kept, which name the snapshot they are of.
+    """
+    return CachedRoutes(
+        (template, policy)
+        for noun in BLUEPRINTS
+        for template, policy in noun.cached_routes
+        if policy.follows_lake
+        or (settings.database_read_url is None and (settings.cache_bytes or policy.is_shared))
+    )
 
 
 def mutation_paths(flask: Flask, scopes: set[str]) -> re.Pattern[str]:
@@ -305,7 +343,7 @@ def make_services(settings: Settings) -> Services:
         settings=settings,
         engine=engine,
         reads=reads,
-        waker=Waker(settings.database_url),
+        waker=Waker(settings.database_url, ResourceVersions(requests)),
         redis=redis.Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=2),
         request_redis=requests,
         secret_keys=secret_keys,

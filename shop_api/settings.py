@@ -172,7 +172,19 @@ class Settings(BaseSettings):
     deadline_seconds: float = Field(30.0, gt=0, description="Longest a request may run.")
     idempotency_seconds: int = Field(86_400, ge=1, description="How long a key is kept.")
     compression_min_bytes: int = Field(1024, ge=0, description="Smallest body compressed.")
-    cache_bytes: int = Field(67_108_864, ge=0, description="Response cache of one API worker.")
+    cache_bytes: int = Field(67_108_864, ge=0, description="Answers kept in one API worker.")
+    shared_answer_bytes: int = Field(
+        1_048_576, ge=0, description="Largest answer kept in Redis, compressed; 0: none is."
+    )
+    shared_wait_seconds: float = Field(
+        30.0, gt=0, description="Longest wait for the answer of another request before 408."
+    )
+    shared_waiting_limit: int | None = Field(
+        None,
+        ge=0,
+        description="Threads of an API worker that may wait so for over a second; others get 503."
+        " Unset: half of `api_threads`.",
+    )
     document_bytes: int = Field(
         33_554_432, ge=0, description="Products' JSON that one API worker keeps."
     )

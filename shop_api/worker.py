@@ -23,6 +23,7 @@ from sqlalchemy.exc import OperationalError
 
 from shop_api.db.engines import make_engine, require_safe_role
 from shop_api.db.pool_watch import watch_pool
+from shop_api.db.request_redis import RequestRedis
 from shop_api.kernel.clock import utc_now
 from shop_api.kernel.logs import configure_logging
 from shop_api.metrics.definitions import job_late, job_run_duration, job_runs
@@ -31,6 +32,7 @@ from shop_api.settings import Settings
 from shop_api.spine.jobs import SCHEDULES, ScheduledJob, WorkerContext
 from shop_api.spine.locks import try_lock
 from shop_api.spine.relay import Relay
+from shop_api.spine.versions import ResourceVersions
 from shop_api.spine.waker import Waker
 
 # Events within this time cause one run.
@@ -178,7 +180,7 @@ class Worker:
             exporter_engine=make_engine(
                 exporter_url, settings, statement_timeout_seconds=JOB_STATEMENT_TIMEOUT_SECONDS
             ),
-            waker=Waker(application_url),
+            waker=Waker(application_url, ResourceVersions(RequestRedis(redis_url))),
             redis=redis.Redis.from_url(redis_url, socket_timeout=10, socket_connect_timeout=5),
         )
         limit = sum(settings.pool_size)

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.fixtures.api import api, app, other_shop, shop
+from tests.fixtures.cache_stages import start_process
 from tests.fixtures.passwords import cheap_passwords
 from tests.fixtures.shop import tenant_id
 from tests.fixtures.stores import database, redis_client, redis_url, server, template
@@ -17,6 +18,7 @@ __all__ = [
     "redis_url",
     "server",
     "shop",
+    "start_process",
     "template",
     "tenant_id",
 ]

@@ -41,6 +41,7 @@ from shop_api.commands.platform import (
 from shop_api.commands.progress import progress_listener
 from shop_api.commands.serve import announce_stopping, refuse_taken_ports
 from shop_api.db.engines import make_engine
+from shop_api.db.request_redis import RequestRedis
 from shop_api.db.tenancy import PLATFORM_TENANT
 from shop_api.domains.api_keys.service import OPERATOR, create_key
 from shop_api.domains.pricing import service as pricing
@@ -53,6 +54,7 @@ from shop_api.kernel.logs import configure_logging
 from shop_api.kernel.money import currency_digits
 from shop_api.settings import Settings
 from shop_api.spine.unit_of_work import UnitOfWork
+from shop_api.spine.versions import ResourceVersions
 from shop_api.spine.waker import Waker
 from shop_api.stack.children import (
     KINDS,
@@ -165,6 +167,7 @@ def prepare(
     `given`: the options for making a shop that were named; there is one already, they are refused.
     """
     assert settings.database_url
+    assert settings.redis_url
     tenant_id = find_tenant_id_or_none(settings, SLUG)
     if tenant_id is not None and given:
         raise click.ClickException(
@@ -177,7 +180,7 @@ def prepare(
     engine = make_engine(
         settings.database_url, settings, statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS
     )
-    waker = Waker(settings.database_url)
+    waker = Waker(settings.database_url, ResourceVersions(RequestRedis(settings.redis_url)))
     try:
         with progress_listener("filling the demo shop") as listener:
             seed_demo_shop(engine, waker, tenant_id, utc_now(), SEED, listener, order_count=orders)

@@ -27,10 +27,12 @@ from shop_api.bulk.rejects import RejectLog, write_rejects
 from shop_api.commands.platform import ACTOR, find_tenant_id
 from shop_api.commands.progress import Listener, progress_listener
 from shop_api.db.engines import make_engine
+from shop_api.db.request_redis import RequestRedis
 from shop_api.kernel.clock import utc_now
 from shop_api.kernel.errors import DomainError
 from shop_api.settings import Settings
 from shop_api.spine.unit_of_work import Origin
+from shop_api.spine.versions import ResourceVersions
 from shop_api.spine.waker import Waker
 from shop_api.stack.stores import ensure_stores
 
@@ -119,11 +121,12 @@ def _import(
     settings: Settings, slug: str, folder: Path, mapping: Mapping, listener: Listener
 ) -> Summary:
     assert settings.database_url
+    assert settings.redis_url
     tenant_id = find_tenant_id(settings, slug)
     engine = make_engine(
         settings.database_url, settings, statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS
     )
-    waker = Waker(settings.database_url)
+    waker = Waker(settings.database_url, ResourceVersions(RequestRedis(settings.redis_url)))
     summary = Summary()
     try:
         origin = Origin(tenant_id, ACTOR, f"cli-{uuid.uuid4().hex}", utc_now())

@@ -14,10 +14,12 @@ import click
 from sqlalchemy import Engine, text
 
 from shop_api.db.engines import make_engine
+from shop_api.db.request_redis import RequestRedis
 from shop_api.db.tenancy import PLATFORM_TENANT
 from shop_api.kernel.clock import utc_now
 from shop_api.settings import Settings
 from shop_api.spine.unit_of_work import Origin, UnitOfWork, unit_of_work
+from shop_api.spine.versions import ResourceVersions
 from shop_api.spine.waker import Waker
 from shop_api.stack.stores import ensure_stores
 
@@ -36,12 +38,12 @@ def open_work(
     settings: Settings, tenant_id: UUID, now: datetime | None = None
 ) -> Iterator[UnitOfWork]:
     """A unit of work of a tenant, as of the present unless told; `settings` names the stores."""
-    if settings.database_url is None:
-        raise click.ClickException("set DATABASE_URL")
+    if settings.database_url is None or settings.redis_url is None:
+        raise click.ClickException("set DATABASE_URL and REDIS_URL")
     engine = make_engine(
         settings.database_url, settings, statement_timeout_seconds=settings.deadline_seconds
     )
-    waker = Waker(settings.database_url)
+    waker = Waker(settings.database_url, ResourceVersions(RequestRedis(settings.redis_url)))
     origin = Origin(tenant_id, ACTOR, f"cli-{uuid.uuid4().hex}", now or utc_now())
     try:
         with unit_of_work(engine, waker, origin) as work:

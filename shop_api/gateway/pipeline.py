@@ -23,15 +23,19 @@ from shop_api.gateway.cors import Cors, KnownOrigin
 from shop_api.gateway.credentials import Authenticate, Credentials
 from shop_api.gateway.deadline import Deadline
 from shop_api.gateway.idempotency import Idempotency
+from shop_api.gateway.kept_answers import KeptAnswers
 from shop_api.gateway.leases import Leases
 from shop_api.gateway.metrics import Metrics
 from shop_api.gateway.possession import Possession
 from shop_api.gateway.problems import Problems
 from shop_api.gateway.rate_limit import RateLimit
+from shop_api.gateway.redis_answers import RedisAnswers
 from shop_api.gateway.refusal import INTERNAL_ERROR, refuse
 from shop_api.gateway.request_identity import RequestIdentity
-from shop_api.gateway.response_cache import CurrentVersion, ResponseCache
+from shop_api.gateway.response_cache import ResponseCache, Sources
 from shop_api.gateway.signatures import SignatureChecker, UseNonce
+from shop_api.gateway.single_flight import SingleFlight
+from shop_api.gateway.upkeep import Upkeep
 from shop_api.kernel.clock import utc_now
 from shop_api.kernel.exchange import Exchange, Stage
 from shop_api.kernel.secret_keys import SecretKeys
@@ -57,6 +61,7 @@ ORDER = (
     "possession",
     "rate_limit",
     "response_cache",
+    "single_flight",
     "bulkhead",
     "idempotency",
     "application",
@@ -71,7 +76,8 @@ class Wiring:
 
     settings: Settings
     authenticate: Authenticate
-    current_version: CurrentVersion
+    sources: Sources
+    redis_answers: RedisAnswers
     is_known_origin: KnownOrigin
     # mutations that take no credential, and those that take a publishable key
     public_paths: re.Pattern[str]
@@ -119,7 +125,13 @@ def build_stages(wsgi_app: Any, wiring: Wiring) -> list[tuple[str, Stage]]:
             settings.trusted_proxies,
         ),
         "response_cache": lambda forward: ResponseCache(
-            forward, wiring.current_version, settings.cache_bytes
+            forward, KeptAnswers(settings.cache_bytes), wiring.sources
+        ),
+        "single_flight": lambda forward: SingleFlight(
+            forward,
+            wiring.redis_answers,
+            settings.shared_wait_seconds,
+            waiting_limit(settings),
         ),
         "bulkhead": lambda forward: Bulkhead(
             forward, settings.api_threads, settings.long_request_threads
@@ -141,6 +153,12 @@ def build_stages(wsgi_app: Any, wiring: Wiring) -> list[tuple[str, Stage]]:
     return stages
 
 
+def waiting_limit(settings: Settings) -> int:
+    """How many threads may wait for long for what another request makes."""
+    chosen = settings.shared_waiting_limit
+    return settings.api_threads // 2 if chosen is None else chosen
+
+
 def _no_line(_: bytes) -> None:
     """Requests are not logged above level INFO."""
 
@@ -151,6 +169,10 @@ class Gateway:
     def __init__(self, wsgi_app: Any, wiring: Wiring) -> None:
         self.stages = build_stages(wsgi_app, wiring)
         self.first = self.stages[0][1]
+        cache = dict(self.stages)["response_cache"]
+        assert isinstance(cache, ResponseCache)
+        self.upkeep = Upkeep(cache)
+        cache.on_first = self.upkeep.start
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         exchange = Exchange(

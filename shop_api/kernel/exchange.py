@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
+from shop_api.kernel.cache_policy import CachePolicy
 from shop_api.kernel.errors import DomainError
 from shop_api.kernel.principal import Principal
 
@@ -41,15 +42,35 @@ class IdempotencyKey:
 
 @dataclass(frozen=True, slots=True)
 class CacheGrant:
-    """An endpoint's leave to keep its answer: for whom, while what holds, and until when.
+    """What an answer that follows the lake was made from, and until when it may be kept.
 
-    `version` names the state the answer was made from; a reader with another current version of
-    `dependency` does not use it.
+    `version` names the figures it was made from; where others are current it is not used.
     """
 
-    dependency: str
     version: str
     until: datetime
+    # of an answer that another process made
+    made_at: datetime | None = None
+
+
+@dataclass(slots=True, eq=False)
+class CacheSlot:
+    """The place of a read's answer in the caches, as response_cache hands it to single_flight.
+
+    `version` is what the answer would be made from, read before it is made; `epoch` the newest
+    purge that means it. `find` looks there once more; `keep` puts an answer there, and says with
+    which leave, None when it may not be kept.
+    """
+
+    policy: CachePolicy
+    digest: str
+    epoch: str
+    version: str
+    find: "Callable[[], Answer | None]"
+    keep: "Callable[[Answer], CacheGrant | None]"
+    # what may be given meanwhile, and until when: it is made anew before it is too old
+    meanwhile: "Answer | None" = None
+    meanwhile_until: datetime | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -65,6 +86,7 @@ class Exchange:
     principal: Principal | None = None
     idempotency: IdempotencyKey | None = None
     cache_grant: CacheGrant | None = None
+    cache_slot: CacheSlot | None = None
     # the route's template, for logs and metrics; set when Flask has matched it
     route: str | None = None
     cache_status: str | None = None

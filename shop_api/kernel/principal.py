@@ -114,3 +114,6 @@ class Principal:
     expires_at: datetime | None = None
     # of a key that is not enough by itself
     proof: Proof | None = None
+    # the tenant's, in which its figures are given
+    currency: str = ""
+    timezone: str = ""

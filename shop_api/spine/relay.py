@@ -1,7 +1,8 @@
 """The relay: every committed event, from Postgres to Redis, in order per tenant.
 
-Belongs here: reading the spine and publishing it. Does not: who listens (realtime), durable
-consumers with cursors of their own (pipelines, webhooks).
+Belongs here: reading the spine, publishing it, and replacing the versions of what it tells of, in
+case a writer died before it did. Does not: who listens (realtime), durable consumers with cursors
+of their own (pipelines, webhooks).
 
 Among any number of workers one relay runs: the one whose connection holds the advisory lock. That
 connection also listens and reads, so a relay that lost its lock cannot read on. A successor reads
@@ -25,6 +26,8 @@ from shop_api.metrics.definitions import relay_caught_up, relay_events, relay_la
 from shop_api.spine.cursors import Snapshot, find_cursor, save_cursor
 from shop_api.spine.event_data import EVENT_DATA
 from shop_api.spine.locks import lock_key
+from shop_api.spine.resources import Touch, touched_by
+from shop_api.spine.versions import replace_versions
 from shop_api.spine.waker import CHANNEL
 
 CURSOR = "relay"
@@ -43,18 +46,18 @@ TRY_LOCK = "SELECT pg_try_advisory_lock(%s)"
 # xids that this one has not reached: they are not new.
 READ_NEW = f"""
 WITH fresh AS MATERIALIZED (
-    SELECT tenant_id, sequence, type, data, recorded_at FROM events
+    SELECT tenant_id, sequence, type, data, recorded_at, subject_type FROM events
     WHERE (xid = ANY (%(in_progress)s::text[]::xid8[])
            OR (xid >= %(xmax)s::text::xid8 AND xid < %(next_xmax)s::text::xid8))
       AND recorded_at >= %(since)s
 )
-SELECT tenant_id, sequence, type, {EVENT_DATA}::text, recorded_at FROM fresh e
+SELECT tenant_id, sequence, type, {EVENT_DATA}::text, recorded_at, subject_type FROM fresh e
 ORDER BY tenant_id, sequence
 """
 
 logger = logging.getLogger(__name__)
 
-Row = tuple[UUID, int, str, str, datetime]
+Row = tuple[UUID, int, str, str, datetime, str]
 
 
 def channel_of(tenant_id: UUID) -> str:
@@ -64,7 +67,7 @@ def channel_of(tenant_id: UUID) -> str:
 
 def published_message(row: Row) -> str:
     """One event as published. `data` goes out as Postgres wrote it: exact decimals stay exact."""
-    tenant_id, sequence, type_, data, recorded_at = row
+    tenant_id, sequence, type_, data, recorded_at, _ = row
     return (
         f'{{"tenant_id":"{tenant_id}","id":{sequence},"type":{json.dumps(type_)},"data":{data},'
         f'"timestamp":"{format_instant(recorded_at)}"}}'
@@ -194,12 +197,17 @@ class Relay:
         fresh = [row for row in rows if row[1] > self._published.get(row[0], 0)]
         if not fresh:
             return
+        touched: set[Touch] = set()
+        for tenant_id, *_, subject_type in fresh:
+            touched |= touched_by(tenant_id, (subject_type,))
         with self._redis.pipeline(transaction=False) as pipeline:
+            # first: who hears of an event and reads finds nothing older
+            replace_versions(pipeline, touched)
             for row in fresh:
                 pipeline.publish(channel_of(row[0]), published_message(row))
             pipeline.execute()
         now = self._clock()
-        for tenant_id, sequence, _, _, recorded_at in fresh:
+        for tenant_id, sequence, _, _, recorded_at, _ in fresh:
             self._published[tenant_id] = sequence
             relay_lag.observe((now - recorded_at).total_seconds())
         relay_events.inc(len(fresh))

@@ -23,6 +23,7 @@ from shop_api.db.tenancy import Repository, TenantSession, tenant_session
 from shop_api.kernel.errors import DomainError
 from shop_api.kernel.ids import new_id
 from shop_api.spine.audit import Fields, changes_between
+from shop_api.spine.resources import Touch, touched_by
 from shop_api.spine.waker import Waker
 
 R = TypeVar("R", bound=Repository)
@@ -112,6 +113,8 @@ class UnitOfWork:
     position: int | None = None
     # events of another tenant were recorded in this transaction (`as_tenant`)
     has_recorded_events: bool = False
+    # what changes besides what the events say
+    touched: set[Touch] = field(default_factory=set)
 
     @property
     def tenant_id(self) -> UUID:
@@ -137,6 +140,20 @@ class UnitOfWork:
             yield inner
             record(inner)
         self.has_recorded_events |= bool(inner.events)
+        self.touched |= inner.all_touched()
+
+    def touch(self, *resources: str) -> None:
+        """Kept answers made from these are old once this is committed, though no event says so.
+
+        A process that dies between the commit and telling leaves this to their expiry; what events
+        say, the relay tells again.
+        """
+        self.touched |= {(self.tenant_id, resource) for resource in resources}
+
+    def all_touched(self) -> set[Touch]:
+        """What changes when this commits."""
+        subjects = (event.subject_type for event in self.events)
+        return self.touched | touched_by(self.tenant_id, subjects)
 
     def append(
         self,
@@ -176,7 +193,7 @@ def unit_of_work(
     *,
     asks_position: bool = False,
 ) -> Iterator[UnitOfWork]:
-    """Open a tenant's transaction; at the end write what it recorded, commit, wake the readers.
+    """Open a tenant's transaction; at the end write what it recorded, commit, and tell of it.
 
     `lock_key` and `first` as in `tenant_session`. With `asks_position` the unit's is known at the
     end, without a round trip of its own.
@@ -185,8 +202,8 @@ def unit_of_work(
         work = UnitOfWork(session, origin)
         yield work
         record(work, commits=True, asks_position=asks_position)
-    if work.events or work.has_recorded_events:
-        waker.wake()
+    has_events = bool(work.events) or work.has_recorded_events
+    waker.tell(work.all_touched(), has_events=has_events)
 
 
 # One statement whatever was recorded. Lists travel as one JSON text each: psycopg takes 10 µs for

@@ -1,15 +1,19 @@
-"""Waking the readers of the spine after a commit.
+"""Telling of a commit: kept answers, before the client is answered, and the spine's readers.
 
-Belongs here: NOTIFY. Does not: reading (relay.py). A NOTIFY inside the mutation would hold
-Postgres's database-wide notification lock over its commit, so that all writers commit one after the
-other; here one thread per process notifies after the commit, many commits at once. A wake lost in a
-crash costs the readers one polling interval, never an event.
+Belongs here: NOTIFY, and having versions replaced. Does not: reading (relay.py). A NOTIFY inside
+the mutation would hold Postgres's database-wide notification lock over its commit, so that all
+writers commit one after the other; here one thread per process notifies after the commit, many
+commits at once. A wake lost in a crash costs the readers one polling interval, never an event.
 """
 
 import logging
 import threading
+from collections.abc import Set
 
 import psycopg
+
+from shop_api.spine.resources import Touch
+from shop_api.spine.versions import ResourceVersions
 
 CHANNEL = "spine"
 # Commits within this time share one NOTIFY; it bounds what waking adds to commit → socket.
@@ -22,12 +26,20 @@ logger = logging.getLogger(__name__)
 class Waker:
     """Notifies `spine` after commits, from a thread that starts with the first wake."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, versions: ResourceVersions) -> None:
         self._url = url
+        self.versions = versions
         self._due = threading.Event()
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+
+    def tell(self, touched: Set[Touch], *, has_events: bool) -> None:
+        """A unit has committed: what it changed is as old as the next reader asks, and no older."""
+        if touched:
+            self.versions.touch(touched)
+        if has_events:
+            self.wake()
 
     def wake(self) -> None:
         """Ask for a NOTIFY soon; returns at once."""

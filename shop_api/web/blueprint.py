@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from shop_api.db.constraints import constraint_error
 from shop_api.db.tenancy import PLATFORM_TENANT, read_session
+from shop_api.kernel.cache_policy import REAL_TIME, CachePolicy
 from shop_api.kernel.exchange import ENVIRON_KEY, Exchange
 from shop_api.kernel.principal import PLATFORM, PUBLIC
 from shop_api.spine.unit_of_work import UnitOfWork
@@ -71,6 +72,8 @@ class Operation:
     has_session: bool = True
     # a read whose view needs nothing of Flask, and is asked so often that it is called without
     is_direct: bool = False
+    # of a read whose answers may be kept; its query then takes `real_time`
+    cache: CachePolicy | None = None
     # a change of something that has one ETag, so that If-Match is honoured
     is_conditional: bool = True
     # the answer holds a secret: kept encrypted under an idempotency key
@@ -86,6 +89,7 @@ class Blueprint(flask_smorest.Blueprint):
         super().__init__(*arguments, **options)
         self._prepare_doc_cbks.append(self._prepare_header_doc)
         self.direct_reads: list[DirectRead] = []
+        self.cached_routes: list[tuple[str, CachePolicy]] = []
 
     @staticmethod
     def _prepare_header_doc(doc: dict[str, Any], info: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -105,6 +109,8 @@ class Blueprint(flask_smorest.Blueprint):
 
         def decorate(view: View) -> View:
             def answer(call: Call, path: dict[str, Any]) -> Reply:
+                # the gateway's, and no filter
+                call.query.pop(REAL_TIME, None)
                 if scope in (PUBLIC, PLATFORM) or not operation.has_session:
                     return view(call, **path)
                 replica = call.services.replica_for(call.exchange, call.tenant_id)
@@ -116,8 +122,10 @@ class Blueprint(flask_smorest.Blueprint):
                 reply = answer(call, path)
                 return to_response(reply.status, reply.all_headers(), reply.parts or reply.body)
 
+            template = (self.url_prefix or "") + rule
+            if operation.cache is not None:
+                self.cached_routes.append((template, operation.cache))
             if operation.is_direct:
-                template = (self.url_prefix or "") + rule
                 query = operation.query() if operation.query is not None else None
                 self.direct_reads.append(DirectRead(template, scope, query, answer))
             return self._register(operation, view, run)

@@ -12,7 +12,7 @@ from shop_api.db.keyset import KeysetPage, PageRequest, Sort
 from shop_api.db.tenancy import TenantSession
 from shop_api.kernel.errors import DomainError, ErrorKind
 from shop_api.kernel.etag import matches_version
-from shop_api.kernel.exchange import CacheGrant, Exchange
+from shop_api.kernel.exchange import Exchange
 from shop_api.kernel.principal import Principal
 from shop_api.spine.unit_of_work import Origin, UnitOfWork
 from shop_api.web.pagination import CursorSigner, page_body, page_request
@@ -90,10 +90,6 @@ class Call:
         """The answer of a list."""
         body, headers = page_body(page, asked, self.query, self._signer(), total)
         return Reply(body, headers=headers)
-
-    def grant_cache(self, dependency: str, version: str, until: datetime) -> None:
-        """Let the gateway keep this answer while `dependency` is at `version`, at most `until`."""
-        self.exchange.cache_grant = CacheGrant(dependency, version, until)
 
     def _signer(self) -> CursorSigner:
         return CursorSigner(self.services.secret_keys, self.tenant_id, self.exchange.path)

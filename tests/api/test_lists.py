@@ -20,6 +20,9 @@ from tests.fixtures.api import Answered, ApiClient, Shop, open_shop
 
 each_list = pytest.mark.parametrize("listed", CASES, ids=str)
 
+# rows are written past the application here
+APP_SETTINGS = {"cache_bytes": 0}
+
 
 @pytest.fixture(scope="module")
 def shop(api: ApiClient) -> Shop:

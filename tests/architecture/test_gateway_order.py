@@ -5,7 +5,11 @@ import re
 from shop_api.db.request_redis import RequestRedis
 from shop_api.db.sliding_windows import SlidingWindows
 from shop_api.gateway.pipeline import ORDER, Wiring, build_stages
+from shop_api.gateway.purges import Purges
+from shop_api.gateway.redis_answers import RedisAnswers
+from shop_api.gateway.response_cache import Sources
 from shop_api.settings import Settings
+from shop_api.spine.versions import ResourceVersions
 from tests.architecture.sources import ROOT
 
 PAGE = ROOT / "docs" / "architecture.md"
@@ -13,20 +17,26 @@ PAGE = ROOT / "docs" / "architecture.md"
 SUPPORT = {
     "__init__",
     "body_readers",
+    "kept_answers",
     "leases",
     "nonces",
     "pipeline",
     "places",
+    "purges",
+    "redis_answers",
     "refusal",
     "signatures",
+    "upkeep",
 }
 
 
 def test_the_stages_are_built_in_the_order_of_the_list() -> None:
+    away = RequestRedis("redis://localhost")
     wiring = Wiring(
         Settings(_env_file=None),
         lambda _: None,
-        lambda _dependency, _tenant: None,
+        Sources(lambda _: None, lambda _: None, ResourceVersions(away), Purges(away)),
+        RedisAnswers(away, 0),
         lambda _: False,
         re.compile(""),
         re.compile(""),
@@ -74,6 +84,8 @@ def test_what_must_be_outside_of_what() -> None:
         ("response_cache", "application", "a hit never enters Flask"),
         ("response_cache", "bulkhead", "a kept answer holds no thread for long"),
         ("bulkhead", "idempotency", "a body is not waited for before there is a place"),
+        ("response_cache", "single_flight", "nobody waits for what is in memory"),
+        ("single_flight", "bulkhead", "only who makes an answer holds a place"),
         ("idempotency", "application", "a mutation finds its key named"),
     ]:
         assert place[outer] < place[inner], reason

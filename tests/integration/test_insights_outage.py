@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import insert
 
 from analytics.contracts import CONTRACTS
-from shop_api.domains.insights.service import DEPENDENCY, Insights, Profile, keep_until
+from shop_api.domains.insights.service import Insights, Profile, keep_until
 from shop_api.kernel.errors import DomainError
 from shop_api.models import lake_snapshots
 from tests.factories import golden_shop
@@ -54,7 +54,7 @@ def test_lost_connection_keeps_the_snapshot_and_is_made_anew(
     with pytest.raises(DomainError, match="lake_not_ready"):
         insights.snapshot()
     first = publish(database, tmp_path)
-    wait_until(lambda: insights.current_version(DEPENDENCY, TENANT) is not None)
+    wait_until(lambda: insights.current_version(TENANT) is not None)
     assert insights.snapshot().id == first
 
     database.server.execute(
@@ -87,13 +87,21 @@ def test_snapshot_is_taken_only_when_its_files_can_be_listed(
     assert insights.snapshot().id == sound
 
 
-def test_other_dependencies_are_not_known(insights: Insights) -> None:
-    assert insights.current_version("orders", TENANT) is None
+def test_what_is_current_is_the_same_to_every_process(
+    database: Database, insights: Insights, tmp_path: Path
+) -> None:
+    publish(database, tmp_path)
+    other = Insights(database.application_url, str(tmp_path))
+    try:
+        assert other.current_version(TENANT) is not None
+        wait_until(lambda: insights.current_version(TENANT) == other.current_version(TENANT))
+    finally:
+        other.close()
 
 
-def test_kept_for_a_minute_and_not_past_midnight() -> None:
+def test_kept_for_ten_minutes_and_not_past_midnight() -> None:
     profile = Profile(TENANT, "USD", "America/New_York")
     noon = datetime(2026, 3, 8, 16, 0, tzinfo=UTC)
-    assert keep_until(profile, noon) == noon + timedelta(seconds=60)
+    assert keep_until(profile, noon, 600) == noon + timedelta(seconds=600)
     late = datetime(2026, 3, 9, 3, 59, 30, tzinfo=UTC)
-    assert keep_until(profile, late) == datetime(2026, 3, 9, 4, 0, tzinfo=UTC)
+    assert keep_until(profile, late, 600) == datetime(2026, 3, 9, 4, 0, tzinfo=UTC)

@@ -42,9 +42,9 @@ LISTS = [
 def app(
     database: Database, redis_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[App]:
-    """An application that trusts a checked credential, as it does under load."""
+    """An application that trusts a checked credential, as it does under load, and keeps no list."""
     settings = database.settings(
-        tmp_path_factory.mktemp("data"), redis_url, credential_cache_seconds=600
+        tmp_path_factory.mktemp("data"), redis_url, credential_cache_seconds=600, cache_bytes=0
     )
     built = create_app(settings)
     yield built

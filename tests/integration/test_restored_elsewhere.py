@@ -91,7 +91,7 @@ def restored(
         exporter_url=urls["shop_exporter"],
         engine=make_engine(urls["shop_app"], settings, statement_timeout_seconds=30),
         exporter_engine=make_engine(urls["shop_exporter"], settings, statement_timeout_seconds=600),
-        waker=Waker(urls["shop_app"]),
+        waker=Waker(urls["shop_app"], database.waker.versions),
     )
     assert next_xid(copy) + AHEAD / 2 < next_xid(database)
     yield copy

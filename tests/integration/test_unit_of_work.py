@@ -121,9 +121,9 @@ def _acting_for(tenant_id: UUID) -> Statement:
 
 
 def test_a_waker_that_cannot_notify_does_not_log_the_password(
-    caplog: pytest.LogCaptureFixture,
+    database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    waker = Waker("postgres:/shop_app:hunter2@localhost/shop")
+    waker = Waker("postgres:/shop_app:hunter2@localhost/shop", database.waker.versions)
     waker.wake()
     wait_until(lambda: "cannot notify" in caplog.text)
     waker.stop()

@@ -66,11 +66,12 @@ def list_logins(
 
 
 def find_tenant(connection: Connection, tenant_id: UUID) -> AnyRow | None:
-    """Plan, limits of its own and browser origins of a tenant; the transaction then acts for it."""
+    """What a principal knows of its tenant; the transaction then acts for it."""
     _act_for(connection, tenant_id)
+    t = tenants.c
     return connection.execute(
-        select(tenants.c.plan, tenants.c.rate_limits, tenants.c.cors_origins).where(
-            tenants.c.id == tenant_id
+        select(t.plan, t.rate_limits, t.cors_origins, t.currency, t.timezone).where(
+            t.id == tenant_id
         )
     ).first()
 

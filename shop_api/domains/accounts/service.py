@@ -152,6 +152,8 @@ class Authenticator:
             is_publishable=key.kind == "publishable",
             expires_at=key.expires_at,
             proof=_proof_of(key),
+            currency=tenant.currency,
+            timezone=tenant.timezone,
         )
 
     def _check_access_token(self, token: str) -> Principal | None:
@@ -175,6 +177,8 @@ class Authenticator:
             origins=frozenset(tenant.cors_origins),
             signed_in_at=issued_at,
             sign_in_id=sign_in_id,
+            currency=tenant.currency,
+            timezone=tenant.timezone,
         )
 
 

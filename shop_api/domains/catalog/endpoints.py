@@ -19,6 +19,7 @@ from shop_api.domains.product_documents.repository import (
 )
 from shop_api.kernel.errors import not_found
 from shop_api.web.blueprint import Blueprint, Call
+from shop_api.web.cache_policies import PRODUCTS, RealTimeQuery
 from shop_api.web.reply import Reply
 
 products = Blueprint(
@@ -29,7 +30,14 @@ products = Blueprint(
 )
 
 
-@products.read("", scope="catalog:read", query=ProductQuery, returns=ProductPage, is_direct=True)
+@products.read(
+    "",
+    scope="catalog:read",
+    query=ProductQuery,
+    returns=ProductPage,
+    is_direct=True,
+    cache=PRODUCTS,
+)
 def list_products(call: Call) -> Reply:
     """List products, newest first unless sorted otherwise.
 
@@ -53,7 +61,14 @@ def list_products(call: Call) -> Reply:
     return call.page(page, asked, total)
 
 
-@products.read("/<id:product_id>", scope="catalog:read", returns=ProductSchema, is_direct=True)
+@products.read(
+    "/<id:product_id>",
+    scope="catalog:read",
+    query=RealTimeQuery,
+    returns=ProductSchema,
+    is_direct=True,
+    cache=PRODUCTS,
+)
 def get_product(call: Call, product_id: UUID) -> Reply:
     """Get a product with its variants, stock and categories.
 

@@ -7,6 +7,7 @@ from marshmallow import Schema, ValidationError, fields
 
 from shop_api.domains.catalog.repository import SEARCHED_ROWS
 from shop_api.models import MAX_IMAGES
+from shop_api.web.cache_policies import RealTimeQuery
 from shop_api.web.fields import (
     TOKEN,
     BoundedList,
@@ -299,7 +300,7 @@ class ProductPage(Schema):
     total = fields.Integer()
 
 
-class ProductQuery(PageQuery):
+class ProductQuery(PageQuery, RealTimeQuery):
     """Which products, in which order."""
 
     sort = fields.String(

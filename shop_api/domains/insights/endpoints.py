@@ -5,7 +5,6 @@ from flask import current_app
 from analytics.dashboard.answers import build_dashboard, build_orders, build_revenue
 from analytics.metrics.definitions import METRICS
 from shop_api.db.deadlines import deadline
-from shop_api.db.tenancy import read_session
 from shop_api.domains.insights.schemas import (
     AnalyticsQuery,
     DashboardSchema,
@@ -14,17 +13,15 @@ from shop_api.domains.insights.schemas import (
     RevenueSchema,
 )
 from shop_api.domains.insights.service import (
-    DEPENDENCY,
     EXTENSION,
     Build,
     Insights,
     Profile,
     keep_until,
 )
-from shop_api.domains.tenants.repository import TenantRepository
-from shop_api.kernel.errors import not_found
 from shop_api.kernel.exchange import CacheGrant
 from shop_api.web.blueprint import Blueprint, Call
+from shop_api.web.cache_policies import FIGURES
 from shop_api.web.reply import Reply
 
 insights = Blueprint(
@@ -41,6 +38,7 @@ insights = Blueprint(
     query=AnalyticsQuery,
     returns=DashboardSchema,
     has_session=False,
+    cache=FIGURES,
 )
 def get_dashboard(call: Call) -> Reply:
     """Get a shop at a glance: revenue, orders, products and customers of a period."""
@@ -53,6 +51,7 @@ def get_dashboard(call: Call) -> Reply:
     query=AnalyticsQuery,
     returns=RevenueSchema,
     has_session=False,
+    cache=FIGURES,
 )
 def get_revenue(call: Call) -> Reply:
     """Get the sales metrics of a period, compared, over time, and what they are made of."""
@@ -65,6 +64,7 @@ def get_revenue(call: Call) -> Reply:
     query=AnalyticsQuery,
     returns=OrdersSchema,
     has_session=False,
+    cache=FIGURES,
 )
 def get_order_figures(call: Call) -> Reply:
     """Get the counts of orders of a period, compared and over time."""
@@ -94,24 +94,16 @@ def list_metrics(_: Call) -> Reply:
 
 
 def _answer(call: Call, build: Build) -> Reply:
-    """Figures of the newest snapshot, and the leave to keep them.
-
-    The tenant's record is read in a short transaction of its own: a connection is not held while
-    the figures are computed.
-    """
+    """Figures of the newest snapshot, and the leave to keep them."""
     lake: Insights = current_app.extensions[EXTENSION]
-    services = call.services
-    replica = services.replica_for(call.exchange, call.tenant_id)
-    with read_session(services.engine, replica, call.tenant_id) as session:
-        row = TenantRepository(session).find()
-    if row is None:
-        raise not_found("tenant")
+    principal = call.principal
     snapshot = lake.snapshot()
-    profile = Profile(call.tenant_id, row.currency, row.timezone)
+    profile = Profile(call.tenant_id, principal.currency, principal.timezone)
     now = call.exchange.started_at
-    left_seconds = deadline.left_seconds() or services.settings.deadline_seconds
+    left_seconds = deadline.left_seconds() or call.services.settings.deadline_seconds
     answer = lake.answer(build, snapshot, profile, call.query, now, left_seconds)
     call.exchange.cache_grant = CacheGrant(
-        DEPENDENCY, lake.fingerprint(snapshot, call.tenant_id), keep_until(profile, now)
+        lake.fingerprint(snapshot, call.tenant_id),
+        keep_until(profile, now, FIGURES.keep_seconds),
     )
     return Reply.of(answer)

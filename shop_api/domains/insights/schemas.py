@@ -8,6 +8,7 @@ from marshmallow import Schema, ValidationError, fields
 
 from analytics.dashboard.question import BASES
 from analytics.periods import COMPARISONS, INTERVALS, PERIOD_NAMES
+from shop_api.web.cache_policies import RealTimeQuery
 from shop_api.web.fields import Currency, Instant, Money, Text, one_of
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -25,7 +26,7 @@ class Day(fields.Date):
             raise ValidationError("Must be a date of the calendar.") from error
 
 
-class AnalyticsQuery(Schema):
+class AnalyticsQuery(RealTimeQuery):
     """Which figures: of which days, by which basis, compared with what."""
 
     period = fields.String(

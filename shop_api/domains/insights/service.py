@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -26,11 +27,6 @@ from shop_api.kernel.money import currency_digits
 
 # Where the application keeps its `Insights`.
 EXTENSION = "shop_api.insights"
-# The dependency of kept answers.
-DEPENDENCY = "analytics"
-# A kept answer is made anew after this even if its tenant's files stay the same, so that a change
-# of the tenant's own record (its timezone) shows.
-KEEP_SECONDS = 60.0
 FIRST_LOOK_SECONDS = 5.0
 RETRY_SECONDS = 0.5
 
@@ -119,14 +115,18 @@ class Insights:
             self.lake.forget()
             raise errors.snapshot_gone() from error
 
-    def current_version(self, dependency: str, tenant_id: UUID) -> str | None:
+    def current_version(self, tenant_id: UUID) -> str | None:
         """What a tenant's figures are made from now; None when that is not known.
 
         It changes when the tenant's own files do, not with every snapshot: what another tenant
         sells does not spoil this one's kept answers.
         """
+        if not self._has_looked.is_set():
+            # what is not known is neither kept nor made once for all who ask
+            self._start()
+            self._has_looked.wait(FIRST_LOOK_SECONDS)
         present = self._present
-        if dependency != DEPENDENCY or present is None:
+        if present is None:
             return None
         found = present.fingerprints.get(tenant_id)
         if found is None:
@@ -137,7 +137,9 @@ class Insights:
     def fingerprint(self, snapshot: Snapshot, tenant_id: UUID) -> str:
         """Stands for the tenant's files in a snapshot; the same files, the same figures."""
         files = [self.lake.files(table, snapshot, str(tenant_id)) for table in CONTRACTS]
-        return f"{hash(tuple(map(tuple, files))):x}"
+        listed = "\n".join("\t".join(of_table) for of_table in files)
+        # the same in every process, for they share answers
+        return blake2b(listed.encode(), digest_size=8).hexdigest()
 
     def close(self) -> None:
         """End the thread and give back the engine."""
@@ -198,8 +200,8 @@ class Insights:
         self._has_looked.set()
 
 
-def keep_until(profile: Profile, now: datetime) -> datetime:
+def keep_until(profile: Profile, now: datetime, longest_seconds: float) -> datetime:
     """Until when an answer may be kept: the tenant's next midnight moves `today`."""
     zone = find_zone(profile.timezone)
     midnight = day_start(local_date(now, zone) + timedelta(days=1), zone)
-    return min(midnight, now + timedelta(seconds=KEEP_SECONDS))
+    return min(midnight, now + timedelta(seconds=longest_seconds))

@@ -18,6 +18,7 @@ from shop_api.db.tenancy import tenant_session
 from shop_api.models import tenants
 from shop_api.spine.cursors import Snapshot, find_cursor, save_cursor
 from shop_api.spine.jobs import ScheduledJob, WorkerContext
+from shop_api.spine.resources import STOCK
 
 JOB = "available_quantities"
 INTERVAL_SECONDS = 10.0
@@ -53,6 +54,7 @@ WITH level AS (
 )
 UPDATE products p SET available_quantity = m.available_quantity
 FROM moved m WHERE p.tenant_id = :tenant_id AND p.id = m.id
+RETURNING p.id
 """)
 
 logger = logging.getLogger(__name__)
@@ -97,7 +99,10 @@ def refresh_available(context: WorkerContext, now: datetime) -> None:
         for first in range(0, len(ids), BATCH_ROWS):
             with tenant_session(context.engine, tenant_id) as session:
                 batch = sorted(ids[first : first + BATCH_ROWS])
-                session.execute(REFRESH, {"tenant_id": tenant_id, "ids": batch})
+                values = {"tenant_id": tenant_id, "ids": batch}
+                has_moved = session.execute(REFRESH, values).first() is not None
+            if has_moved:
+                context.waker.tell({(tenant_id, STOCK)}, has_events=False)
     with context.exporter_engine.begin() as connection:
         driver = connection.connection.driver_connection  # type: ignore[assignment]
         save_cursor(driver, JOB, seen.xmin, now)

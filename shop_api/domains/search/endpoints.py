@@ -4,6 +4,7 @@ from shop_api.domains.search import service
 from shop_api.domains.search.schemas import SearchAnswerSchema, SearchQuery
 from shop_api.kernel.principal import ANY
 from shop_api.web.blueprint import Blueprint, Call
+from shop_api.web.cache_policies import SEARCH
 from shop_api.web.reply import Reply
 
 search = Blueprint(
@@ -13,7 +14,7 @@ search = Blueprint(
 DEFAULT_LIMIT = 10
 
 
-@search.read("", scope=ANY, query=SearchQuery, returns=SearchAnswerSchema)
+@search.read("", scope=ANY, query=SearchQuery, returns=SearchAnswerSchema, cache=SEARCH)
 def search_everything(call: Call) -> Reply:
     """Search products, customers and orders; the best of each first.
 

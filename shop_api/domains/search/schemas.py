@@ -2,6 +2,7 @@
 
 from marshmallow import Schema, fields, validate
 
+from shop_api.web.cache_policies import RealTimeQuery
 from shop_api.web.fields import Id, Instant, Money, Text, WholeParameter, one_of
 
 KINDS = ("products", "customers", "orders")
@@ -12,7 +13,7 @@ HIGHLIGHT = {
 }
 
 
-class SearchQuery(Schema):
+class SearchQuery(RealTimeQuery):
     """What to look for."""
 
     q = Text(

@@ -1,0 +1,120 @@
+"""Whole answers in a process's memory, the least recently used of which is forgotten.
+
+Belongs here: keeping and finding within bytes. Does not: whether an answer may be used
+(response_cache.py).
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from shop_api.kernel.exchange import Answer
+from shop_api.kernel.principal import Principal
+
+# of an answer besides its body: headers, key, their places
+ENTRY_OVERHEAD_BYTES = 2048
+CACHE_STATUS = "Cache-Status"
+
+Key = tuple[Any, ...]
+
+
+@dataclass(slots=True, eq=False)
+class KeptAnswer:
+    """An answer, what it was made from, and how it was asked for."""
+
+    answer: Answer
+    version: str
+    until: datetime
+    # from then on one request makes it anew while the others are given this one
+    refresh_at: datetime
+    asked_at: datetime
+    route: str | None
+    follows_lake: bool
+    # who asked, and for what: to ask again after a snapshot
+    principal: Principal
+    path: str
+    query: str
+    is_refreshing: bool = False
+    # as it was last given: within a second its Cache-Status stays the same
+    _given: Answer | None = None
+    _given_seconds: int = -1
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the body, its compressed forms, and what goes with them."""
+        assert isinstance(self.answer.body, bytes)
+        return len(self.answer.body) * 2 + ENTRY_OVERHEAD_BYTES
+
+    def give(self, now: datetime) -> Answer:
+        """The answer as a client gets it, with its compressed forms if it was given before."""
+        seconds = int((self.until - now).total_seconds())
+        given = self._given
+        if given is not None and seconds == self._given_seconds:
+            return given
+        status = (CACHE_STATUS, f"shop-api; hit; ttl={seconds}; detail=memory")
+        fresh = Answer(200, [*self.answer.headers, status], self.answer.body)
+        if given is not None:
+            fresh.forms = {
+                coding: Answer(form.status, with_status(form.headers, status), form.body)
+                for coding, form in list(given.forms.items())
+            }
+        self._given, self._given_seconds = fresh, seconds
+        return fresh
+
+
+def with_status(headers: list[tuple[str, str]], status: tuple[str, str]) -> list[tuple[str, str]]:
+    """The headers with another Cache-Status."""
+    return [status if header[0] == CACHE_STATUS else header for header in headers]
+
+
+class KeptAnswers:
+    """An LRU bounded in bytes."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        self.size_bytes = 0
+        self._entries: OrderedDict[Key, KeptAnswer] = OrderedDict()
+        self._lock = threading.Lock()
+        # the one found last: the same again and again needs no place of its own
+        self._last: KeptAnswer | None = None
+
+    def find(self, key: Key) -> KeptAnswer | None:
+        """The answer last kept under this key, whether it may still be used or not."""
+        return self._entries.get(key)
+
+    def use(self, key: Key, entry: KeptAnswer, now: datetime) -> None:
+        """An answer was used: it is the last to be forgotten."""
+        entry.asked_at = now
+        if entry is not self._last:
+            with self._lock:
+                if key in self._entries:
+                    self._entries.move_to_end(key)
+                self._last = entry
+
+    def keep(self, key: Key, entry: KeptAnswer) -> None:
+        """Keep an answer in the place of the one before it; not one that is larger than all."""
+        size = entry.size_bytes
+        if size > self.limit_bytes:
+            return
+        with self._lock:
+            self._last = None
+            old = self._entries.pop(key, None)
+            if old is not None:
+                self.size_bytes -= old.size_bytes
+            self._entries[key] = entry
+            self.size_bytes += size
+            while self.size_bytes > self.limit_bytes:
+                _, evicted = self._entries.popitem(last=False)
+                self.size_bytes -= evicted.size_bytes
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def newest_first(self) -> Iterator[tuple[Key, KeptAnswer]]:
+        """All entries as they are now, those used last before the others."""
+        with self._lock:
+            entries = list(self._entries.items())
+        return reversed(entries)
