@@ -19,7 +19,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import BaseConverter
 
 from shop_api.db.constraints import register_constraints
-from shop_api.db.engines import make_engine, require_safe_role
+from shop_api.db.engines import make_engine, make_probe_engine, require_safe_role
 from shop_api.db.kept_documents import KeptDocuments
 from shop_api.db.outages import describe
 from shop_api.db.pool_watch import watch_pool
@@ -57,6 +57,8 @@ from shop_api.domains.inventory import errors as inventory_errors
 from shop_api.domains.invitations import endpoints as invitations
 from shop_api.domains.invitations import errors as invitation_errors
 from shop_api.domains.operations import endpoints as operations
+from shop_api.domains.operations.service import EXTENSION as READINESS
+from shop_api.domains.operations.service import Readiness
 from shop_api.domains.orders import endpoints as orders
 from shop_api.domains.orders import errors as order_errors
 from shop_api.domains.payments import endpoints as payments
@@ -219,6 +221,8 @@ class App:
         self.gateway.upkeep.close()
         self.redis_answers.close()
         self.lake.close()
+        readiness: Readiness = self.flask.extensions[READINESS]
+        readiness.close()
         self.services.waker.stop()
         self.services.engine.dispose()
         if self.services.reads is not None:
@@ -244,6 +248,11 @@ def create_app(settings: Settings) -> App:
     )
     lake = make_lake(settings)
     flask.extensions[INSIGHTS] = lake
+    flask.extensions[READINESS] = Readiness(
+        make_probe_engine(str(settings.database_url)),
+        services.request_redis.client,
+        services.reads,
+    )
     origins = OriginDirectory(services.engine)
     redis_answers = RedisAnswers(services.request_redis, settings.shared_answer_bytes)
     wiring = Wiring(

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import entry_points
+from typing import Any
 
 import redis
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -34,6 +35,7 @@ from shop_api.spine.locks import try_lock
 from shop_api.spine.relay import Relay
 from shop_api.spine.versions import ResourceVersions
 from shop_api.spine.waker import Waker
+from shop_api.stack.instances import Heartbeat
 
 # Events within this time cause one run.
 DEBOUNCE_SECONDS = 0.1
@@ -200,6 +202,7 @@ class Worker:
         )
         self._stopped = threading.Event()
         self._relay_failed = False
+        self._heartbeat = Heartbeat(redis_url, "worker", self._describe)
 
     def stop(self) -> None:
         """Ask `run` to end."""
@@ -217,6 +220,7 @@ class Worker:
         relay = threading.Thread(target=self._run_relay, name="relay", daemon=True)
         relay.start()
         scheduler.start()
+        self._heartbeat.start()
         logger.info("worker started", extra={"jobs": [runner.job.name for runner in self.runners]})
         self._stopped.wait()
         logger.info("worker stops", extra={"running": self._running_jobs()})
@@ -231,7 +235,13 @@ class Worker:
         if unfinished:
             logger.warning("jobs did not finish in time", extra={"jobs": unfinished})
         self.context.waker.stop()
+        self._heartbeat.stop()
         return 1 if unfinished or self._relay_failed else 0
+
+    def _describe(self) -> dict[str, Any]:
+        """What this process tells with its heartbeat."""
+        caught_up_at = self._relay.caught_up_at if self._relay.is_leading else None
+        return {"relay_caught_up_at": None if caught_up_at is None else caught_up_at.isoformat()}
 
     def _running_jobs(self) -> list[str]:
         return [runner.job.name for runner in self.runners if runner.is_running]

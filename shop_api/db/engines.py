@@ -58,6 +58,25 @@ def make_engine(url: str, settings: Settings, *, statement_timeout_seconds: floa
     return engine
 
 
+def make_probe_engine(url: str) -> Engine:
+    """An engine with one connection of its own, for asking whether the server answers at all."""
+    engine = create_engine(
+        sqlalchemy_url(url),
+        pool_size=1,
+        max_overflow=0,
+        pool_timeout=1,
+        pool_recycle=POOL_LIFETIME_SECONDS,
+        hide_parameters=True,
+        connect_args={
+            "options": "-c timezone=UTC -c statement_timeout=1000",
+            "connect_timeout": 2,
+            "application_name": "shop-api health",
+        },
+    )
+    keep_deadlines(engine)
+    return engine
+
+
 def _roll_back(connection: DBAPIConnection, _: ConnectionPoolEntry, __: PoolResetState) -> None:
     """End what a returned connection is in the middle of; most have ended it themselves."""
     if connection.pgconn.transaction_status != TransactionStatus.IDLE:

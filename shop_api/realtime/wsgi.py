@@ -4,9 +4,16 @@ Loaded in the worker, after gevent has patched the standard library and before a
 imported that waits: psycopg chooses its way of waiting when it is imported.
 """
 
+import atexit
+
 from shop_api.metrics.processes import count_start
 from shop_api.realtime.app import create_realtime_app
 from shop_api.settings import Settings
+from shop_api.stack.instances import Heartbeat
 
-app = create_realtime_app(Settings())
+settings = Settings()
+app = create_realtime_app(settings)
 count_start("realtime")
+heartbeat = Heartbeat(str(settings.redis_url), "realtime")
+heartbeat.start()
+atexit.register(heartbeat.stop)

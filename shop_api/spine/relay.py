@@ -94,6 +94,8 @@ class Relay:
         self._stopped = threading.Event()
         self._published: dict[UUID, int] = {}
         self.is_leading = False
+        # when all that was committed had last been published by this one
+        self.caught_up_at: datetime | None = None
 
     def stop(self) -> None:
         """Ask `run` to return; it does within a polling interval."""
@@ -171,7 +173,7 @@ class Relay:
             assert row is not None
             snapshot = Snapshot.parse(row[0])
             if snapshot == seen:
-                relay_caught_up.set(now.timestamp())
+                self._has_caught_up(now)
                 return seen
             with connection.cursor(name="relay") as rows:
                 rows.execute(
@@ -186,11 +188,15 @@ class Relay:
                 while batch := rows.fetchmany(BATCH_ROWS):
                     count += len(batch)
                     self._publish(batch)
-        relay_caught_up.set(now.timestamp())
+        self._has_caught_up(now)
         if count:
             save_cursor(connection, CURSOR, snapshot.xmin, now)
             self._on_events()
         return snapshot
+
+    def _has_caught_up(self, now: datetime) -> None:
+        self.caught_up_at = now
+        relay_caught_up.set(now.timestamp())
 
     def _publish(self, rows: Sequence[Row]) -> None:
         """Publish a batch in one round trip, leaving out what this relay has published before."""

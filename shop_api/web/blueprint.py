@@ -27,9 +27,9 @@ from shop_api.web.direct import DirectRead
 from shop_api.web.documentation import (
     changes_existing,
     operation_documentation,
-    request_headers,
-    success_headers,
+    unavailable_response,
 )
+from shop_api.web.documented_headers import request_headers, success_headers
 from shop_api.web.mutation import run_mutation
 from shop_api.web.pagination import PageQuery
 from shop_api.web.parser import (
@@ -68,6 +68,8 @@ class Operation:
     content_type: str | None = None
     # what else it comes as, by `Accept`: content type → an example
     also_as: dict[str, str] = field(default_factory=dict)
+    # schema of a 503 that is no problem
+    unavailable: type[Schema] | None = None
     # open a tenant's transaction for a read
     has_session: bool = True
     # a read whose view needs nothing of Flask, and is asked so often that it is called without
@@ -228,11 +230,12 @@ class Blueprint(flask_smorest.Blueprint):
         documented = self.response(status, operation.returns, content_type=operation.content_type)(
             documented
         )
-        documented = self.doc(
-            **operation_documentation(
-                view, operation.method, template, operation.scope, takes_condition
-            )
-        )(documented)
+        documentation = operation_documentation(
+            view, operation.method, template, operation.scope, takes_condition
+        )
+        if operation.unavailable is not None:
+            documentation["responses"]["503"] = unavailable_response(operation.unavailable)
+        documented = self.doc(**documentation)(documented)
         # where smorest looks for what its decorators noted
         notes: dict[str, Any] = documented._apidoc  # noqa: SLF001
         notes["also_as"] = operation.also_as

@@ -1,9 +1,19 @@
 """Health and metrics over HTTP."""
 
-from shop_api.domains.operations.repository import is_database_ready, is_redis_ready
-from shop_api.domains.operations.schemas import LiveSchema, ReadySchema
+from typing import Any
+
+from flask import current_app
+
+from shop_api.domains.operations.schemas import InstanceSchema, LiveSchema, ReadySchema
+from shop_api.domains.operations.service import (
+    EXTENSION,
+    UNAVAILABLE,
+    Readiness,
+    count_instances,
+)
 from shop_api.kernel.principal import METRICS, PUBLIC
 from shop_api.metrics.exposition import CONTENT_TYPE, exposition
+from shop_api.stack.instances import Instance
 from shop_api.web.blueprint import Blueprint, Call
 from shop_api.web.reply import Reply
 
@@ -18,22 +28,33 @@ def get_liveness(_: Call) -> Reply:
     return Reply.of({"status": "live"})
 
 
-@operations.read("/health/ready", scope=PUBLIC, returns=ReadySchema)
+@operations.read("/health/ready", scope=PUBLIC, returns=ReadySchema, unavailable=ReadySchema)
 def get_readiness(call: Call) -> Reply:
-    """Say whether requests can be served: 503 without Postgres, degraded without Redis."""
-    has_database = is_database_ready(call.services.engine)
-    has_redis = is_redis_ready(call.services.redis)
-    status = "ready" if has_redis else "degraded"
-    return Reply.of(
-        {
-            "status": status if has_database else "unavailable",
-            "dependencies": {
-                "postgres": "ready" if has_database else "unavailable",
-                "redis": "ready" if has_redis else "unavailable",
-            },
-        },
-        200 if has_database else 503,
-    )
+    """Say whether requests can be served: 503 without Postgres, degraded without Redis.
+
+    With the platform key it tells each dependency and every process of the product, too.
+    """
+    readiness: Readiness = current_app.extensions[EXTENSION]
+    health = readiness.find()
+    body: dict[str, Any] = {"status": health.status}
+    principal = call.exchange.principal
+    # the metrics key, which has a scope, opens the metrics alone
+    if principal is not None and principal.is_platform and not principal.scopes:
+        body |= {
+            "dependencies": readiness.dependencies(health),
+            "instance_counts": count_instances(health.instances),
+            "instances": [_described(instance) for instance in health.instances],
+        }
+    if health.status != UNAVAILABLE:
+        return Reply.of(body)
+    reply = Reply.of(body, 503)
+    reply.headers.append(("Retry-After", "1"))
+    return reply
+
+
+def _described(instance: Instance) -> dict[str, Any]:
+    """An instance without what its kind tells, which dependencies say."""
+    return {name: getattr(instance, name) for name in InstanceSchema().fields}
 
 
 @operations.read(

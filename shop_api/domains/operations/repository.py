@@ -1,24 +1,14 @@
-"""Asking the stores whether they answer."""
+"""Asking Postgres whether it answers, and how far the lake is."""
 
-import redis
-from sqlalchemy import Engine, text
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from datetime import datetime
 
+from sqlalchemy import Connection, select
 
-def is_database_ready(engine: Engine) -> bool:
-    """Whether Postgres answers a statement now."""
-    try:
-        with engine.connect() as connection:
-            connection.execute(text("SELECT 1"))
-    except (DBAPIError, PoolTimeoutError):
-        return False
-    return True
+from shop_api.models import lake_snapshots
 
 
-def is_redis_ready(client: redis.Redis) -> bool:
-    """Whether Redis answers a ping now."""
-    try:
-        return bool(client.ping())
-    except redis.RedisError:
-        return False
+def find_lake_as_of(connection: Connection) -> datetime | None:
+    """Before when everything is in the published lake; None while nothing was published."""
+    newest = select(lake_snapshots.c.as_of).order_by(lake_snapshots.c.id.desc()).limit(1)
+    found: datetime | None = connection.execute(newest).scalar()
+    return found
