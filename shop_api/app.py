@@ -15,8 +15,7 @@ from cryptography.fernet import Fernet, MultiFernet
 from flask import Flask
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
-from werkzeug.routing import BaseConverter
+from werkzeug.exceptions import HTTPException
 
 from shop_api.db.constraints import register_constraints
 from shop_api.db.engines import make_engine, make_probe_engine, require_safe_role
@@ -84,18 +83,16 @@ from shop_api.gateway.pipeline import Gateway, Wiring
 from shop_api.gateway.purges import Purges
 from shop_api.gateway.redis_answers import RedisAnswers
 from shop_api.gateway.response_cache import Sources
-from shop_api.kernel.errors import DomainError, ErrorKind
-from shop_api.kernel.ids import parse_id
 from shop_api.kernel.principal import ANY, PUBLIC, PUBLISHABLE_SCOPES
 from shop_api.kernel.secret_keys import SecretKeys
 from shop_api.settings import Settings
-from shop_api.spine.versions import ResourceVersions
-from shop_api.spine.waker import Waker
+from shop_api.spine.waker import make_waker
 from shop_api.web.cached_routes import CachedRoutes
 from shop_api.web.direct import DirectReads
 from shop_api.web.documentation import make_api
 from shop_api.web.examples import fill_examples
 from shop_api.web.reference import SPEC_EXTENSION, reference
+from shop_api.web.routing import IdConverter, raise_problem
 from shop_api.web.services import EXTENSION, Services
 
 logger = logging.getLogger(__name__)
@@ -154,44 +151,6 @@ CONSTRAINTS = (
     order_errors.CONSTRAINTS,
     payment_errors.CONSTRAINTS,
 )
-
-HTTP_ERRORS = {
-    400: (ErrorKind.MALFORMED, "bad_request", "The request could not be read."),
-    404: (ErrorKind.NOT_FOUND, "route_not_found", "No such path. See /api/docs."),
-    405: (
-        ErrorKind.NOT_ALLOWED,
-        "method_not_allowed",
-        "This path does not take that method; `Allow` names those it takes.",
-    ),
-    413: (ErrorKind.TOO_LARGE, "body_too_large", "The body is too large."),
-    415: (
-        ErrorKind.UNSUPPORTED_MEDIA,
-        "unsupported_media_type",
-        "Send the body as JSON, with Content-Type: application/json.",
-    ),
-}
-
-
-class InvalidId(HTTPException):
-    """A path segment that should be an id and is not."""
-
-    code = 400
-
-
-class IdConverter(BaseConverter):
-    """`<id:name>`: a canonical UUID; anything else is 400 `invalid_id`, before any query."""
-
-    # bulk-update and its like stand where an id would, for methods of their own
-    regex = "(?!bulk-)[^/]+"
-
-    def to_python(self, value: str) -> Any:
-        parsed = parse_id(value)
-        if parsed is None:
-            raise InvalidId
-        return parsed
-
-    def to_url(self, value: Any) -> str:
-        return str(value)
 
 
 class App:
@@ -333,8 +292,9 @@ def make_services(settings: Settings) -> Services:
     engine = make_engine(settings.database_url, settings, statement_timeout_seconds=timeout)
     watch_pool(engine, "api", "primary", sum(settings.pool_size))
     requests = RequestRedis(settings.redis_url)
+    waker = make_waker(settings, requests)
     reads = None
-    if settings.database_read_url:
+    if settings.database_read_url is not None and waker.positions is not None:
         read_engine = make_engine(
             settings.database_read_url, settings, statement_timeout_seconds=timeout
         )
@@ -345,14 +305,14 @@ def make_services(settings: Settings) -> Services:
             settings.database_read_url,
             settings.replica_lag_seconds,
         )
-        reads = ReadRouting(replica, requests)
+        reads = ReadRouting(replica, waker.positions)
     secret_keys = SecretKeys.of(settings.secret_key, settings.accepted_secret_keys)
     ciphers = [Fernet(urlsafe_b64encode(key)) for key in secret_keys.derived(b"stored-answer")]
     return Services(
         settings=settings,
         engine=engine,
         reads=reads,
-        waker=Waker(settings.database_url, ResourceVersions(requests)),
+        waker=waker,
         redis=redis.Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=2),
         request_redis=requests,
         secret_keys=secret_keys,
@@ -389,20 +349,5 @@ def make_flask(services: Services | None) -> Flask:
     fill_examples(api.spec.components.schemas)
     flask.register_blueprint(reference)
     flask.extensions[SPEC_EXTENSION] = api.spec
-    flask.register_error_handler(HTTPException, _raise_problem)
+    flask.register_error_handler(HTTPException, raise_problem)
     return flask
-
-
-def _raise_problem(error: HTTPException) -> Any:
-    """Werkzeug's own refusals in the form of all others."""
-    if isinstance(error, InvalidId):
-        raise DomainError(
-            ErrorKind.MALFORMED, "invalid_id", "The path holds an id that is not a canonical UUID."
-        ) from error
-    if error.code is not None and error.code < 400:
-        return error
-    kind, code, detail = HTTP_ERRORS.get(
-        error.code or 500, (ErrorKind.MALFORMED, "bad_request", "The request could not be read.")
-    )
-    allowed = sorted(error.valid_methods or []) if isinstance(error, MethodNotAllowed) else []
-    raise DomainError(kind, code, detail, allowed_methods=allowed) from error

@@ -33,8 +33,7 @@ from shop_api.settings import Settings
 from shop_api.spine.jobs import SCHEDULES, ScheduledJob, WorkerContext
 from shop_api.spine.locks import try_lock
 from shop_api.spine.relay import Relay
-from shop_api.spine.versions import ResourceVersions
-from shop_api.spine.waker import Waker
+from shop_api.spine.waker import make_waker
 from shop_api.stack.instances import Heartbeat
 
 # Events within this time cause one run.
@@ -182,7 +181,7 @@ class Worker:
             exporter_engine=make_engine(
                 exporter_url, settings, statement_timeout_seconds=JOB_STATEMENT_TIMEOUT_SECONDS
             ),
-            waker=Waker(application_url, ResourceVersions(RequestRedis(redis_url))),
+            waker=make_waker(settings, RequestRedis(redis_url)),
             redis=redis.Redis.from_url(redis_url, socket_timeout=10, socket_connect_timeout=5),
         )
         limit = sum(settings.pool_size)

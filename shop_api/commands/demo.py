@@ -54,8 +54,7 @@ from shop_api.kernel.logs import configure_logging
 from shop_api.kernel.money import currency_digits
 from shop_api.settings import Settings
 from shop_api.spine.unit_of_work import UnitOfWork
-from shop_api.spine.versions import ResourceVersions
-from shop_api.spine.waker import Waker
+from shop_api.spine.waker import make_waker
 from shop_api.stack.children import (
     KINDS,
     ChildSpec,
@@ -180,7 +179,7 @@ def prepare(
     engine = make_engine(
         settings.database_url, settings, statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS
     )
-    waker = Waker(settings.database_url, ResourceVersions(RequestRedis(settings.redis_url)))
+    waker = make_waker(settings, RequestRedis(settings.redis_url))
     try:
         with progress_listener("filling the demo shop") as listener:
             seed_demo_shop(engine, waker, tenant_id, utc_now(), SEED, listener, order_count=orders)

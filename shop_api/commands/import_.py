@@ -32,8 +32,7 @@ from shop_api.kernel.clock import utc_now
 from shop_api.kernel.errors import DomainError
 from shop_api.settings import Settings
 from shop_api.spine.unit_of_work import Origin
-from shop_api.spine.versions import ResourceVersions
-from shop_api.spine.waker import Waker
+from shop_api.spine.waker import make_waker
 from shop_api.stack.stores import ensure_stores
 
 STATEMENT_TIMEOUT_SECONDS = 60.0
@@ -126,7 +125,7 @@ def _import(
     engine = make_engine(
         settings.database_url, settings, statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS
     )
-    waker = Waker(settings.database_url, ResourceVersions(RequestRedis(settings.redis_url)))
+    waker = make_waker(settings, RequestRedis(settings.redis_url))
     summary = Summary()
     try:
         origin = Origin(tenant_id, ACTOR, f"cli-{uuid.uuid4().hex}", utc_now())

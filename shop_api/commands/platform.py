@@ -19,8 +19,7 @@ from shop_api.db.tenancy import PLATFORM_TENANT
 from shop_api.kernel.clock import utc_now
 from shop_api.settings import Settings
 from shop_api.spine.unit_of_work import Origin, UnitOfWork, unit_of_work
-from shop_api.spine.versions import ResourceVersions
-from shop_api.spine.waker import Waker
+from shop_api.spine.waker import make_waker
 from shop_api.stack.stores import ensure_stores
 
 ACTOR = "system:cli"
@@ -43,7 +42,7 @@ def open_work(
     engine = make_engine(
         settings.database_url, settings, statement_timeout_seconds=settings.deadline_seconds
     )
-    waker = Waker(settings.database_url, ResourceVersions(RequestRedis(settings.redis_url)))
+    waker = make_waker(settings, RequestRedis(settings.redis_url))
     origin = Origin(tenant_id, ACTOR, f"cli-{uuid.uuid4().hex}", now or utc_now())
     try:
         with unit_of_work(engine, waker, origin) as work:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import redis
 
-from shop_api.db.replica import STALE_SECONDS, Replica
+from shop_api.db.replica import Replica
 from shop_api.db.request_redis import RedisAway, RequestRedis
 
 MAX_KEPT = 10_000
@@ -85,9 +85,9 @@ class WrittenPositions:
 class ReadRouting:
     """Chooses the replica for a read, or the primary."""
 
-    def __init__(self, replica: Replica, requests: RequestRedis) -> None:
+    def __init__(self, replica: Replica, positions: WrittenPositions) -> None:
         self.replica = replica
-        self.positions = WrittenPositions(requests, replica.lag_limit_seconds + STALE_SECONDS)
+        self.positions = positions
 
     def replica_for(self, tenant_id: UUID, token: str | None) -> Replica | None:
         """The replica if it has all that the tenant wrote; None: ask the primary.

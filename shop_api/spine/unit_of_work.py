@@ -190,20 +190,20 @@ def unit_of_work(
     origin: Origin,
     lock_key: int | None = None,
     first: Sequence[Statement] = (),
-    *,
-    asks_position: bool = False,
 ) -> Iterator[UnitOfWork]:
     """Open a tenant's transaction; at the end write what it recorded, commit, and tell of it.
 
-    `lock_key` and `first` as in `tenant_session`. With `asks_position` the unit's is known at the
-    end, without a round trip of its own.
+    `lock_key` and `first` as in `tenant_session`. Where there is a replica the unit's position is
+    known at the end, without a round trip of its own.
     """
     with tenant_session(engine, origin.tenant_id, lock_key, first) as session:
         work = UnitOfWork(session, origin)
         yield work
-        record(work, commits=True, asks_position=asks_position)
+        record(work, commits=True, asks_position=waker.positions is not None)
     has_events = bool(work.events) or work.has_recorded_events
-    waker.tell(work.all_touched(), has_events=has_events)
+    touched = work.all_touched()
+    tenant_ids = {origin.tenant_id, *(tenant_id for tenant_id, _ in touched)}
+    waker.tell(touched, has_events=has_events, tenant_ids=tenant_ids, position=work.position)
 
 
 # One statement whatever was recorded. Lists travel as one JSON text each: psycopg takes 10 µs for

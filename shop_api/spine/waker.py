@@ -8,10 +8,15 @@ commits at once. A wake lost in a crash costs the readers one polling interval, 
 
 import logging
 import threading
-from collections.abc import Set
+from collections.abc import Iterable, Set
+from uuid import UUID
 
 import psycopg
 
+from shop_api.db.read_routing import WrittenPositions
+from shop_api.db.replica import STALE_SECONDS
+from shop_api.db.request_redis import RequestRedis
+from shop_api.settings import Settings
 from shop_api.spine.resources import Touch
 from shop_api.spine.versions import ResourceVersions
 
@@ -26,16 +31,34 @@ logger = logging.getLogger(__name__)
 class Waker:
     """Notifies `spine` after commits, from a thread that starts with the first wake."""
 
-    def __init__(self, url: str, versions: ResourceVersions) -> None:
+    def __init__(
+        self, url: str, versions: ResourceVersions, positions: WrittenPositions | None = None
+    ) -> None:
         self._url = url
         self.versions = versions
+        # None: there is no replica that could lack what was written
+        self.positions = positions
         self._due = threading.Event()
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def tell(self, touched: Set[Touch], *, has_events: bool) -> None:
-        """A unit has committed: what it changed is as old as the next reader asks, and no older."""
+    def tell(
+        self,
+        touched: Set[Touch],
+        *,
+        has_events: bool,
+        tenant_ids: Iterable[UUID] = (),
+        position: int | None = None,
+    ) -> None:
+        """A unit of these tenants has committed before a position in the write-ahead log.
+
+        The position comes first: who reads a new version must not fetch what belongs to it from a
+        replica that lacks it.
+        """
+        if self.positions is not None and position is not None:
+            for tenant_id in tenant_ids:
+                self.positions.note(tenant_id, position)
         if touched:
             self.versions.touch(touched)
         if has_events:
@@ -80,3 +103,11 @@ class Waker:
             if self._stopped.is_set():
                 return
             self._stopped.wait(COALESCE_SECONDS)
+
+
+def make_waker(settings: Settings, requests: RequestRedis) -> Waker:
+    """The waker of a process that writes to the stores of the settings."""
+    positions = None
+    if settings.database_read_url is not None:
+        positions = WrittenPositions(requests, settings.replica_lag_seconds + STALE_SECONDS)
+    return Waker(str(settings.database_url), ResourceVersions(requests), positions)

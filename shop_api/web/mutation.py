@@ -64,14 +64,7 @@ def _run_once(
     lock_key = int.from_bytes(key.key_digest[:8], "big", signed=True) if key else None
     first = [_find_answer(origin, key)] if key else []
     try:
-        with unit_of_work(
-            services.engine,
-            services.waker,
-            origin,
-            lock_key,
-            first,
-            asks_position=services.reads is not None,
-        ) as work:
+        with unit_of_work(services.engine, services.waker, origin, lock_key, first) as work:
             if key is not None and work.session.first_rows[0]:
                 return _replay(services, key, work.session.first_rows[0][0])
             reply = handler(work)
@@ -84,18 +77,17 @@ def _run_once(
             "A request with this Idempotency-Key is still running. Try again shortly.",
             retry_after_seconds=1,
         ) from error
-    told = _note_position(services, work)
+    told = _position(work)
     if reply.is_numbered:
         resource = Reply.resource(work.resource, reply.status)
         reply = replace(resource, headers=reply.headers)
     return to_response(reply.status, [*reply.all_headers(), *told], reply.body)
 
 
-def _note_position(services: Services, work: UnitOfWork) -> list[tuple[str, str]]:
-    """Have the tenant's reads see what was written; what the client is told of it."""
-    if services.reads is None or work.position is None:
+def _position(work: UnitOfWork) -> list[tuple[str, str]]:
+    """What a read must have seen to show the unit's changes, where there is a replica."""
+    if work.position is None:
         return []
-    services.reads.positions.note(work.tenant_id, work.position)
     return [("X-Read-Position", position_token(work.position))]
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import event
 
 from shop_api.app import App, create_app
 from shop_api.db.replica import CHECK_SECONDS, Lag
+from shop_api.spine.resources import Touch
 from shop_api.spine.unit_of_work import Origin, unit_of_work
 from tests.factories.rows import NOW
 from tests.fixtures.api import AnswerChecker, Answered, ApiClient, Shop, open_shop
@@ -248,7 +249,7 @@ def test_a_position_is_never_before_its_commit(
     ):
         for number in range(200):
             origin = Origin(tenant_id, "system:test", f"{number}-{uuid4()}", NOW)
-            with unit_of_work(database.engine, database.waker, origin, asks_position=True) as work:
+            with unit_of_work(database.engine, app.services.waker, origin) as work:
                 work.append("thing_done", "thing", None, {})
             assert work.position is not None
             exact += work.position == primary.execute(written).fetchall()[0][0]
@@ -258,6 +259,25 @@ def test_a_position_is_never_before_its_commit(
             assert found == [(1,)], number
     # seldom did anybody write between the commit and the question: the commit itself is before it
     assert exact > 150
+
+
+def test_what_was_written_is_known_before_its_version_is(
+    app: App, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a reader keeps, under the new version, what a replica had before."""
+    shop, versions = make_shop(app), app.services.waker.versions
+    known: list[int] = []
+    touch = versions.touch
+
+    def look(touched: set[Touch]) -> None:
+        known.append(int(redis_client.get(f"position:{shop.tenant_id}") or 0))
+        touch(touched)
+
+    monkeypatch.setattr(versions, "touch", look)
+    product = shop.product()
+    made = shop.api.patch(f"/api/v1/products/{product['id']}", {"name": "Other"})
+    assert len(known) == 2
+    assert known[-1] == int(made.headers["X-Read-Position"], 16)
 
 
 def test_a_lag_is_known_from_what_was_written_when() -> None:
