@@ -213,7 +213,7 @@ class Relay:
                 pipeline.publish(channel_of(row[0]), published_message(row))
             pipeline.execute()
         now = self._clock()
-        for tenant_id, sequence, _, _, recorded_at, _ in fresh:
+        for tenant_id, sequence, *_ in fresh:
             self._published[tenant_id] = sequence
-            relay_lag.observe((now - recorded_at).total_seconds())
+        relay_lag.observe_all([(now - row[4]).total_seconds() for row in fresh])
         relay_events.inc(len(fresh))
