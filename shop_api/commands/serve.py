@@ -21,7 +21,7 @@ from shop_api.stack.children import (
     metrics_folder,
     product_children,
 )
-from shop_api.stack.stores import Stores, open_stores
+from shop_api.stack.stores import Stores, make_data_folder, open_stores
 from shop_api.stack.supervisor import Supervisor
 
 
@@ -65,7 +65,9 @@ def serve(kinds: tuple[str, ...], **options: Any) -> None:
 def run_product(stores: Stores, kinds: tuple[str, ...]) -> None:
     """Run processes of these kinds on the stores until told to stop."""
     settings = stores.settings
-    prepare_folder(metrics_folder(settings))
+    counts = metrics_folder(settings)
+    make_data_folder(counts)
+    prepare_folder(counts)
     supervisor = Supervisor(
         product_children(settings, kinds),
         child_environment(settings),
