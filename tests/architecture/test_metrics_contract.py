@@ -18,7 +18,7 @@ from prometheus_client import Counter, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
 from shop_api.metrics import definitions
-from tests.architecture.sources import ROOT
+from tests.architecture.sources import ROOT, sources
 from tests.factories.promql import (
     MADE_BY_PROMETHEUS,
     family_of,
@@ -98,6 +98,22 @@ def test_no_label_is_a_tenant_or_a_path() -> None:
         assert not labels_of(metric) & {"tenant", "tenant_id", "path", "user"}, name
         # Prometheus' own; ours would be renamed
         assert not set(metric._labelnames) & ADDED, name
+
+
+def test_every_metric_is_counted_somewhere() -> None:
+    """A definition that nobody counts reads as a zero that means well."""
+    text = "\n".join(
+        source.text
+        for source in sources("shop_api", "pipelines")
+        if str(source.path) != "shop_api/metrics/definitions.py"
+    )
+    unused = [
+        name
+        for name, metric in vars(definitions).items()
+        if isinstance(metric, MetricWrapperBase) and not re.search(rf"\b{name}\b", text)
+    ]
+    # of SSE, which realtime does not speak
+    assert [name for name in unused if not name.startswith("sse_")] == []
 
 
 def test_rules_and_dashboard_read_only_what_is_exported() -> None:
