@@ -27,6 +27,8 @@ PRODUCT_COUNT = 2000
 LINES = 3
 # orders the psycopg clients place, of different variants as ours are
 CAPTURED = 100
+# What is measured is how answers are made: none is kept.
+UNCACHED = {"SHOP_CACHE_BYTES": "0"}
 # As `shop-api serve` does on two cores: what the floors of DESIGN §7 were measured with.
 _serve = partial(serve, threads=THREADS, workers=WORKERS)
 
@@ -35,7 +37,7 @@ def measure_api(stores: Stores) -> list[Result]:
     """List of 20, detail and order placed, each beside hand-written code that runs the same SQL."""
     shop = make_shop(stores, products=PRODUCT_COUNT)
     results = []
-    with _serve("shop_api.wsgi:app", stores.environment()) as port:
+    with _serve("shop_api.wsgi:app", stores.environment() | UNCACHED) as port:
         product_id = _some_product(port, shop)
         one = {"tenant_id": shop.tenant_id, "product_id": product_id}
         detail = Read("product detail", f"{PRODUCTS}/{product_id}", (STAFF_VIEW.one, one), 0.45)
@@ -44,7 +46,8 @@ def measure_api(stores: Stores) -> list[Result]:
             results += _measure_read(stores, port, shop, read)
         results += _measure_order(stores, port, shop)
     # every product as one that is asked for the first time
-    with _serve("shop_api.wsgi:app", stores.environment() | {"SHOP_DOCUMENT_BYTES": "0"}) as port:
+    no_documents = stores.environment() | UNCACHED | {"SHOP_DOCUMENT_BYTES": "0"}
+    with _serve("shop_api.wsgi:app", no_documents) as port:
         for read in (listed, detail):
             results += _measure_read(stores, port, shop, replace(read, share=None))
     return results

@@ -18,6 +18,8 @@ from hashlib import blake2b
 from urllib.parse import parse_qsl
 from uuid import UUID
 
+import msgspec
+
 from shop_api.gateway.kept_answers import CACHE_STATUS, KeptAnswer, KeptAnswers, Key
 from shop_api.gateway.purges import Purges
 from shop_api.kernel.cache_policy import REAL_TIME, CachePolicy
@@ -233,8 +235,8 @@ def key_of(principal: Principal, path: str, query: str) -> Key:
 def digest_of(key: Key) -> str:
     """A key as it is named in Redis, the same in every process."""
     tenant_id, scopes, *rest = key
-    text = "\n".join([str(tenant_id), ",".join(sorted(scopes)), *map(str, rest)])
-    return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+    named = msgspec.json.encode([tenant_id, sorted(scopes), *rest])
+    return blake2b(named, digest_size=16).hexdigest()
 
 
 def in_order(query: str) -> str:

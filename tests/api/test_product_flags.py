@@ -29,6 +29,8 @@ from tests.fixtures.stores import Database
 
 PRODUCTS = "/api/v1/products"
 STEPS = 90
+# some rows are written past the application here
+APP_SETTINGS = {"cache_bytes": 0}
 # one variant each, whose stock may come with it; or several
 GOODS = """
 name: goods
