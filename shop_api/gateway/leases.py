@@ -16,9 +16,10 @@ from shop_api.metrics.definitions import rate_limit_unenforced
 # Taken in advance of a quota at most, by one process. It is counted when it is taken: what four
 # processes hold and do not use, 4 % of the limit, is missing to others.
 LEASE_RATIO = 0.01
-# How long that is good for, of the quota's window: what is used so much later than it is counted
-# may go beyond the limit.
-LEASE_WINDOW_RATIO = 1 / 60
+# How long that is good for. What is used later than it is counted may go beyond the limit, but by
+# no more than was taken; what is not used by then is lost.
+LEASE_SECONDS = 1.0
+LEASE_WINDOW_RATIO = 0.2
 # A quota that is used up is not asked for again before it has something, but at least so often:
 # its limit may have been raised.
 MAX_WAIT_SECONDS = 1.0
@@ -34,6 +35,7 @@ class Lease:
         "quota",
         "remaining",
         "scope",
+        "since",
         "size",
         "until",
         "wait_seconds",
@@ -43,7 +45,8 @@ class Lease:
         self.scope = scope
         self.quota = quota
         self.remaining = 0
-        self.until = 0.0
+        # while this is good for use; a clock that is set back ends it
+        self.since = self.until = 0.0
         # of the quota, for all processes, when it was asked last
         self.free = quota.limit
         # how much is taken at a time; it grows while that is used up before its time
@@ -53,14 +56,9 @@ class Lease:
         # until one is free again, when it was asked last
         self.wait_seconds = 0.0
 
-    @property
-    def left(self) -> int:
-        """How many requests the quota still has, as far as this process knows."""
-        return self.free + self.remaining
-
     def has_one(self, now: float) -> bool:
         """Whether a request can be served from what is here."""
-        return self.remaining > 0 and now < self.until <= now + self.quota.window_seconds
+        return self.remaining > 0 and self.since <= now < self.until
 
     def is_empty(self, now: float) -> bool:
         """Whether it is known that there is none anywhere."""
@@ -72,8 +70,10 @@ class Lease:
             return Ask(self, Want(self.scope, self.quota, 1), leads=False)
         self.is_asking = True
         largest = max(1, int(self.quota.limit * LEASE_RATIO))
-        was_used_up = self.remaining == 0 and now < self.until
-        self.size = min(largest, self.size * 2) if was_used_up else max(1, self.size // 2)
+        if self.remaining > 0 or now >= self.until:
+            self.size = max(1, self.size // 2)
+        elif now - self.since < (self.until - self.since) / 3:
+            self.size = min(largest, self.size * 2)
         self.remaining = 0
         return Ask(self, Want(self.scope, self.quota, self.size), leads=True)
 
@@ -91,7 +91,8 @@ class Ask(NamedTuple):
         lease.free = share.free
         if self.leads:
             lease.is_asking = False
-            lease.until = now + lease.quota.window_seconds * LEASE_WINDOW_RATIO
+            window_seconds = lease.quota.window_seconds * LEASE_WINDOW_RATIO
+            lease.since, lease.until = now, now + min(LEASE_SECONDS, window_seconds)
             lease.remaining = max(0, share.taken - 1)
             # one that asked beside it may have found nothing left
             lease.empty_until = 0.0
@@ -115,11 +116,17 @@ class Leases:
         counted and nobody refused.
         """
         with self._lock:
+            for lease in leases:
+                # as `has_one`: each call would cost as much as the rest of this
+                if lease.remaining < 1 or not lease.since <= now < lease.until:
+                    break
+            else:
+                for lease in leases:
+                    lease.remaining -= 1
+                return None
             asks = self._take_here(leases, now)
             if isinstance(asks, Lease):
                 return asks
-        if not asks:
-            return None
         try:
             shares = self._windows.take([ask.want for ask in asks], now)
         except RedisAway:

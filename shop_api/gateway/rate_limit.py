@@ -4,13 +4,14 @@ Belongs here: under which quotas a request falls, and the headers that tell of t
 plans' figures (kernel/rate_limits.py) and counting (leases.py, db/sliding_windows.py).
 """
 
+import time
 from dataclasses import dataclass
 from math import ceil
 
 from shop_api.gateway.idempotency import MUTATIONS
 from shop_api.gateway.leases import Lease, Leases
 from shop_api.kernel.errors import DomainError, ErrorKind
-from shop_api.kernel.exchange import Answer, Exchange, Stage
+from shop_api.kernel.exchange import Answer, Exchange, Header, Stage
 from shop_api.kernel.networks import network_of
 from shop_api.kernel.principal import Principal
 from shop_api.kernel.rate_limits import BURST_SECONDS, MINUTE_SECONDS, PlanLimits, Quota
@@ -35,24 +36,25 @@ HELP = {
 }
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Counted:
     """The quotas a kind of request falls under, and how a client reads of them."""
 
     leases: list[Lease]
     limits: PlanLimits | None
-    policy: tuple[str, str]
+    policy: Header
 
-    def state(self, now: float) -> tuple[str, str]:
-        """`RateLimit`: the quota with the least left, and when its window ends."""
-        tightest = min(self.leases, key=_left)
-        window = tightest.quota.window_seconds
-        value = f'"{tightest.quota.name}";r={tightest.left};t={ceil(window - now % window)}'
-        return ("RateLimit", value)
-
-
-def _left(lease: Lease) -> int:
-    return lease.left
+    def state(self, now: float) -> Header:
+        """`RateLimit`: the quota with the least left, as far as this process knows, and when its
+        window ends."""
+        tightest, least = None, 0
+        for lease in self.leases:
+            left = lease.free + lease.remaining
+            if tightest is None or left < least:
+                tightest, least = lease.quota, left
+        assert tightest is not None, "every request falls under a quota"
+        window = tightest.window_seconds
+        return ("RateLimit", f'"{tightest.name}";r={least};t={window - int(now) % window}')
 
 
 class RateLimit:
@@ -80,7 +82,7 @@ class RateLimit:
         if exchange.path.startswith(UNCOUNTED) or (principal is not None and principal.is_platform):
             return self._admit(exchange)
         counted = self._find(exchange, principal)
-        now = exchange.started_at.timestamp()
+        now = time.time()
         used_up = self.leases.take(counted.leases, now)
         exchange.answer_headers += (counted.policy, counted.state(now))
         if used_up is not None:

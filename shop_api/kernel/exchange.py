@@ -95,7 +95,7 @@ class Exchange:
     # of a credential that was sent and is not valid: raised once its address is counted
     credential_error: DomainError | None = None
     # what any answer to this request carries, refusals too
-    answer_headers: list[Header] = field(default_factory=list)
+    answer_headers: tuple[Header, ...] = ()
 
     def header(self, name: str) -> str | None:
         """A request header by its WSGI name without HTTP_: `IF_MATCH`."""
