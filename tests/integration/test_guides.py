@@ -13,3 +13,8 @@ def test_the_commonest_jobs_are_done_as_the_guide_says() -> None:
 
 def test_analysts_read_the_lake_as_the_guide_says() -> None:
     assert follow(GUIDES / "analysts.md", data="var/") == 8
+
+
+def test_requests_are_signed_as_the_guide_says() -> None:
+    path = GUIDES / "signed_requests.md"
+    assert follow(path, data="var/signing", ports=("8210", "8211")) == 8

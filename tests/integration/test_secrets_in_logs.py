@@ -1,0 +1,208 @@
+"""What refusals and failures log at level DEBUG holds no secret and nothing personal."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+import pytest
+
+from shop_api.settings import Settings
+from tests.fixtures.api import PLATFORM_KEY
+from tests.fixtures.api_servers import ApiServer, api_server
+from tests.fixtures.processes import free_port, process_environment, running, wait_until
+from tests.fixtures.realtime import GUNICORN
+from tests.fixtures.stores import Database
+
+LOGIN = "/api/v1/auth/login"
+# the access log gathers lines before it writes them
+GATHER_SECONDS = 0.5
+
+
+class Secrets:
+    """Texts that no log may hold, each made for this run."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, str] = {}
+
+    def make(self, name: str) -> str:
+        return self.keep(name, f"{name.replace('_', '-')}-{uuid4().hex}")
+
+    def keep(self, name: str, value: str) -> str:
+        self.known[f"{name} {len(self.known)}"] = value
+        return value
+
+    def in_log(self, log: Path) -> list[str]:
+        """The names of those it holds, in any of the forms they may be written in."""
+        text = log.read_text()
+        return [
+            name
+            for name, value in self.known.items()
+            if value in text or quote(value, safe="") in text or value.encode().hex() in text
+        ]
+
+
+@pytest.fixture
+def secrets() -> Secrets:
+    found = Secrets()
+    found.keep("platform_key", PLATFORM_KEY)
+    return found
+
+
+@pytest.fixture
+def settings(database: Database, redis_url: str, tmp_path: Path, secrets: Secrets) -> Settings:
+    secret_key = secrets.make("secret_key")
+    old = secrets.make("old_secret_key")
+    return database.settings(tmp_path, redis_url, secret_key=secret_key, accepted_secret_keys=[old])
+
+
+@pytest.fixture
+def program(settings: Settings, secrets: Secrets, tmp_path: Path) -> Iterator[ApiServer]:
+    (old,) = settings.accepted_secret_keys
+    changes: dict[str, Any] = {"log_level": "DEBUG", "accepted_secret_keys": json.dumps([old])}
+    with api_server(settings, tmp_path / "api.log", **changes) as found:
+        yield found
+
+
+def ask(program: ApiServer, *arguments: Any, **options: Any) -> Any:
+    status, _, body = program.ask(*arguments, **options)
+    return status, json.loads(body) if body else None
+
+
+def open_shop(program: ApiServer, secrets: Secrets) -> dict[str, str]:
+    """A shop's credentials, each kept as a secret."""
+    slug = f"shop-{uuid4().hex[:8]}"
+    owner = {
+        "email": secrets.keep("email", f"owner-{uuid4().hex}@{slug}.example"),
+        "name": secrets.make("owner_name"),
+        "password": secrets.make("password"),
+    }
+    body = {"name": "Shop", "slug": slug, "currency": "USD", "timezone": "UTC", "owner": owner}
+    status, _ = ask(program, "POST", "/api/v1/tenants", PLATFORM_KEY, body)
+    assert status == 201
+    login = {"email": owner["email"], "password": owner["password"]}
+    status, tokens = ask(program, "POST", LOGIN, body=login)
+    assert status == 200
+    access = secrets.keep("access_token", tokens["access_token"])
+    secrets.keep("signature", access.rpartition(".")[2])
+    secrets.keep("refresh_token", tokens["refresh_token"])
+    status, made = ask(program, "POST", "/api/v1/api_keys", access, {"name": "program"})
+    assert status == 201
+    return {**login, **tokens, "key": secrets.keep("api_key", made["key"])}
+
+
+def test_refusals_log_no_secret(program: ApiServer, secrets: Secrets) -> None:
+    shop = open_shop(program, secrets)
+    key, wrong = shop["key"], secrets.make("wrong_password")
+    statuses = [
+        status
+        for status, _, _ in (
+            program.ask("GET", f"/api/v1/products?api_key={key}&token={shop['access_token']}"),
+            program.ask("GET", f"/api/v1/{key}", key),
+            program.ask("GET", f"/api/v1/products/{key}", key),
+            program.ask("GET", "/api/v1/products", key[:-1] + "x"),
+            program.ask("GET", "/api/v1/products", shop["access_token"][:-4] + "AAAA"),
+            program.ask("GET", "/api/v1/products", headers={"Authorization": f"Basic {key}"}),
+            program.ask("GET", f"/api/v1/products?after={secrets.make('cursor')}", key),
+            program.ask("GET", "/api/v1/products", key, headers={"X-Request-ID": f"{key}!"}),
+            program.ask("POST", LOGIN, body={"email": shop["email"], "password": wrong}),
+            program.ask("POST", LOGIN, body={"email": shop["email"], "passwort": wrong}),
+            program.ask("POST", LOGIN, body=[wrong]),
+            program.ask("POST", LOGIN, body={"email": wrong, "password": wrong * 50}),
+            program.ask("POST", "/api/v1/auth/refresh", body={"refresh_token": f"rt_{wrong}"}),
+            program.ask("POST", "/api/v1/auth/refresh", body={"refresh_token": key}),
+            program.ask("POST", "/api/v1/users", key, {"email": wrong, "password": wrong}),
+            program.ask("POST", "/api/v1/customers", key, {"email": shop["email"], "x": wrong}),
+            program.ask(
+                "POST", "/api/v1/customers", key, headers={"Idempotency-Key": f"{wrong}\u00e9"}
+            ),
+            program.ask("POST", "/api/v1/batch", key, {"requests": [{"path": f"//{wrong}"}]}),
+            program.ask(
+                "POST", "/api/v1/customers", key, {}, headers={"Content-Type": f"text/{wrong}"}
+            ),
+            program.ask("DELETE", "/api/v1/products", key, {"password": wrong}),
+        )
+    ]
+    assert {400, 401, 404, 405, 422} <= set(statuses)
+    assert max(statuses) < 500
+    refresh = {"refresh_token": shop["refresh_token"]}
+    assert ask(program, "POST", "/api/v1/auth/refresh", body=refresh)[0] == 200
+    assert ask(program, "POST", "/api/v1/auth/refresh", body=refresh)[0] == 401
+    time.sleep(GATHER_SECONDS)
+    assert program.log.read_text().count('"message":"request"') > 20
+    assert secrets.in_log(program.log) == []
+
+
+def test_conflicts_log_nothing_of_what_was_sent(program: ApiServer, secrets: Secrets) -> None:
+    key = open_shop(program, secrets)["key"]
+    user = {
+        "email": secrets.keep("email", f"staff-{uuid4().hex}@example.com"),
+        "name": secrets.make("name"),
+        "role": "staff",
+        "password": secrets.make("password"),
+    }
+    assert ask(program, "POST", "/api/v1/users", key, user)[0] == 201
+    assert ask(program, "POST", "/api/v1/users", key, user)[0] == 409
+    time.sleep(GATHER_SECONDS)
+    assert secrets.in_log(program.log) == []
+
+
+def test_errors_nobody_expects_log_no_secret(
+    program: ApiServer, secrets: Secrets, database: Database
+) -> None:
+    key = open_shop(program, secrets)["key"]
+    user = {
+        "email": secrets.keep("email", f"staff-{uuid4().hex}@example.com"),
+        "name": secrets.make("name"),
+        "role": "staff",
+        "password": secrets.make("password"),
+    }
+    renamed = (("users", "name", "full_name"), ("customers", "last_name", "family_name"))
+    with ExitStack() as mended:
+        for table, name, other in renamed:
+            rename = f"ALTER TABLE {table} RENAME COLUMN"
+            database.server.execute(f"{rename} {name} TO {other}", database.name)
+            back = f"{rename} {other} TO {name}"
+            mended.callback(database.server.execute, back, database.name)
+        assert ask(program, "POST", "/api/v1/users", key, user)[0] == 500
+        customer = {"first_name": user["name"], "last_name": user["name"]}
+        assert ask(program, "POST", "/api/v1/customers", key, customer)[0] == 500
+    time.sleep(GATHER_SECONDS)
+    assert "unexpected" in program.log.read_text()
+    assert secrets.in_log(program.log) == []
+
+
+def test_stores_that_are_away_are_named_without_their_passwords(
+    settings: Settings, secrets: Secrets, tmp_path: Path
+) -> None:
+    database_password, redis_password = secrets.make("database"), secrets.make("redis")
+    away = settings.model_copy(
+        update={
+            "database_url": f"postgresql://shop_app:{database_password}@127.0.0.1:{free_port()}/x",
+            "exporter_database_url": f"postgresql://shop_exporter:{database_password}@127.0.0.1:1/x",
+            "redis_url": f"redis://:{redis_password}@127.0.0.1:{free_port()}/0",
+        }
+    )
+    changes: dict[str, Any] = {"log_level": "DEBUG"}
+    log = tmp_path / "away.log"
+    with api_server(away, log, **changes) as program:
+        body = {"email": "nobody@example.com", "password": secrets.make("password")}
+        assert program.ask("POST", LOGIN, body=body)[0] == 503
+        assert program.ask("GET", "/api/v1/products", secrets.make("sk_"))[0] in (401, 503)
+        program.ask("GET", "/health/ready")
+        program.ask("GET", "/metrics", PLATFORM_KEY)
+    environment = process_environment(away, realtime_port=free_port(), **changes)
+    for number, command in enumerate(
+        (["-m", "shop_api.worker"], [*GUNICORN, "shop_api.realtime.wsgi:app"])
+    ):
+        own = tmp_path / f"{number}.log"
+        with running(command, environment, own):
+            wait_until(lambda own=own: own.exists() and own.stat().st_size > 500, 30)  # type: ignore[misc]
+            time.sleep(1)
+        log.write_text(log.read_text() + own.read_text())
+    assert "127.0.0.1" in log.read_text()
+    assert secrets.in_log(log) == []
