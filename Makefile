@@ -8,7 +8,7 @@ PYTEST_WORKERS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format docs fuzz plans bench lock clean
+.PHONY: help install demo test lint format docs fuzz plans bench lock audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -56,6 +56,10 @@ lock: install ## pin the newest versions that setup.cfg allows
 		--strip-extras --allow-unsafe --annotation-style line --no-header --no-emit-index-url \
 		--no-emit-find-links --no-emit-trusted-host --no-emit-options \
 		--output-file requirements.lock setup.cfg
+
+audit: install ## look up the locked versions among the known vulnerabilities; asks pypi.org
+	$(PIP) install --quiet 'pip-audit>=2.9'
+	$(BIN)/python -m pip_audit --requirement requirements.lock --no-deps --disable-pip --strict
 
 clean: ## remove .venv and what the tools leave; the data in var/ stays
 	rm -rf .venv .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -2,6 +2,7 @@
 
 import re
 from configparser import ConfigParser
+from importlib.metadata import distribution
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -37,3 +38,25 @@ def test_the_condition_of_a_requirement_is_kept() -> None:
 
 def test_the_lock_names_no_host_and_no_folder() -> None:
     assert not re.search(r"://|--index|--find-links|--extra|/(?:home|root|tmp|opt|work)/", LOCK)
+
+
+def test_every_line_pins_one_version_and_nothing_twice() -> None:
+    lines = [line for line in LOCK.splitlines() if line and not line.startswith("#")]
+    unpinned = [line for line in lines if not re.match(r"[a-z0-9-]+==[0-9][\w.+!]*(\s|$)", line)]
+    assert unpinned == []
+    assert len(lines) == len(PINS)
+
+
+def test_whatever_a_pinned_package_needs_is_pinned_to_a_version_it_allows() -> None:
+    missing = []
+    for name, version in PINS.items():
+        installed = distribution(name)
+        assert installed.version == version, f"{name} is not the locked one: make install"
+        for line in installed.requires or ():
+            needed = Requirement(line)
+            if needed.marker is not None and not needed.marker.evaluate({"extra": ""}):
+                continue
+            pin = PINS.get(canonicalize_name(needed.name))
+            if pin is None or not needed.specifier.contains(pin, prereleases=True):
+                missing.append(f"{name} needs {needed}, pinned is {pin}")
+    assert missing == []
