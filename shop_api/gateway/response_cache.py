@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import blake2b
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -239,6 +239,7 @@ def digest_of(key: Key) -> str:
     return blake2b(named, digest_size=16).hexdigest()
 
 
+@lru_cache(maxsize=1024)
 def in_order(query: str) -> str:
     """A query with its parameters by name; values of one name stay in their order."""
     return "&".join(sorted(query.split("&"), key=_name_of))

@@ -14,10 +14,14 @@ import pytest
 import redis
 
 from shop_api.db.migrate import migrate
+from shop_api.db.request_redis import RequestRedis
 from shop_api.kernel.clock import utc_now
 from shop_api.spine.locks import lock_key
 from shop_api.spine.relay import LOCK
+from shop_api.spine.resources import CATALOGUE, CUSTOMERS
 from shop_api.spine.unit_of_work import Origin, unit_of_work
+from shop_api.spine.versions import ResourceVersions
+from shop_api.spine.waker import Waker
 from shop_api.stack.postgres import start_postgres
 from shop_api.stack.redis import start_redis
 from tests.factories.rows import make_tenant
@@ -113,6 +117,25 @@ def test_amounts_are_published_as_they_were_written(
             work.append("order_created", "order", None, {"total_amount": Decimal("19.90")})
         wait_until(lambda: listener.sequences[tenant_id] == [1, 2])
     assert '"total_amount": 19.90' in listener.messages[-1]
+
+
+def test_what_a_killed_writer_could_not_tell_the_relay_tells(
+    database: Database, redis_url: str, tenant_id: UUID
+) -> None:
+    """The versions of what an event touches are others before the event is published."""
+    versions = ResourceVersions(RequestRedis(redis_url))
+    silent = Waker(database.application_url, ResourceVersions(RequestRedis("redis://127.0.0.1:1")))
+    origin = Origin(tenant_id, "system:test", "test", utc_now())
+    with relaying(database.exporter_url, redis_url):
+        # what the relay reads of before has been told
+        time.sleep(0.5)
+        before = [versions.find(tenant_id, [name]) for name in (CATALOGUE, CUSTOMERS)]
+        assert None not in before
+        with unit_of_work(database.engine, silent, origin) as work:
+            work.append("category_updated", "category", None, {})
+        wait_until(lambda: versions.find(tenant_id, [CATALOGUE]) != before[0])
+        assert versions.find(tenant_id, [CUSTOMERS]) == before[1]
+    silent.stop()
 
 
 def test_a_new_relay_reads_on_from_the_cursor(

@@ -1,0 +1,131 @@
+"""`shop-api cache purge`, and what a process does for its kept answers beside requests."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+import redis
+from click.testing import CliRunner, Result
+
+from shop_api.app import App
+from shop_api.commands.cache import cache
+from shop_api.gateway.response_cache import ResponseCache
+from shop_api.gateway.upkeep import MAX_WARMED, RECENT, Upkeep
+from shop_api.kernel.errors import DomainError, ErrorKind
+from shop_api.kernel.exchange import Answer, Exchange
+from tests.factories.cache_stages import FIGURES, LIST, NOON, Process, Start, plain, status
+from tests.fixtures.api import Shop
+from tests.fixtures.processes import wait_until
+from tests.fixtures.stores import Database
+
+PRODUCTS = "/api/v1/products"
+
+
+def run(database: Database, redis_url: str, *arguments: str) -> Result:
+    environment = {
+        "DATABASE_URL": database.application_url,
+        "SHOP_MIGRATOR_DATABASE_URL": database.migrator_url,
+        "SHOP_EXPORTER_DATABASE_URL": database.exporter_url,
+        "REDIS_URL": redis_url,
+    }
+    return CliRunner().invoke(cache, ["purge", *arguments], env=environment)
+
+
+def outcome(shop: Shop) -> str:
+    return shop.api.get(PRODUCTS).headers["Cache-Status"].removeprefix("shop-api; ")
+
+
+def test_rows_written_by_hand_show_after_a_purge(
+    app: App, shop: Shop, other_shop: Shop, database: Database, redis_url: str
+) -> None:
+    product = shop.product(name="Before")
+    for _ in range(2):
+        outcome(shop), outcome(other_shop)
+    statement = "UPDATE products SET name = 'By hand' WHERE id = %s"
+    with database.exporter_engine.connect() as connection:
+        name = connection.engine.url.database
+    database.server.execute(statement.replace("%s", f"'{product['id']}'"), str(name))
+    assert outcome(shop).startswith("hit")
+    assert run(database, redis_url, "--tenant", shop.slug, "/api/v1/search").exit_code == 0
+    assert run(database, redis_url, "--tenant", other_shop.slug).exit_code == 0
+    wait_until(lambda: not outcome(other_shop).startswith("hit"))
+    assert outcome(shop).startswith("hit")
+    told = run(database, redis_url, "--tenant", shop.slug, "/api/v1/products*")
+    assert (told.exit_code, told.stderr) == (0, f"purged /api/v1/products* of {shop.slug}\n")
+    wait_until(lambda: shop.api.get(PRODUCTS).json["data"][0]["name"] == "By hand")
+    assert outcome(shop).startswith("hit")
+
+
+def test_a_purge_says_when_it_cannot_be_told(database: Database, redis_url: str) -> None:
+    refused = run(database, redis_url, "--tenant", f"nobody-{uuid4().hex[:8]}")
+    assert (refused.exit_code, "there is no tenant" in refused.stderr) == (1, True)
+    away = run(database, "redis://127.0.0.1:1")
+    assert (away.exit_code, "nothing was purged" in away.stderr) == (1, True)
+
+
+def tended(process: Process) -> Upkeep:
+    assert isinstance(process.stage, ResponseCache)
+    return Upkeep(process.stage)
+
+
+def test_figures_asked_for_of_late_are_made_again_after_a_snapshot(start_process: Start) -> None:
+    processes = [start_process(), start_process()]
+    for process in processes:
+        for query in ("a=1", "a=2"):
+            process.get(FIGURES, query)
+        process.get(LIST)
+    assert [tended(process).warm(NOON) for process in processes] == [0, 0]
+    for process in processes:
+        process.lake_version = "snapshot 2"
+        process.make = lambda _: plain("new")
+        process.made.clear()
+    assert [tended(process).warm(NOON) for process in processes] == [2, 2]
+    # the second took what the first had made
+    assert [len(process.made) for process in processes] == [2, 0]
+    for process in processes:
+        found = process.get(FIGURES, "a=1")
+        assert status(found).startswith("hit")
+        assert found.body == plain("new").body
+
+
+def test_what_nobody_asks_for_any_more_is_not_made_again(start_process: Start) -> None:
+    process = start_process()
+    process.get(FIGURES, at=NOON)
+    later = NOON + RECENT / 2
+    process.lake_version = "snapshot 2"
+    assert tended(process).warm(later) == 1
+    process.lake_version = "snapshot 3"
+    # to make it again was no question
+    assert tended(process).warm(NOON + RECENT + timedelta(seconds=1)) == 0
+    assert len(process.made) == 2
+
+
+def test_upkeep_is_bounded_and_gives_up_what_is_refused(start_process: Start) -> None:
+    process = start_process()
+    for number in range(MAX_WARMED + 5):
+        process.get(FIGURES, f"n={number}")
+
+    def refuse(_: Exchange) -> Answer:
+        raise DomainError(ErrorKind.UNAVAILABLE, "lake_not_ready", "Not yet.")
+
+    process.lake_version, process.make = "snapshot 2", refuse
+    upkeep = tended(process)
+    assert [upkeep.warm(NOON) for _ in range(3)] == [MAX_WARMED, 5, 0]
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_purges_outlive_what_redis_loses(
+    start_process: Start,
+    redis_client: redis.Redis,
+    database: Database,
+    redis_url: str,
+    is_lost: bool,
+) -> None:
+    process = start_process()
+    process.get(FIGURES)
+    assert run(database, redis_url).exit_code == 0
+    process.purges.refresh()
+    if is_lost:
+        redis_client.flushall()
+        process.purges.refresh()
+    assert status(process.get(FIGURES)).startswith("fwd=stale")
