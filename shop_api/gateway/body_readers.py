@@ -4,8 +4,8 @@ Belongs here: places. Does not: limits of size and what is made of a body (idemp
 """
 
 from collections.abc import Callable
-from threading import BoundedSemaphore
 
+from shop_api.gateway.places import Places
 from shop_api.kernel.errors import DomainError, ErrorKind
 from shop_api.kernel.exchange import Exchange
 
@@ -29,13 +29,13 @@ class BodyReaders:
     """
 
     def __init__(self, threads: int) -> None:
-        self._known = BoundedSemaphore(max(1, threads - 2))
-        self._strangers = BoundedSemaphore(max(1, threads // 4))
+        self._known = Places(max(1, threads - 2), PLACE_WAIT_SECONDS, 2)
+        self._strangers = Places(max(1, threads // 4), PLACE_WAIT_SECONDS, 2)
 
     def read(self, exchange: Exchange, read: Read) -> bytes:
         """The body `read` waits for; 503 when no place comes free soon."""
         places = self._strangers if is_stranger(exchange) else self._known
-        if not places.acquire(timeout=PLACE_WAIT_SECONDS):
+        if not places.take():
             raise DomainError(
                 ErrorKind.UNAVAILABLE,
                 "server_busy",
@@ -45,4 +45,4 @@ class BodyReaders:
         try:
             return read()
         finally:
-            places.release()
+            places.give_back()
