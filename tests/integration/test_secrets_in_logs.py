@@ -19,6 +19,11 @@ from tests.fixtures.realtime import GUNICORN
 from tests.fixtures.stores import Database
 
 LOGIN = "/api/v1/auth/login"
+FAILING_TRIGGER = """
+CREATE FUNCTION fail_on_name() RETURNS trigger LANGUAGE plpgsql
+    AS $$ BEGIN RAISE EXCEPTION 'not %', NEW.name; END $$;
+CREATE TRIGGER fail_on_name BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION fail_on_name();
+"""
 # the access log gathers lines before it writes them
 GATHER_SECONDS = 0.5
 
@@ -161,13 +166,15 @@ def test_errors_nobody_expects_log_no_secret(
         "role": "staff",
         "password": secrets.make("password"),
     }
-    renamed = (("users", "name", "full_name"), ("customers", "last_name", "family_name"))
+    # an error whose message holds the value itself, and one of a statement that has it
+    database.server.execute(FAILING_TRIGGER, database.name)
+    rename = "ALTER TABLE customers RENAME COLUMN"
+    database.server.execute(f"{rename} last_name TO family_name", database.name)
     with ExitStack() as mended:
-        for table, name, other in renamed:
-            rename = f"ALTER TABLE {table} RENAME COLUMN"
-            database.server.execute(f"{rename} {name} TO {other}", database.name)
-            back = f"{rename} {other} TO {name}"
-            mended.callback(database.server.execute, back, database.name)
+        back = f"{rename} family_name TO last_name"
+        mended.callback(database.server.execute, back, database.name)
+        drop = "DROP FUNCTION fail_on_name CASCADE"
+        mended.callback(database.server.execute, drop, database.name)
         assert ask(program, "POST", "/api/v1/users", key, user)[0] == 500
         customer = {"first_name": user["name"], "last_name": user["name"]}
         assert ask(program, "POST", "/api/v1/customers", key, customer)[0] == 500
