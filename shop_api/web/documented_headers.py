@@ -67,6 +67,12 @@ ANSWER_HEADERS: dict[str, tuple[str, str, bool]] = {
         "/api/v1/orders/019b0000-0000-7000-8000-000000000001",
         False,
     ),
+    "Cache-Status": (
+        "Where the answer comes from, and for how many seconds more it is good (RFC 9211):"
+        " docs/guides/caching.md.",
+        "shop-api; hit; ttl=240; detail=memory",
+        True,
+    ),
     "Idempotency-Replayed": (
         "`true`: the stored answer of an earlier request with this Idempotency-Key.",
         "true",
@@ -103,7 +109,7 @@ def answer_headers(*names: str) -> dict[str, Any]:
 
 def success_headers(method: str, status: int, *, is_list: bool) -> dict[str, Any]:
     """The headers of the answer that grants a request."""
-    names = ["ETag"] if status != 204 else []
+    names = ["ETag", "Cache-Status"] if status != 204 else ["Cache-Status"]
     names += ["Link"] if is_list else []
     names += ["Location"] if status in (201, 202) else []
     names += ["Idempotency-Replayed", "X-Read-Position"] if method != "GET" else []
