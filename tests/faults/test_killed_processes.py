@@ -192,6 +192,9 @@ def command(copy: Copy, *arguments: str) -> str:
 
 def test_kills_at_random_moments_lose_nothing_and_double_nothing(copy: Copy) -> None:
     command(copy, "tenant", "create", "faults")
+    # as many orders as the machine can place
+    limits = [f"--limit={name}={10**9}" for name in ("requests", "burst", "mutations")]
+    command(copy, "tenant", "limits", "faults", *limits)
     caller = Caller(copy, command(copy, "key", "create", "faults").strip())
     body = {
         "name": "Thing",
