@@ -49,6 +49,8 @@ _TEXTS: dict[str, Any] = {
     "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIwMTg5In0.3kQ9xL0sVn2mYt7u",
     "refresh_token": "rt_3vQmPqzq0q4dZb3kQ9xL0sVn2mYt7uPdWcEaHgJrKfQ",
     "token": "in_3vQmPqzq0q4cUqkB7y0Xc5oW8m1l2n3o4p5q6r7s8t9",
+    "public_key": "JrQLj5P/89iXES9+vFgrIy29clF9CC/oPPsw3c5D0bs=",
+    "certificate_fingerprint": ("2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"),
     "key": "sk_Zb3kQ9xL0sVn2mYt7uPdWcEaHgJrKfQi8oTz5xNvB1M",
     "actor": "user:01890a5d-ac96-774b-bcce-b302099a8057",
     "If-Match": '"7c1f3a9d"',

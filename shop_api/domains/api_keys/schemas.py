@@ -29,7 +29,6 @@ class BindingFields(Schema):
         metadata={
             "description": "Ed25519, its 32 bytes in base64: signed requests (RFC 9421) are"
             " verified with it.",
-            "example": "JrQLj5P/89iXES9+vFgrIy29clF9CC/oPPsw3c5D0bs=",
         },
     )
     certificate_fingerprint = fields.String(
@@ -38,7 +37,6 @@ class BindingFields(Schema):
         metadata={
             "description": "SHA-256 of a client certificate (DER): the key works only with it,"
             " through a proxy that tells certificates.",
-            "example": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
         },
     )
 
