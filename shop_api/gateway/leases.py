@@ -111,22 +111,27 @@ class Leases:
         # held for some steps of Python, never while Redis is asked
         self._lock = threading.Lock()
 
+    def take_here(self, leases: Sequence[Lease], now: float) -> bool:
+        """Take one of each of what this process has; False when one must be asked for."""
+        with self._lock:
+            for lease in leases:
+                # as `has_one`: each call would cost as much as the rest of this
+                if lease.remaining < 1 or not lease.since <= now < lease.until:
+                    return False
+            for lease in leases:
+                lease.remaining -= 1
+            return True
+
     def take(self, leases: Sequence[Lease], now: float) -> Lease | None:
         """Take one of each, or none: then the first that is used up. While Redis is away nothing is
         counted and nobody refused.
         """
         with self._lock:
-            for lease in leases:
-                # as `has_one`: each call would cost as much as the rest of this
-                if lease.remaining < 1 or not lease.since <= now < lease.until:
-                    break
-            else:
-                for lease in leases:
-                    lease.remaining -= 1
-                return None
             asks = self._take_here(leases, now)
             if isinstance(asks, Lease):
                 return asks
+        if not asks:
+            return None
         try:
             shares = self._windows.take([ask.want for ask in asks], now)
         except RedisAway:

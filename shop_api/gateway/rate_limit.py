@@ -36,17 +36,24 @@ HELP = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Counted:
     """The quotas a kind of request falls under, and how a client reads of them."""
 
     leases: list[Lease]
     limits: PlanLimits | None
     policy: Header
+    # as they were told last, and in which second
+    headers: tuple[Header, ...] = ()
+    second: int = 0
 
-    def state(self, now: float) -> Header:
-        """`RateLimit`: the quota with the least left, as far as this process knows, and when its
-        window ends."""
+    def told_last(self, second: int) -> tuple[Header, ...]:
+        """The headers, what is left as it was when Redis was asked last, or a second ago."""
+        return self.headers if second == self.second else self.tell(second)
+
+    def tell(self, second: int) -> tuple[Header, ...]:
+        """The headers of now: of the quotas the one with the least left, and when its window
+        ends."""
         tightest, least = None, 0
         for lease in self.leases:
             left = lease.free + lease.remaining
@@ -54,7 +61,9 @@ class Counted:
                 tightest, least = lease.quota, left
         assert tightest is not None, "every request falls under a quota"
         window = tightest.window_seconds
-        return ("RateLimit", f'"{tightest.name}";r={least};t={window - int(now) % window}')
+        state = f'"{tightest.name}";r={least};t={window - second % window}'
+        self.headers, self.second = (self.policy, ("RateLimit", state)), second
+        return self.headers
 
 
 class RateLimit:
@@ -83,8 +92,11 @@ class RateLimit:
             return self._admit(exchange)
         counted = self._find(exchange, principal)
         now = time.time()
+        if self.leases.take_here(counted.leases, now):
+            exchange.answer_headers += counted.told_last(int(now))
+            return self._admit(exchange)
         used_up = self.leases.take(counted.leases, now)
-        exchange.answer_headers += (counted.policy, counted.state(now))
+        exchange.answer_headers += counted.tell(int(now))
         if used_up is not None:
             rate_limit_refusals.labels(used_up.quota.name).inc()
             raise _refusal(used_up)

@@ -49,27 +49,27 @@ def assert_serves(server: ApiServer, shop: Shop) -> None:
         assert heard.seconds < 1.0
 
 
-def open_files(server: ApiServer) -> int:
-    return int(server.worker().num_fds())
+def count_clients(server: ApiServer) -> int:
+    """Connections the server has not let go of."""
+    connections = server.worker().net_connections("tcp")
+    return sum(bool(c.raddr) and c.laddr.port == server.port for c in connections)
 
 
 def test_half_a_header_holds_no_thread_and_its_connection_is_let_go(
     running_api: ApiServer, shop: Shop
 ) -> None:
     assert_serves(running_api, shop)
-    before = open_files(running_api)
     with ExitStack() as stack:
         for _ in range(HALVES):
             connection = stack.enter_context(connect(running_api))
             connection.sendall(b"GET /api/v1/products HTTP/1.1\r\nHost: shop\r\nX-Slow: ")
-        wait_until(lambda: open_files(running_api) >= before + HALVES, 30)
+        wait_until(lambda: count_clients(running_api) >= HALVES, 30)
         assert_serves(running_api, shop)
-    wait_until(lambda: open_files(running_api) <= before + 5, 30)
+    wait_until(lambda: count_clients(running_api) == 0, 30)
 
 
 def test_half_a_body_leaves_threads_and_is_let_go(running_api: ApiServer, shop: Shop) -> None:
     assert_serves(running_api, shop)
-    before = open_files(running_api)
     head = (
         "POST /api/v1/customers HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\n"
         f"Authorization: Bearer {shop.api.token}\r\nContent-Length: 1000\r\n\r\n{{"
@@ -79,7 +79,7 @@ def test_half_a_body_leaves_threads_and_is_let_go(running_api: ApiServer, shop: 
             stack.enter_context(connect(running_api)).sendall(head.encode())
         time.sleep(1.0)
         assert_serves(running_api, shop)
-    wait_until(lambda: open_files(running_api) <= before + 5, 30)
+    wait_until(lambda: count_clients(running_api) == 0, 30)
     made = running_api.call("POST", "/api/v1/customers", {"first_name": "A"}, token=shop.api.token)
     assert made.status == 201
 
@@ -132,5 +132,5 @@ def test_large_bodies_are_refused_or_read(running_api: ApiServer, shop: Shop) ->
         f"POST {PRODUCTS} HTTP/1.1\r\nHost: shop\r\nAuthorization: Bearer {shop.api.token}\r\n"
         f"Content-Length: {len(largest) + 1}\r\n\r\n"
     )
-    assert b"body_too_large" in send_raw(running_api, head.encode())
+    assert send_raw(running_api, head.encode()).startswith(b"HTTP/1.1 413 ")
     assert_serves(running_api, shop)

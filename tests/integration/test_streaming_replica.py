@@ -63,7 +63,7 @@ def app(
 ) -> Iterator[App]:
     assert redis_client.ping()
     with application(database, redis_url, tmp_path, replica) as found:
-        wait_until(lambda: serves(found))
+        wait_until(lambda: serves(found), 40)
         yield found
 
 
@@ -74,7 +74,7 @@ def other_app(
     """Another process, which knows of the first what Redis tells it."""
     assert app
     with application(database, redis_url, tmp_path, replica) as found:
-        wait_until(lambda: serves(found))
+        wait_until(lambda: serves(found), 40)
         yield found
 
 
