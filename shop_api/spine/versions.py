@@ -50,7 +50,7 @@ class ResourceVersions:
         What cannot be told now is told before this process reads a version again; other processes
         hear of it from the relay, which reads the events.
         """
-        changed = {*touched, *self._owed}
+        changed = {*touched, *self._still_owed()}
         try:
             self._replace(changed)
         except RedisAway:
@@ -61,7 +61,7 @@ class ResourceVersions:
         """The present versions of these as one; None when they are not known."""
         try:
             if self._owed:
-                self._replace(set(self._owed))
+                self._replace(self._still_owed())
             keys = [key_of(tenant_id, resource) for resource in resources]
             found: Any = self._redis.ask(lambda client: client.mget(keys))
             if None in found:
@@ -69,6 +69,11 @@ class ResourceVersions:
         except RedisAway:
             return None
         return None if None in found else b"".join(found).decode()
+
+    def _still_owed(self) -> set[Touch]:
+        # a copy: other threads add to it
+        with self._lock:
+            return set(self._owed)
 
     def _replace(self, changed: set[Touch]) -> None:
         self._redis.ask(lambda client: _replace(client, changed))
