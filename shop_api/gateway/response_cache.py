@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from hashlib import blake2b
+from typing import NamedTuple
 from urllib.parse import parse_qsl
 from uuid import UUID
 
@@ -56,6 +57,15 @@ class Sources:
     lake_version: LakeVersion
     versions: ResourceVersions
     purges: Purges
+
+
+class Wanted(NamedTuple):
+    """An answer that is to be made: under which key it is kept, and as of which versions."""
+
+    policy: CachePolicy
+    key: Key
+    epoch: str
+    version: str
 
 
 class ResponseCache:
@@ -104,15 +114,17 @@ class ResponseCache:
         now = exchange.started_at
         if entry is not None:
             if now >= entry.until or entry.version != epoch + version:
-                return self._make(exchange, policy, key, epoch, version, "stale")
+                wanted = Wanted(policy, key, epoch, version)
+                return self._make(exchange, wanted, "stale")
             if now >= entry.refresh_at and not entry.is_refreshing:
-                return self._make_anew(exchange, policy, key, epoch, version, entry)
+                wanted = Wanted(policy, key, epoch, version)
+                return self._make_anew(exchange, wanted, entry)
             count_hit()
             self.kept.use(key, entry, now)
             exchange.cache_status = "hit"
             exchange.route = entry.route
             return entry.give(now)
-        return self._make(exchange, policy, key, epoch, version, "miss")
+        return self._make(exchange, Wanted(policy, key, epoch, version), "miss")
 
     def _pass(self, exchange: Exchange, status: tuple[str, str]) -> Answer:
         answer = self.forward(exchange)
@@ -120,25 +132,18 @@ class ResponseCache:
         return answer
 
     def _make(
-        self,
-        exchange: Exchange,
-        policy: CachePolicy,
-        key: Key,
-        epoch: str,
-        version: str,
-        reason: str,
-        old: KeptAnswer | None = None,
+        self, exchange: Exchange, wanted: Wanted, reason: str, old: KeptAnswer | None = None
     ) -> Answer:
         """Have the answer made, or found further in, and keep it."""
         count_miss()
         now = exchange.started_at
         slot = CacheSlot(
-            policy,
-            digest_of(key),
-            epoch,
-            version,
-            find=partial(self._find, key, epoch + version, now),
-            keep=partial(self._keep, exchange, key),
+            wanted.policy,
+            digest_of(wanted.key),
+            wanted.epoch,
+            wanted.version,
+            find=partial(self._find, wanted.key, wanted.epoch + wanted.version, now),
+            keep=partial(self._keep, exchange, wanted.key),
         )
         if old is not None:
             slot.meanwhile, slot.meanwhile_until = old.give(now), old.until
@@ -146,26 +151,18 @@ class ResponseCache:
         answer = self.forward(exchange)
         if answer is slot.meanwhile or exchange.cache_status == "hit":
             return answer
-        if not policy.is_shared:
-            self._keep(exchange, key, answer)
+        if not wanted.policy.is_shared:
+            self._keep(exchange, wanted.key, answer)
         outcome = exchange.cache_status or reason
         exchange.cache_status = "hit" if outcome == "redis" else outcome
         answer.headers.append((CACHE_STATUS, told(outcome, exchange.cache_grant, now)))
         return answer
 
-    def _make_anew(
-        self,
-        exchange: Exchange,
-        policy: CachePolicy,
-        key: Key,
-        epoch: str,
-        version: str,
-        entry: KeptAnswer,
-    ) -> Answer:
+    def _make_anew(self, exchange: Exchange, wanted: Wanted, entry: KeptAnswer) -> Answer:
         """Replace an answer before it is too old; when that fails it is good still."""
         entry.is_refreshing = True
         try:
-            answer = self._make(exchange, policy, key, epoch, version, "stale", entry)
+            answer = self._make(exchange, wanted, "stale", entry)
             if answer.status == 200:
                 return answer
         except Exception:
