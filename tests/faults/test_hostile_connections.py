@@ -24,7 +24,7 @@ MEGABYTE = 1_000_000
 
 @pytest.fixture
 def running_api(app: App, tmp_path: Path) -> Iterator[ApiServer]:
-    with api_server(app.services.settings, tmp_path, api_threads=THREADS) as found:
+    with api_server(app.services.settings, tmp_path / "api.log", api_threads=THREADS) as found:
         yield found
 
 

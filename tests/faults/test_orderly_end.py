@@ -56,7 +56,7 @@ class Buyer:
 def test_an_api_told_to_end_finishes_what_runs(app: App, shop: Shop, tmp_path: Path) -> None:
     variant = shop.product(quantity=100_000)["variants"][0]["id"]
     with api_server(
-        app.services.settings, tmp_path, log_level="INFO", shutdown_grace_seconds=8
+        app.services.settings, tmp_path / "api.log", log_level="INFO", shutdown_grace_seconds=8
     ) as server:
         buyers = [Buyer(server, shop, variant) for _ in range(BUYERS)]
         ended = threading.Event()

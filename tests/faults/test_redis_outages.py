@@ -26,7 +26,7 @@ def own_redis() -> Iterator[EmbeddedRedis]:
 @pytest.fixture
 def running_api(app: App, tmp_path: Path, own_redis: EmbeddedRedis) -> Iterator[ApiServer]:
     settings = app.services.settings.model_copy(update={"redis_url": own_redis.url})
-    with api_server(settings, tmp_path) as found:
+    with api_server(settings, tmp_path / "api.log") as found:
         yield found
 
 

@@ -124,7 +124,7 @@ def test_health_answers_soon_when_postgres_hangs(
 def test_an_api_process_takes_its_name_off_when_it_is_told_to_end(
     app: App, tmp_path: Path, redis_client: redis.Redis
 ) -> None:
-    with api_server(app.services.settings, tmp_path) as server:
+    with api_server(app.services.settings, tmp_path / "api.log") as server:
         wait_until(lambda: bool(list_instances(redis_client)))
         (instance,) = list_instances(redis_client)
         assert (instance.kind, instance.pid) == ("api", server.worker().pid)

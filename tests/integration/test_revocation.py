@@ -1,6 +1,5 @@
 """A credential that one process revokes opens nothing in any other, a second later."""
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,7 +8,7 @@ import pytest
 
 from shop_api.settings import Settings
 from tests.fixtures.api import PASSWORD, ApiClient, Shop, open_shop
-from tests.fixtures.api_servers import ApiServer, api_server
+from tests.fixtures.servers import ApiServer, api_server
 from tests.fixtures.stores import Database
 
 TENANT = "/api/v1/tenant"
@@ -33,20 +32,20 @@ def servers(
 
 def sign_in(server: ApiServer, shop: Shop) -> Any:
     body = {"email": shop.email, "password": PASSWORD}
-    return json.loads(server.ask("POST", "/api/v1/auth/login", body=body)[2])
+    return server.call("POST", "/api/v1/auth/login", body).json
 
 
 def refused_after(server: ApiServer, token: str, revoke: Callable[[], None]) -> None:
     """Fail unless whoever begins to ask a second after the revocation is refused."""
     for _ in range(3):
         # the process has the credential in its cache
-        assert server.ask("GET", TENANT, token)[0] == 200
+        assert server.call("GET", TENANT, token=token).status == 200
     revoke()
     revoked_at = time.monotonic()
     asked: list[tuple[float, int]] = []
     while not asked or asked[-1][0] < PROMISED_SECONDS * 2:
         seconds = time.monotonic() - revoked_at
-        asked.append((seconds, server.ask("GET", TENANT, token)[0]))
+        asked.append((seconds, server.call("GET", TENANT, token=token).status))
     assert {status for seconds, status in asked if seconds > PROMISED_SECONDS} == {401}
     # once it is refused it stays so
     statuses = [status for _, status in asked]
@@ -61,11 +60,11 @@ def test_a_revoked_key_is_refused_by_every_process(
     made = shop.api.post("/api/v1/api_keys", {"name": "program"}).json
 
     def revoke() -> None:
-        status, _, _ = one.ask("DELETE", f"/api/v1/api_keys/{made['id']}", shop.api.token)
-        assert status == 204
+        path = f"/api/v1/api_keys/{made['id']}"
+        assert one.call("DELETE", path, token=shop.api.token).status == 204
 
     refused_after(two, made["key"], revoke)
-    assert one.ask("GET", TENANT, made["key"])[0] == 401
+    assert one.call("GET", TENANT, token=made["key"]).status == 401
 
 
 def test_an_access_token_of_a_sign_in_that_ended_is_refused_by_every_process(
@@ -76,6 +75,6 @@ def test_an_access_token_of_a_sign_in_that_ended_is_refused_by_every_process(
 
     def sign_out() -> None:
         body = {"refresh_token": tokens["refresh_token"]}
-        assert one.ask("POST", "/api/v1/auth/logout", body=body)[0] == 204
+        assert one.call("POST", "/api/v1/auth/logout", body).status == 204
 
     refused_after(two, tokens["access_token"], sign_out)

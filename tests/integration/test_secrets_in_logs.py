@@ -13,12 +13,15 @@ import pytest
 
 from shop_api.settings import Settings
 from tests.fixtures.api import PLATFORM_KEY
-from tests.fixtures.api_servers import ApiServer, api_server
 from tests.fixtures.processes import free_port, process_environment, running, wait_until
 from tests.fixtures.realtime import GUNICORN
+from tests.fixtures.servers import ApiServer, api_server
 from tests.fixtures.stores import Database
 
 LOGIN = "/api/v1/auth/login"
+REFRESH = "/api/v1/auth/refresh"
+CUSTOMERS = "/api/v1/customers"
+PRODUCTS = "/api/v1/products"
 FAILING_TRIGGER = """
 CREATE FUNCTION fail_on_name() RETURNS trigger LANGUAGE plpgsql
     AS $$ BEGIN RAISE EXCEPTION 'not %', NEW.name; END $$;
@@ -51,31 +54,32 @@ class Secrets:
         ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def secrets() -> Secrets:
     found = Secrets()
     found.keep("platform_key", PLATFORM_KEY)
     return found
 
 
-@pytest.fixture
-def settings(database: Database, redis_url: str, tmp_path: Path, secrets: Secrets) -> Settings:
+@pytest.fixture(scope="module")
+def settings(
+    database: Database,
+    redis_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    secrets: Secrets,
+) -> Settings:
+    folder = tmp_path_factory.mktemp("data")
     secret_key = secrets.make("secret_key")
     old = secrets.make("old_secret_key")
-    return database.settings(tmp_path, redis_url, secret_key=secret_key, accepted_secret_keys=[old])
+    return database.settings(folder, redis_url, secret_key=secret_key, accepted_secret_keys=[old])
 
 
-@pytest.fixture
-def program(settings: Settings, secrets: Secrets, tmp_path: Path) -> Iterator[ApiServer]:
+@pytest.fixture(scope="module")
+def program(settings: Settings) -> Iterator[ApiServer]:
     (old,) = settings.accepted_secret_keys
     changes: dict[str, Any] = {"log_level": "DEBUG", "accepted_secret_keys": json.dumps([old])}
-    with api_server(settings, tmp_path / "api.log", **changes) as found:
+    with api_server(settings, settings.data_dir / "api.log", **changes) as found:
         yield found
-
-
-def ask(program: ApiServer, *arguments: Any, **options: Any) -> Any:
-    status, _, body = program.ask(*arguments, **options)
-    return status, json.loads(body) if body else None
 
 
 def open_shop(program: ApiServer, secrets: Secrets) -> dict[str, str]:
@@ -87,56 +91,65 @@ def open_shop(program: ApiServer, secrets: Secrets) -> dict[str, str]:
         "password": secrets.make("password"),
     }
     body = {"name": "Shop", "slug": slug, "currency": "USD", "timezone": "UTC", "owner": owner}
-    status, _ = ask(program, "POST", "/api/v1/tenants", PLATFORM_KEY, body)
-    assert status == 201
+    assert program.call("POST", "/api/v1/tenants", body, token=PLATFORM_KEY).status == 201
     login = {"email": owner["email"], "password": owner["password"]}
-    status, tokens = ask(program, "POST", LOGIN, body=login)
-    assert status == 200
+    signed_in = program.call("POST", LOGIN, login)
+    assert signed_in.status == 200
+    tokens = signed_in.json
     access = secrets.keep("access_token", tokens["access_token"])
     secrets.keep("signature", access.rpartition(".")[2])
     secrets.keep("refresh_token", tokens["refresh_token"])
-    status, made = ask(program, "POST", "/api/v1/api_keys", access, {"name": "program"})
-    assert status == 201
-    return {**login, **tokens, "key": secrets.keep("api_key", made["key"])}
+    made = program.call("POST", "/api/v1/api_keys", {"name": "program"}, token=access)
+    assert made.status == 201
+    return {**login, **tokens, "key": secrets.keep("api_key", made.json["key"])}
 
 
 def test_refusals_log_no_secret(program: ApiServer, secrets: Secrets) -> None:
     shop = open_shop(program, secrets)
     key, wrong = shop["key"], secrets.make("wrong_password")
     statuses = [
-        status
-        for status, _, _ in (
-            program.ask("GET", f"/api/v1/products?api_key={key}&token={shop['access_token']}"),
-            program.ask("GET", f"/api/v1/{key}", key),
-            program.ask("GET", f"/api/v1/products/{key}", key),
-            program.ask("GET", "/api/v1/products", key[:-1] + "x"),
-            program.ask("GET", "/api/v1/products", shop["access_token"][:-4] + "AAAA"),
-            program.ask("GET", "/api/v1/products", headers={"Authorization": f"Basic {key}"}),
-            program.ask("GET", f"/api/v1/products?after={secrets.make('cursor')}", key),
-            program.ask("GET", "/api/v1/products", key, headers={"X-Request-ID": f"{key}!"}),
-            program.ask("POST", LOGIN, body={"email": shop["email"], "password": wrong}),
-            program.ask("POST", LOGIN, body={"email": shop["email"], "passwort": wrong}),
-            program.ask("POST", LOGIN, body=[wrong]),
-            program.ask("POST", LOGIN, body={"email": wrong, "password": wrong * 50}),
-            program.ask("POST", "/api/v1/auth/refresh", body={"refresh_token": f"rt_{wrong}"}),
-            program.ask("POST", "/api/v1/auth/refresh", body={"refresh_token": key}),
-            program.ask("POST", "/api/v1/users", key, {"email": wrong, "password": wrong}),
-            program.ask("POST", "/api/v1/customers", key, {"email": shop["email"], "x": wrong}),
-            program.ask(
-                "POST", "/api/v1/customers", key, headers={"Idempotency-Key": f"{wrong}\u00e9"}
+        heard.status
+        for heard in (
+            program.call("GET", f"/api/v1/products?api_key={key}&token={shop['access_token']}"),
+            program.call("GET", f"/api/v1/{key}", token=key),
+            program.call("GET", f"/api/v1/products/{key}", token=key),
+            program.call("GET", PRODUCTS, token=key[:-1] + "x"),
+            program.call("GET", PRODUCTS, token=shop["access_token"][:-4] + "AAAA"),
+            program.call("GET", PRODUCTS, headers={"Authorization": f"Basic {key}"}),
+            program.call("GET", f"/api/v1/products?after={secrets.make('cursor')}", token=key),
+            program.call("GET", PRODUCTS, token=key, headers={"X-Request-ID": f"{key}!"}),
+            program.call("POST", LOGIN, {"email": shop["email"], "password": wrong}),
+            program.call("POST", LOGIN, {"email": shop["email"], "passwort": wrong}),
+            program.call("POST", LOGIN, [wrong]),
+            program.call("POST", LOGIN, {"email": wrong, "password": wrong * 50}),
+            program.call("POST", REFRESH, {"refresh_token": f"rt_{wrong}"}),
+            program.call("POST", REFRESH, {"refresh_token": key}),
+            program.call("POST", "/api/v1/users", {"email": wrong, "password": wrong}, token=key),
+            program.call("POST", CUSTOMERS, {"email": shop["email"], "x": wrong}, token=key),
+            program.call(
+                "POST",
+                CUSTOMERS,
+                token=key,
+                headers={"Idempotency-Key": f"{wrong}\u00e9"},
             ),
-            program.ask("POST", "/api/v1/batch", key, {"requests": [{"path": f"//{wrong}"}]}),
-            program.ask(
-                "POST", "/api/v1/customers", key, {}, headers={"Content-Type": f"text/{wrong}"}
+            program.call(
+                "POST", "/api/v1/batch", {"requests": [{"path": f"//{wrong}"}]}, token=key
             ),
-            program.ask("DELETE", "/api/v1/products", key, {"password": wrong}),
+            program.call(
+                "POST",
+                CUSTOMERS,
+                {},
+                token=key,
+                headers={"Content-Type": f"text/{wrong}"},
+            ),
+            program.call("DELETE", PRODUCTS, {"password": wrong}, token=key),
         )
     ]
     assert {400, 401, 404, 405, 422} <= set(statuses)
     assert max(statuses) < 500
     refresh = {"refresh_token": shop["refresh_token"]}
-    assert ask(program, "POST", "/api/v1/auth/refresh", body=refresh)[0] == 200
-    assert ask(program, "POST", "/api/v1/auth/refresh", body=refresh)[0] == 401
+    assert program.call("POST", REFRESH, refresh).status == 200
+    assert program.call("POST", REFRESH, refresh).status == 401
     time.sleep(GATHER_SECONDS)
     assert program.log.read_text().count('"message":"request"') > 20
     assert secrets.in_log(program.log) == []
@@ -150,8 +163,8 @@ def test_conflicts_log_nothing_of_what_was_sent(program: ApiServer, secrets: Sec
         "role": "staff",
         "password": secrets.make("password"),
     }
-    assert ask(program, "POST", "/api/v1/users", key, user)[0] == 201
-    assert ask(program, "POST", "/api/v1/users", key, user)[0] == 409
+    assert program.call("POST", "/api/v1/users", user, token=key).status == 201
+    assert program.call("POST", "/api/v1/users", user, token=key).status == 409
     time.sleep(GATHER_SECONDS)
     assert secrets.in_log(program.log) == []
 
@@ -175,9 +188,9 @@ def test_errors_nobody_expects_log_no_secret(
         mended.callback(database.server.execute, back, database.name)
         drop = "DROP FUNCTION fail_on_name CASCADE"
         mended.callback(database.server.execute, drop, database.name)
-        assert ask(program, "POST", "/api/v1/users", key, user)[0] == 500
+        assert program.call("POST", "/api/v1/users", user, token=key).status == 500
         customer = {"first_name": user["name"], "last_name": user["name"]}
-        assert ask(program, "POST", "/api/v1/customers", key, customer)[0] == 500
+        assert program.call("POST", CUSTOMERS, customer, token=key).status == 500
     time.sleep(GATHER_SECONDS)
     assert "unexpected" in program.log.read_text()
     assert secrets.in_log(program.log) == []
@@ -198,10 +211,13 @@ def test_stores_that_are_away_are_named_without_their_passwords(
     log = tmp_path / "away.log"
     with api_server(away, log, **changes) as program:
         body = {"email": "nobody@example.com", "password": secrets.make("password")}
-        assert program.ask("POST", LOGIN, body=body)[0] == 503
-        assert program.ask("GET", "/api/v1/products", secrets.make("sk_"))[0] in (401, 503)
-        program.ask("GET", "/health/ready")
-        program.ask("GET", "/metrics", PLATFORM_KEY)
+        assert program.call("POST", LOGIN, body).status == 503
+        assert program.call("GET", PRODUCTS, token=secrets.make("sk_")).status in (
+            401,
+            503,
+        )
+        program.call("GET", "/health/ready")
+        program.call("GET", "/metrics", token=PLATFORM_KEY)
     environment = process_environment(away, realtime_port=free_port(), **changes)
     for number, command in enumerate(
         (["-m", "shop_api.worker"], [*GUNICORN, "shop_api.realtime.wsgi:app"])

@@ -3,7 +3,7 @@
 import socket
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -13,10 +13,10 @@ from pydantic import ValidationError
 from shop_api.settings import Settings
 from shop_api.stack.children import base_url, live_url
 from shop_api.stack.supervisor import is_healthy
-from tests.fixtures.api_servers import ApiServer, api_server
 from tests.fixtures.certificates import Certificate, client_context, make_certificate
 from tests.fixtures.processes import free_port, process_environment, running, wait_until
 from tests.fixtures.realtime import GUNICORN
+from tests.fixtures.servers import ApiServer, api_server
 from tests.fixtures.stores import Database
 
 LIVE = "/health/live"
@@ -81,14 +81,14 @@ def as_served(settings: Settings, certificates: Certificates, *, is_mutual: bool
 
 
 def test_the_api_speaks_tls_and_says_so(secure: ApiServer) -> None:
-    status, headers, _ = secure.ask("GET", LIVE)
-    assert status == 200
-    assert headers["strict-transport-security"].startswith("max-age=")
+    heard = secure.call("GET", LIVE)
+    assert heard.status == 200
+    assert heard.headers["strict-transport-security"].startswith("max-age=")
 
 
 def test_without_tls_no_browser_is_told_to_insist_on_it(settings: Settings) -> None:
     with api_server(settings, settings.data_dir / "plain.log") as server:
-        assert "strict-transport-security" not in server.ask("GET", LIVE)[1]
+        assert "strict-transport-security" not in server.call("GET", LIVE).headers
 
 
 def test_nothing_is_answered_in_the_clear(secure: ApiServer) -> None:
@@ -107,17 +107,17 @@ def test_both_versions_that_are_safe_are_spoken(
 ) -> None:
     context = client_context(certificates.authority)
     context.minimum_version = context.maximum_version = version
-    assert ApiServer(secure.port, secure.log, context).ask("GET", LIVE)[0] == 200
+    assert replace(secure, context=context).call("GET", LIVE).status == 200
 
 
 def test_only_who_shows_a_certificate_of_the_authority_is_served(
     mutual: ApiServer, certificates: Certificates
 ) -> None:
-    assert mutual.ask("GET", LIVE)[0] == 200
+    assert mutual.call("GET", LIVE).status == 200
     for shown in (None, certificates.stranger):
         context = client_context(certificates.authority, shown)
         with pytest.raises((ssl.SSLError, ConnectionError)):
-            ApiServer(mutual.port, mutual.log, context).ask("GET", LIVE)
+            replace(mutual, context=context).call("GET", LIVE)
 
 
 def test_health_is_asked_over_tls(
