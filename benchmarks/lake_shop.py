@@ -12,7 +12,7 @@ import psycopg
 
 from benchmarks.lake_data import CURRENCY, TIMEZONE, LakeData
 from benchmarks.servers import Stores
-from benchmarks.shop import UNLIMITED, BenchShop
+from benchmarks.shop import BenchShop
 from shop_api.db.engines import make_engine
 from shop_api.db.request_redis import RequestRedis
 from shop_api.db.tenancy import PLATFORM_TENANT
@@ -22,6 +22,7 @@ from shop_api.kernel.clock import utc_now
 from shop_api.spine.unit_of_work import Origin, unit_of_work
 from shop_api.spine.versions import ResourceVersions
 from shop_api.spine.waker import Waker
+from tests.factories.limits import UNLIMITED
 
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
 

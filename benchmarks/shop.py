@@ -16,9 +16,7 @@ from shop_api.kernel.clock import utc_now
 from shop_api.spine.unit_of_work import Origin, unit_of_work
 from shop_api.spine.versions import ResourceVersions
 from shop_api.spine.waker import Waker
-
-# what is measured is not the limits
-UNLIMITED = dict.fromkeys(("requests", "burst", "analytics", "mutations"), 1_000_000_000)
+from tests.factories.limits import UNLIMITED
 
 PRODUCTS = """
 INSERT INTO products (tenant_id, id, name, description, sku, price, currency, status, tags,
