@@ -29,7 +29,7 @@ SET_TENANT_AND_LOCK = (
     " pg_try_advisory_xact_lock(%(lock_key)s) AS is_locked"
 )
 
-# Work of the platform itself (making tenants) is kept under this tenant, which has no row.
+# Work of the platform itself (on tenants) is kept under this tenant, which has no row.
 PLATFORM_TENANT = UUID(int=0)
 
 
@@ -75,7 +75,7 @@ class TenantSession:
 
     @contextmanager
     def as_tenant(self, tenant_id: UUID) -> "Iterator[TenantSession]":
-        """The same transaction acting for another tenant: only for making one."""
+        """The same transaction acting for another tenant: for what the platform does to it."""
         run_together(self.connection, _set_tenant(tenant_id))
         yield TenantSession(self.connection, tenant_id)
         run_together(self.connection, _set_tenant(self.tenant_id))

@@ -38,6 +38,7 @@ tenants = Table(
     CheckConstraint("plan IN ('free', 'basic', 'pro', 'enterprise')", name="plan"),
     CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
     Index("ix_tenants_cors_origins", "cors_origins", postgresql_using="gin"),
+    Index("ix_tenants_created_at", "created_at", "id"),
 )
 
 # One row per tenant and counter ('event', 'order'). Two rows, so that placing an order does not

@@ -134,7 +134,7 @@ class UnitOfWork:
 
     @contextmanager
     def as_tenant(self, tenant_id: UUID) -> "Iterator[UnitOfWork]":
-        """A unit of the same transaction for another tenant: only for making one."""
+        """A unit of the same transaction for another tenant: for what the platform does to it."""
         with self.session.as_tenant(tenant_id) as session:
             inner = UnitOfWork(session, replace(self.origin, tenant_id=tenant_id))
             yield inner

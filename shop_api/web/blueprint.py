@@ -113,7 +113,7 @@ class Blueprint(flask_smorest.Blueprint):
             def answer(call: Call, path: dict[str, Any]) -> Reply:
                 # the gateway's, and no filter
                 call.query.pop(REAL_TIME, None)
-                if scope in (PUBLIC, PLATFORM) or not operation.has_session:
+                if scope == PUBLIC or not operation.has_session:
                     return view(call, **path)
                 replica = call.services.replica_for(call.exchange, call.tenant_id)
                 with read_session(call.services.engine, replica, call.tenant_id) as session:

@@ -14,6 +14,7 @@ BODY_EXAMPLES: dict[str, Any] = {
     "create_api_key": {"name": "Warehouse", "scopes": ["catalog:read", "inventory:write"]},
     "update_api_key": {"name": "Warehouse", "scopes": ["catalog:read"]},
     "update_tenant": {"name": "Fig & Bracken", "settings": {"order_hold_minutes": 45}},
+    "change_plan": {"plan": "pro", "rate_limits": {"mutations": 3000}},
     "create_category": {"name": "Mugs", "slug": "mugs"},
     "replace_category": {"name": "Mugs", "slug": "mugs"},
     "update_category": {"name": "Mugs and cups", "position": 2},

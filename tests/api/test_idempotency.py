@@ -11,6 +11,7 @@ from sqlalchemy import Engine, text
 
 from shop_api.app import App
 from shop_api.db.tenancy import PLATFORM_TENANT, tenant_session
+from shop_api.kernel.principal import PLATFORM
 from tests.factories.operations import (
     BOUNDARY,
     Operation,
@@ -111,7 +112,7 @@ def test_secrets_are_kept_encrypted(app: App, shop: Shop, operation: Operation) 
     request = make_request(operation, shop)
     key = uuid4().hex
     answered = request.send(key=key)
-    tenant_id = PLATFORM_TENANT if operation.id == "create_tenant" else shop.tenant_id
+    tenant_id = PLATFORM_TENANT if operation.scope == PLATFORM else shop.tenant_id
     with tenant_session(app.services.engine, tenant_id) as session:
         row = session.execute(
             text("SELECT body, is_encrypted FROM idempotency_records ORDER BY created_at DESC")

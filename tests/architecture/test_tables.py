@@ -18,6 +18,7 @@ OWN_TENANT_COLUMN = {"tenants": "id"}
 ACROSS_TENANTS = {
     "uq_tenants_slug": "a slug names a tenant",
     "ix_tenants_cors_origins": "a preflight names an origin and no tenant",
+    "ix_tenants_created_at": "the platform lists all tenants",
     "ix_users_email": "an address signs in before its tenant is known",
     "uq_api_keys_key_hash": "a key is presented before its tenant is known",
     "uq_refresh_tokens_token_hash": "a token is presented before its tenant is known",

@@ -17,6 +17,7 @@ from shop_api.app import App, make_document
 from shop_api.db.tenancy import tenant_session
 from shop_api.domains.callbacks.service import sign
 from shop_api.kernel.ids import new_id
+from shop_api.kernel.principal import PLATFORM
 from shop_api.providers.simulated import TIMED_OUT
 from tests.factories.addresses import ADDRESS_BODIES, ADDRESS_OPERATIONS, booked_address
 from tests.factories.people import PEOPLE_BODIES, invitation_body, user_body
@@ -255,6 +256,7 @@ SUBJECTS: dict[str, Callable[[Shop], str]] = {
     "location_id": lambda shop: created(shop, "/api/v1/locations", location_body(shop)),
     "job_id": make_job,
     "report_id": make_report,
+    "tenant_id": lambda shop: str(shop.tenant_id),
 }
 # operations whose subject must be in a state of its own
 SUBJECTS_OF: dict[str, Callable[[Shop], str]] = {
@@ -270,10 +272,7 @@ IDS_OF: dict[str, Callable[[Shop], dict[str, str]]] = {
     **dict.fromkeys(ADDRESS_OPERATIONS, booked_address),
     "capture_payment": authorized_payment,
     "void_payment": authorized_payment,
-    "receive_payment_callback": lambda shop: {
-        "provider": "simulated",
-        "tenant_id": str(shop.tenant_id),
-    },
+    "receive_payment_callback": lambda _: {"provider": "simulated"},
 }
 
 
@@ -329,6 +328,7 @@ BODIES: dict[str, Callable[[Shop], dict[str, Any]]] = {
     **ADDRESS_BODIES,
     "run_batch": lambda _: {"requests": [{"method": "GET", "path": "/api/v1/products?limit=1"}]},
     "update_tenant": lambda _: {"name": "Renamed"},
+    "change_plan": lambda _: {"plan": "enterprise"},
     "create_category": lambda _: {"name": "Toys", "slug": f"toys-{uuid4().hex[:8]}"},
     "replace_category": lambda _: {"name": "Toys", "slug": f"toys-{uuid4().hex[:8]}"},
     "update_category": lambda _: {"name": "Games"},
@@ -378,7 +378,7 @@ def make_request(operation: Operation, shop: Shop) -> Request:
     api = shop.api
     if operation.scope is None and operation.path.startswith("/api/v1/auth/"):
         api = shop.api.with_token(None)
-    if operation.id == "create_tenant":
+    if operation.scope == PLATFORM:
         api = shop.api.with_token(PLATFORM_KEY)
     if operation.id == "get_metrics":
         api = shop.api.with_token(METRICS_KEY)

@@ -2,10 +2,12 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import (
     Connection,
     Row,
+    Select,
     exists,
     func,
     insert,
@@ -17,7 +19,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from shop_api.db.tenancy import Repository
+from shop_api.db.keyset import KeysetPage, PageRequest, Sort, fetch_page
+from shop_api.db.tenancy import Repository, TenantSession
+from shop_api.db.types import AnyRow
+from shop_api.kernel.clock import format_instant
 from shop_api.kernel.ids import new_id
 from shop_api.models import locations, tenant_counters, tenants
 
@@ -34,6 +39,10 @@ TENANT_JSON = """
         'subscriptions', t.rate_limits->'subscriptions') AS rate_limits,
     json_instant(t.created_at) AS created_at, json_instant(t.updated_at) AS updated_at) r)
 """
+
+t = tenants.alias("t")
+
+TENANTS_BY_CREATED_AT = Sort("created_at", t.c.created_at, format_instant, datetime.fromisoformat)
 
 # What holds amounts in the tenant's currency, or is about to.
 PRICED = text("""
@@ -61,7 +70,6 @@ class TenantRepository(Repository):
 
     def find(self, *, for_update: bool = False) -> Row[Any] | None:
         """The tenant's resource row, with currency and timezone."""
-        t = tenants.alias("t")
         query = select(
             t.c.id,
             t.c.version,
@@ -111,3 +119,33 @@ class TenantRepository(Repository):
             .where(tenants.c.id == self.tenant_id)
             .values(version=tenants.c.version + 1, **values)
         )
+
+
+class TenantDirectory:
+    """All tenants' own records, for the platform and for reading only."""
+
+    def __init__(self, session: TenantSession) -> None:
+        self.session = session
+        session.execute(text("SELECT set_config('app.shows_tenants', 'all', true)"))
+
+    def find(self, tenant_id: UUID) -> AnyRow | None:
+        """A tenant's resource row."""
+        query = select(t.c.id, t.c.version, literal_column(TENANT_JSON).label("body"))
+        return self.session.execute(query.where(t.c.id == tenant_id)).first()
+
+    def list_page(self, filters: dict[str, Any], page: PageRequest) -> KeysetPage:
+        """A page of tenants."""
+        query = select(t.c.created_at, t.c.id, literal_column(TENANT_JSON))
+        return fetch_page(self.session, _filtered(query, filters), t.c.id, page)
+
+    def count(self, filters: dict[str, Any]) -> int:
+        """How many tenants there are."""
+        query = select(func.count()).select_from(t)
+        return self.session.execute(_filtered(query, filters)).scalar_one()
+
+
+def _filtered(query: Select[Any], filters: dict[str, Any]) -> Select[Any]:
+    for name in ("plan", "slug"):
+        if name in filters:
+            query = query.where(t.c[name] == filters[name])
+    return query

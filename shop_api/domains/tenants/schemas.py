@@ -19,6 +19,7 @@ from shop_api.web.fields import (
     matching,
     one_of,
 )
+from shop_api.web.pagination import SmallListPage, SmallListQuery
 
 # Far beyond what one server answers: no limit at all.
 MAX_LIMIT = 1_000_000_000
@@ -159,6 +160,13 @@ class TenantPatch(Schema):
     settings = fields.Nested(TenantSettings)
 
 
+class PlanPatch(Schema):
+    """What the platform may change of a tenant."""
+
+    plan = fields.String(validate=one_of(*PLANS))
+    rate_limits = fields.Nested(RateLimits)
+
+
 class TenantSchema(Schema):
     """A tenant."""
 
@@ -174,3 +182,16 @@ class TenantSchema(Schema):
     rate_limits = fields.Nested(RateLimits, required=True)
     created_at = Instant(required=True)
     updated_at = Instant(required=True)
+
+
+class TenantPage(SmallListPage):
+    """A page of tenants."""
+
+    data = fields.List(fields.Nested(TenantSchema), required=True)
+
+
+class TenantQuery(SmallListQuery):
+    """Which tenants."""
+
+    plan = fields.String(validate=one_of(*PLANS))
+    slug = Slug()
