@@ -67,6 +67,12 @@ class Settings(BaseSettings):
     realtime_port: int = Field(8001, ge=1, le=65535, description="Port of WebSocket and SSE.")
     api_workers: int = Field(2, ge=1, le=256, description="API worker processes.")
     api_threads: int = Field(8, ge=1, le=256, description="Threads per API worker.")
+    api_connections: int = Field(
+        4_000,
+        ge=1,
+        description="Most open connections of one API worker, idle ones included; others wait to be"
+        " accepted.",
+    )
     long_request_threads: int | None = Field(
         None,
         ge=1,
@@ -167,6 +173,12 @@ class Settings(BaseSettings):
     body_limit_bytes: int = Field(10_000_000, ge=1, description="Largest request body.")
     import_body_limit_bytes: int = Field(
         100_000_000, ge=1, description="Largest request body of an import."
+    )
+    body_memory_bytes: int = Field(
+        30_000_000,
+        ge=0,
+        description="Bodies larger than 64 KB that an API worker holds at once, together; a single"
+        " larger one is taken when there is no other.",
     )
     query_parameter_limit: int = Field(50, ge=1, description="Most query parameters.")
     deadline_seconds: float = Field(30.0, gt=0, description="Longest a request may run.")

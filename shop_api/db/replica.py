@@ -15,6 +15,9 @@ from dataclasses import dataclass
 import psycopg
 from sqlalchemy import Engine
 
+from shop_api.metrics.definitions import replica_lag
+from shop_api.metrics.tally import tally
+
 logger = logging.getLogger(__name__)
 
 CHECK_SECONDS = 0.5
@@ -85,6 +88,8 @@ class Replica:
         self.lag_limit_seconds = lag_limit_seconds
         self._urls = primary_url, replica_url
         self._sight: Sight | None = None
+        # the last time it was seen to lack nothing, or when it was first looked for
+        self._caught_up_at: float | None = None
         # why it serves nothing, as far as it is logged
         self._trouble: str | None = None
         self._thread: threading.Thread | None = None
@@ -108,6 +113,12 @@ class Replica:
         sight = self._sight
         return None if sight is None else time.monotonic() - sight.caught_up_at
 
+    @property
+    def unseen_seconds(self) -> float:
+        """How long ago it was last known to lack nothing: it grows on while nobody reaches it."""
+        caught_up_at = self._caught_up_at
+        return 0.0 if caught_up_at is None else time.monotonic() - caught_up_at
+
     def lost(self) -> None:
         """A request could not reach it: none tries before it is seen again."""
         self._sight = None
@@ -126,6 +137,8 @@ class Replica:
                 self._thread.start()
 
     def _run(self) -> None:
+        self._caught_up_at = time.monotonic()
+        tally.watch(self._tell)
         while not self._stopped.is_set():
             try:
                 self._watch()
@@ -168,8 +181,13 @@ class Replica:
             self._trouble = None
         if caught_up_at is None:
             return
+        self._caught_up_at = caught_up_at
         serves_until = min(now + STALE_SECONDS, caught_up_at + self.lag_limit_seconds)
         self._sight = Sight(replayed, caught_up_at, serves_until)
+
+    def _tell(self) -> None:
+        if not self._stopped.is_set():
+            replica_lag.set(self.unseen_seconds)
 
     def _miss(self, trouble: str) -> None:
         self._sight = None

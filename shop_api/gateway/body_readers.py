@@ -6,10 +6,10 @@ Belongs here: places. Does not: limits of size and what is made of a body (idemp
 from collections.abc import Callable
 
 from shop_api.gateway.places import Places
-from shop_api.kernel.errors import DomainError, ErrorKind
+from shop_api.gateway.refusal import server_busy
 from shop_api.kernel.exchange import Exchange
 
-Read = Callable[[], bytes]
+Read = Callable[[], None]
 
 # A whole body is read in microseconds: who waits longer than this waits for slow clients.
 PLACE_WAIT_SECONDS = 0.25
@@ -32,17 +32,12 @@ class BodyReaders:
         self._known = Places(max(1, threads - 2), PLACE_WAIT_SECONDS, 2)
         self._strangers = Places(max(1, threads // 4), PLACE_WAIT_SECONDS, 2)
 
-    def read(self, exchange: Exchange, read: Read) -> bytes:
-        """The body `read` waits for; 503 when no place comes free soon."""
+    def read(self, exchange: Exchange, read: Read) -> None:
+        """Let `read` wait for a body; 503 when no place comes free soon."""
         places = self._strangers if is_stranger(exchange) else self._known
         if not places.take():
-            raise DomainError(
-                ErrorKind.UNAVAILABLE,
-                "server_busy",
-                "Too many requests are still being received. Try again shortly.",
-                retry_after_seconds=1,
-            )
+            raise server_busy("bodies", "Too many requests are still being received.")
         try:
-            return read()
+            read()
         finally:
             places.give_back()

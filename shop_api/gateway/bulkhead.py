@@ -9,7 +9,7 @@ the queue. A streamed answer gives its place back when it begins.
 """
 
 from shop_api.gateway.places import Places
-from shop_api.kernel.errors import DomainError, ErrorKind
+from shop_api.gateway.refusal import server_busy
 from shop_api.kernel.exchange import IS_INNER, Answer, Exchange, Stage
 
 # Longer than all but the slowest reads take, and short for a thread to be without work.
@@ -43,7 +43,7 @@ class Bulkhead:
             # health, metrics and documents
             return self.forward(exchange)
         if path.startswith(LONG):
-            return self._within(self.long, exchange, self._read)
+            return self._within(self.long, "long", exchange, self._read)
         if exchange.method in ("GET", "HEAD") or path == BATCH:
             return self._read(exchange)
         return self.forward(exchange)
@@ -52,17 +52,12 @@ class Bulkhead:
         if IS_INNER in exchange.environ:
             # its batch holds a place, and the thread
             return self.forward(exchange)
-        return self._within(self.reads, exchange, self.forward)
+        return self._within(self.reads, "reads", exchange, self.forward)
 
     @staticmethod
-    def _within(places: Places, exchange: Exchange, forward: Stage) -> Answer:
+    def _within(places: Places, name: str, exchange: Exchange, forward: Stage) -> Answer:
         if not places.take():
-            raise DomainError(
-                ErrorKind.UNAVAILABLE,
-                "server_busy",
-                "Too many requests of this kind are running. Try again shortly.",
-                retry_after_seconds=1,
-            )
+            raise server_busy(name, "Too many requests of this kind are running.")
         try:
             return forward(exchange)
         finally:

@@ -8,19 +8,22 @@ import hmac
 import re
 from collections.abc import Iterator
 from hashlib import sha256
-from io import BytesIO
+from io import SEEK_END, BytesIO
 
 from werkzeug.http import parse_options_header
 
 from shop_api.db.deadlines import deadline
+from shop_api.gateway.body_memory import SMALL_BYTES, BodyMemory
 from shop_api.gateway.body_readers import BodyReaders, is_stranger
 from shop_api.gateway.body_size import body_too_large
 from shop_api.gateway.signatures import check_body
 from shop_api.kernel.errors import DomainError, ErrorKind
-from shop_api.kernel.exchange import Answer, Exchange, IdempotencyKey, Stage
+from shop_api.kernel.exchange import IS_INNER, Answer, Exchange, IdempotencyKey, Stage
 
 # Nobody without a credential of their own has reason to send more: a login is a few hundred bytes.
 ANONYMOUS_LIMIT_BYTES = 65_536
+
+PIECE_BYTES = 262_144
 
 MUTATIONS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -42,25 +45,47 @@ class Idempotency:
         public_paths: re.Pattern[str],
         publishable_paths: re.Pattern[str],
         readers: BodyReaders,
+        memory: BodyMemory,
     ) -> None:
         self.forward = forward
         self.digest_keys = digest_keys
         self.public_paths = public_paths
         self.publishable_paths = publishable_paths
         self.readers = readers
+        self.memory = memory
 
     def __call__(self, exchange: Exchange) -> Answer:
-        if exchange.method in MUTATIONS:
-            if is_stranger(exchange) and not self._is_open(exchange):
-                put_body(exchange, b"")
+        if exchange.method not in MUTATIONS:
+            return self.forward(exchange)
+        if is_stranger(exchange) and not self._is_open(exchange):
+            put_body(exchange, BytesIO())
+            return self.forward(exchange)
+        body = Body(exchange)
+        if body.declared is None:
+            with deadline.paused():
+                self.readers.read(exchange, lambda: body.receive(SMALL_BYTES + 1))
+        # a batch holds the bodies of what stands in it
+        size = 0 if IS_INNER in exchange.environ else body.held_bytes()
+        with self.memory.held(size):
+            with deadline.paused():
+                self.readers.read(exchange, body.receive_all)
+            put_body(exchange, body.received)
+            # no copy of what was received
+            self._name(exchange, body.received.getvalue())
+            try:
                 return self.forward(exchange)
-            body = read_body(exchange, self.readers)
-            if exchange.signed_digest is not None:
-                check_body(exchange.signed_digest, body)
-            header = exchange.header("IDEMPOTENCY_KEY")
-            if header is not None:
-                exchange.idempotency = make_key(header, exchange, body, self.digest_keys)
-        return self.forward(exchange)
+            finally:
+                # the body goes before the room for it does
+                exchange.environ["wsgi.input"] = body.received = BytesIO()
+                exchange.environ.pop("werkzeug.request", None)
+
+    def _name(self, exchange: Exchange, body: bytes) -> None:
+        """Check the body's signature, and set the key of the request."""
+        if exchange.signed_digest is not None:
+            check_body(exchange.signed_digest, body)
+        header = exchange.header("IDEMPOTENCY_KEY")
+        if header is not None:
+            exchange.idempotency = make_key(header, exchange, body, self.digest_keys)
 
     def _is_open(self, exchange: Exchange) -> bool:
         """Whether a stranger's mutation of this path may come to anything."""
@@ -68,35 +93,58 @@ class Idempotency:
         return paths.fullmatch(exchange.path) is not None
 
 
-def read_body(exchange: Exchange, readers: BodyReaders) -> bytes:
-    """The whole body, put back for Flask; 413 past the limit, 400 when it ends early."""
+class Body:
+    """A body as it is received: 413 past its limit, 400 when it ends early."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        environ = exchange.environ
+        self.limit: int = environ["shop_api.body_limit_bytes"]
+        if is_stranger(exchange):
+            self.limit = min(self.limit, ANONYMOUS_LIMIT_BYTES)
+        declared = environ.get("CONTENT_LENGTH")
+        self.declared = int(declared) if declared else None
+        if self.declared is not None and self.declared > self.limit:
+            raise body_too_large(self.limit)
+        self.received = BytesIO()
+        self._stream = environ["wsgi.input"]
+        self._has_ended = False
+
+    def held_bytes(self) -> int:
+        """How large it is, or may become when that is not known."""
+        if self.declared is not None:
+            return self.declared
+        return self.received.tell() if self._has_ended else self.limit
+
+    def receive(self, size: int) -> None:
+        """Wait for `size` bytes in all, or for its end. In pieces: the server holds each twice."""
+        while not self._has_ended and (missing := size - self.received.tell()) > 0:
+            asked = min(missing, PIECE_BYTES)
+            piece = self._stream.read(asked)
+            self.received.write(piece)
+            self._has_ended = len(piece) < asked
+
+    def receive_all(self) -> None:
+        """Wait for all of it."""
+        self.receive(self.limit + 1 if self.declared is None else self.declared)
+        size = self.received.tell()
+        if size > self.limit:
+            raise body_too_large(self.limit)
+        if self.declared is not None and size < self.declared:
+            raise DomainError(
+                ErrorKind.MALFORMED,
+                "incomplete_body",
+                "The body ended before its Content-Length. Send it again.",
+            )
+
+
+def put_body(exchange: Exchange, received: BytesIO) -> None:
+    """Let Flask read the request's body; it takes a stream that ends by itself as it is, where it
+    copies others twice."""
     environ = exchange.environ
-    limit = environ["shop_api.body_limit_bytes"]
-    if is_stranger(exchange):
-        limit = min(limit, ANONYMOUS_LIMIT_BYTES)
-    declared = environ.get("CONTENT_LENGTH")
-    stream = environ["wsgi.input"]
-    if declared and int(declared) > limit:
-        raise body_too_large(limit)
-    size = int(declared) if declared else limit + 1
-    with deadline.paused():
-        body = readers.read(exchange, lambda: stream.read(size))
-    if len(body) > limit:
-        raise body_too_large(limit)
-    if declared and len(body) < int(declared):
-        raise DomainError(
-            ErrorKind.MALFORMED,
-            "incomplete_body",
-            "The body ended before its Content-Length. Send it again.",
-        )
-    put_body(exchange, body)
-    return body
-
-
-def put_body(exchange: Exchange, body: bytes) -> None:
-    """Let Flask read `body` as the request's."""
-    exchange.environ["wsgi.input"] = BytesIO(body)
-    exchange.environ["CONTENT_LENGTH"] = str(len(body))
+    environ["CONTENT_LENGTH"] = str(received.seek(0, SEEK_END))
+    received.seek(0)
+    environ["wsgi.input"] = received
+    environ["wsgi.input_terminated"] = True
 
 
 def make_key(

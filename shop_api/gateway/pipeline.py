@@ -13,6 +13,7 @@ from typing import Any
 from shop_api.db.sliding_windows import SlidingWindows
 from shop_api.gateway.access_log import AccessLog, write_line
 from shop_api.gateway.application import AnswerDirectly, Application
+from shop_api.gateway.body_memory import BodyMemory
 from shop_api.gateway.body_readers import BodyReaders
 from shop_api.gateway.body_size import BodySize
 from shop_api.gateway.bounds import Bounds
@@ -142,6 +143,7 @@ def build_stages(wsgi_app: Any, wiring: Wiring) -> list[tuple[str, Stage]]:
             wiring.public_paths,
             wiring.publishable_paths,
             BodyReaders(settings.api_threads),
+            BodyMemory(settings.body_memory_bytes, settings.api_threads // 4),
         ),
         "application": lambda _: Application(wsgi_app, wiring.answer_directly),
     }

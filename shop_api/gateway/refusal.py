@@ -1,6 +1,7 @@
 """A refusal as an answer: the problem body every stage and Flask answer with.
 
-Belongs here: DomainError → Answer. Does not: raising them.
+Belongs here: DomainError → Answer, and the refusal for want of a place, which is counted. Does not:
+raising them.
 """
 
 from urllib.parse import quote
@@ -8,9 +9,12 @@ from urllib.parse import quote
 from shop_api.kernel.errors import DomainError, ErrorKind
 from shop_api.kernel.exchange import Answer, Exchange
 from shop_api.kernel.problem import STATUS, problem_body, problem_headers
+from shop_api.metrics.definitions import server_busy_refusals
 
 # what stands in a path as it is (RFC 3986)
 PATH_SAFE = "/:@!$&'()*+,;=~-._"
+# Refused for its length, a path is not given back three times as long.
+MAX_PATH_LENGTH = 1024
 
 INTERNAL_ERROR = DomainError(
     ErrorKind.INTERNAL,
@@ -22,7 +26,18 @@ INTERNAL_ERROR = DomainError(
 def refuse(error: DomainError, exchange: Exchange) -> Answer:
     """The problem answer of an error."""
     # WSGI gives the path as latin-1: `instance` is the URI reference it came as
-    instance = quote(exchange.path.encode("latin-1"), safe=PATH_SAFE)
+    instance = quote(exchange.path[:MAX_PATH_LENGTH].encode("latin-1"), safe=PATH_SAFE)
     body = problem_body(error, exchange.request_id, instance)
     headers = [*problem_headers(error), ("Content-Length", str(len(body)))]
     return Answer(STATUS[error.kind].value, headers, body)
+
+
+def server_busy(place: str, detail: str) -> DomainError:
+    """503: no place is left (one of metrics' PLACES)."""
+    server_busy_refusals.labels(place).inc()
+    return DomainError(
+        ErrorKind.UNAVAILABLE,
+        "server_busy",
+        f"{detail} Try again shortly.",
+        retry_after_seconds=1,
+    )

@@ -20,6 +20,7 @@ from shop_api.metrics.definitions import (
     request_deduplication_hits,
     request_deduplication_misses,
     request_deduplication_wait,
+    server_busy_refusals,
 )
 
 # How often a leader without the lease looks for the answer of whoever has it.
@@ -187,6 +188,7 @@ def waited_too_long() -> DomainError:
 
 def too_many_wait() -> DomainError:
     """503: those who wait would leave no thread to anybody else."""
+    server_busy_refusals.labels("shared_answer").inc()
     return DomainError(
         ErrorKind.UNAVAILABLE,
         "too_many_waiting",

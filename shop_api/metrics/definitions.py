@@ -87,6 +87,26 @@ rate_limit_unenforced = BatchedCounter(
     "Requests let through unlimited because Redis was away.",
     registry=REGISTRY,
 )
+server_busy_refusals = Counter(
+    "server_busy_refusals_total",
+    "Requests refused with 503 to keep threads and memory for others, by what had no place left.",
+    ("place",),
+    registry=REGISTRY,
+)
+# figures, reports, searches and imports; all other reads; a body's arrival; its bytes; the wait for
+# an answer that another request makes; the check of a password
+PLACES = ("long", "reads", "bodies", "body_bytes", "shared_answer", "sign_in")
+for place in PLACES:
+    # a refusal that has not happened is a zero, not an absence
+    server_busy_refusals.labels(place)
+
+# the lake, as it is asked
+analytics_answer_duration = Histogram(
+    "analytics_answer_duration_seconds",
+    "Seconds that DuckDB took for answers that were not kept.",
+    buckets=DURATION_BUCKETS,
+    registry=REGISTRY,
+)
 
 # Postgres
 database_pool_in_use = Gauge(
@@ -106,6 +126,15 @@ database_pool_limit = Gauge(
 database_pool_timeouts = Counter(
     "database_pool_timeouts_total",
     "Waits for a pooled connection that were given up.",
+    registry=REGISTRY,
+)
+# an age, and not the instant: of several processes the worst counts, and those that ask no replica
+# would be it. Each renews it every second.
+replica_lag = Gauge(
+    "replica_lag_seconds",
+    "Seconds since the read replica was last known to lack nothing, in the process that knows"
+    " least; 0 without a replica.",
+    multiprocess_mode="livemax",
     registry=REGISTRY,
 )
 database_slow_queries = Counter(

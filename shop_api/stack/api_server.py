@@ -4,10 +4,12 @@ Belongs here: how the server is configured. Does not: the application (wsgi.py).
 """
 
 import logging
+import resource
 from typing import Any
 
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from shop_api.kernel.logs import JsonFormatter
@@ -15,6 +17,8 @@ from shop_api.settings import Settings
 from shop_api.stack.interrupts import end_forked_at_sigterm
 
 TARGET = "shop_api.wsgi:app"
+# URL and headers of a request; granian answers 431 beyond. Who sends half of them holds as much.
+MAX_HEAD_BYTES = 65_536
 
 
 class NotOfThreads(logging.Filter):
@@ -46,12 +50,16 @@ def main() -> None:
     """Serve until SIGTERM or SIGINT; then no new requests, and the running ones finish."""
     settings = Settings()
     end_forked_at_sigterm()
+    # a connection takes a file, and shells begin with 1 024
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     Granian(
         TARGET,
         address=settings.host,
         port=settings.api_port,
         interface=Interfaces.WSGI,
         http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(max_buffer_size=MAX_HEAD_BYTES),
         websockets=False,
         ssl_cert=settings.tls_certificate,
         ssl_key=settings.tls_key,
@@ -60,6 +68,7 @@ def main() -> None:
         ssl_client_verify=settings.tls_client_ca is not None,
         workers=settings.api_workers,
         blocking_threads=settings.api_threads,
+        backpressure=settings.api_connections,
         respawn_failed_workers=True,
         respawn_interval=0.5,
         workers_kill_timeout=max(1, int(settings.shutdown_grace_seconds)),

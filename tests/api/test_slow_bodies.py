@@ -42,11 +42,14 @@ def send(app: App, path: str, body: Any, token: str | None, length: int = 1000) 
 
 
 @contextmanager
-def half_sent(app: App, path: str, token: str | None, count: int) -> Iterator[None]:
+def half_sent(
+    app: App, path: str, token: str | None, count: int, length: int = 1000
+) -> Iterator[None]:
     """`count` requests that are being received, all at once."""
     bodies = [HalfSent() for _ in range(count)]
     threads = [
-        threading.Thread(target=send, args=(app, path, body, token), daemon=True) for body in bodies
+        threading.Thread(target=send, args=(app, path, body, token, length), daemon=True)
+        for body in bodies
     ]
     for thread in threads:
         thread.start()
@@ -84,6 +87,48 @@ def test_half_sent_bodies_leave_threads_for_reads(app: App, shop: Shop, places: 
         assert shop.api.get(CUSTOMERS).status == 200
         assert shop.api.get("/health/live").status == 200
     assert shop.api.post(CUSTOMERS, {"first_name": "Ada"}).status == 201
+
+
+LARGE = 9_000_000
+
+
+def test_large_bodies_leave_memory_for_small_ones(app: App, shop: Shop) -> None:
+    count = app.services.settings.body_memory_bytes // LARGE
+    with half_sent(app, CUSTOMERS, shop.api.token, count, LARGE):
+        untouched = HalfSent()
+        refused = send(app, CUSTOMERS, untouched, shop.api.token, LARGE)
+        assert (refused.status, refused.code) == (503, "server_busy")
+        assert refused.headers["Retry-After"] == "1"
+        assert not untouched.is_waited_for.is_set()
+        assert shop.api.post(CUSTOMERS, {"first_name": "Ada"}).status == 201
+    body = encode({"first_name": "a" * (LARGE - 100)})
+    assert send(app, CUSTOMERS, io.BytesIO(body), shop.api.token, len(body)).status == 422
+
+
+def test_a_body_of_unknown_length_holds_memory_once_it_is_large(app: App, shop: Shop) -> None:
+    def chunked(body: bytes) -> Answered:
+        headers = {"Authorization": f"Bearer {shop.api.token}", "Content-Type": "application/json"}
+        overrides = {"wsgi.input": io.BytesIO(body)}
+        return raw(app, "POST", CUSTOMERS, headers=headers, environ_overrides=overrides)
+
+    large = encode({"first_name": "a" * 70_000})
+    count = app.services.settings.body_memory_bytes // LARGE
+    with half_sent(app, CUSTOMERS, shop.api.token, count, LARGE):
+        assert chunked(encode({"first_name": "Ada"})).status == 201
+        assert chunked(large).code == "server_busy"
+    assert chunked(large).code == "validation_failed"
+
+
+def test_a_large_batch_has_room_for_what_stands_in_it(app: App, shop: Shop) -> None:
+    inner = {
+        "method": "POST",
+        "path": CUSTOMERS,
+        "body": {"first_name": "Ada", "note": "a" * 2_000_000},
+    }
+    body = encode({"requests": [inner] * 4})
+    answered = shop.api.post("/api/v1/batch", data=body, content_type="application/json")
+    told = {found["status"] for found in answered.json["responses"]}
+    assert (answered.status, told) == (200, {422})
 
 
 @pytest.mark.parametrize(("path", "status"), [(CUSTOMERS, 401), ("/api/v1/nowhere", 404)])

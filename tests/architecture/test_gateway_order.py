@@ -16,6 +16,7 @@ PAGE = ROOT / "docs" / "architecture.md"
 # files of the gateway that are no stage
 SUPPORT = {
     "__init__",
+    "body_memory",
     "body_readers",
     "kept_answers",
     "leases",

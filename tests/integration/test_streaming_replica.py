@@ -15,6 +15,8 @@ from sqlalchemy import event
 
 from shop_api.app import App, create_app
 from shop_api.db.replica import CHECK_SECONDS, Lag
+from shop_api.metrics.definitions import REGISTRY
+from shop_api.metrics.tally import tally
 from shop_api.spine.resources import Touch
 from shop_api.spine.unit_of_work import Origin, unit_of_work
 from tests.factories.rows import NOW
@@ -125,6 +127,12 @@ def is_caught_up(app: App, made: Answered) -> bool:
     return app.services.reads.replica.serves(int(made.headers["X-Read-Position"], 16))
 
 
+def told_lag() -> float:
+    """The metric, as Prometheus would be told now."""
+    tally.flush()
+    return REGISTRY.get_sample_value("replica_lag_seconds") or 0.0
+
+
 def test_reads_are_served_by_the_replica_once_it_has_what_was_written(app: App) -> None:
     shop, reads = make_shop(app), Reads(app)
     made = make_customer(shop.api)
@@ -188,11 +196,13 @@ def test_a_replica_too_far_behind_serves_nothing_until_it_has_caught_up(
         wait_until(lambda: not serves(app), LAG_LIMIT_SECONDS + 4 * CHECK_SECONDS)
         with reads.expected(on_replica=False):
             assert stranger.api.get(CUSTOMERS).status == 200
+        assert told_lag() >= LAG_LIMIT_SECONDS
     finally:
         replica.resume()
     wait_until(lambda: is_caught_up(app, made))
     with reads.expected(on_replica=True):
         assert stranger.api.get(CUSTOMERS).status == 200
+    assert told_lag() < LAG_LIMIT_SECONDS
 
 
 def test_a_quiet_primary_is_no_lag(app: App) -> None:
@@ -213,6 +223,8 @@ def test_a_replica_killed_and_back_costs_nobody_an_answer(
     while time.monotonic() < ends_at:
         assert sees(shop.api, made)
     wait_until(lambda: not serves(app))
+    # it grows on while nobody reaches the replica
+    wait_until(lambda: told_lag() > LAG_LIMIT_SECONDS)
     replica.start()
     wait_until(lambda: is_caught_up(app, made), 20)
     with Reads(app).expected(on_replica=True):

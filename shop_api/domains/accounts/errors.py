@@ -1,6 +1,7 @@
 """What signing in refuses."""
 
 from shop_api.kernel.errors import DomainError, ErrorKind
+from shop_api.metrics.definitions import server_busy_refusals
 
 INVALID_LOGIN = DomainError(
     ErrorKind.UNAUTHENTICATED, "invalid_login", "E-mail address or password is wrong."
@@ -15,12 +16,17 @@ AMBIGUOUS_LOGIN = DomainError(
     "tenant_required",
     "This e-mail address has accounts at several tenants. Send the tenant's slug as `tenant`.",
 )
-SIGN_IN_BUSY = DomainError(
-    ErrorKind.UNAVAILABLE,
-    "sign_in_busy",
-    "Too many passwords are being checked. Try again shortly.",
-    retry_after_seconds=1,
-)
+
+
+def sign_in_busy() -> DomainError:
+    """No place is left to check a password at; counted."""
+    server_busy_refusals.labels("sign_in").inc()
+    return DomainError(
+        ErrorKind.UNAVAILABLE,
+        "sign_in_busy",
+        "Too many passwords are being checked. Try again shortly.",
+        retry_after_seconds=1,
+    )
 
 
 def too_many_sign_ins(seconds: int) -> DomainError:

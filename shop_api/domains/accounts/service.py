@@ -82,7 +82,7 @@ def sign_in_place(places: BoundedSemaphore) -> Iterator[None]:
     take the threads that serve customers.
     """
     if not places.acquire(blocking=False):
-        raise errors.SIGN_IN_BUSY
+        raise errors.sign_in_busy()
     try:
         yield
     finally:
@@ -93,7 +93,7 @@ def sign_in_place(places: BoundedSemaphore) -> Iterator[None]:
 def _argon2() -> Iterator[None]:
     """One of the few runs this process makes at a time; 503 when none comes free soon."""
     if not _runs.acquire(timeout=RUN_WAIT_SECONDS):
-        raise errors.SIGN_IN_BUSY
+        raise errors.sign_in_busy()
     try:
         yield
     finally:

@@ -24,6 +24,7 @@ from analytics.periods import BadParameter, day_start, find_zone, local_date
 from shop_api.domains.insights import errors
 from shop_api.domains.insights.repository import follow_snapshots
 from shop_api.kernel.money import currency_digits
+from shop_api.metrics.definitions import analytics_answer_duration
 
 # Where the application keeps its `Insights`.
 EXTENSION = "shop_api.insights"
@@ -104,7 +105,8 @@ class Insights:
             **chosen,
         )
         try:
-            return build(self._open_engine(), self.lake, request)
+            with analytics_answer_duration.time():
+                return build(self._open_engine(), self.lake, request)
         except BadParameter as error:
             raise errors.invalid_parameter(error.parameter, str(error)) from error
         except QueryTimeout as error:
