@@ -11,7 +11,8 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ import duckdb
 from analytics.contracts import CONTRACTS
 
 Row = dict[str, Any]
+# Given the text of a query; what it returns is entered before the query and left behind it.
+Observe = Callable[[str], AbstractContextManager[object]]
 
 
 class QueryTimeout(Exception):
@@ -45,6 +48,7 @@ class Engine:
         memory_limit: str = "512MB",
         threads: int = 2,
         temp_directory: str | None = None,
+        observe: Observe = nullcontext,
     ) -> None:
         if "://" in location:
             raise ValueError(
@@ -69,6 +73,7 @@ class Engine:
         # More at once would share the same threads and only add up their memory.
         self._turns = threading.BoundedSemaphore(threads)
         self._watchdog = _Watchdog()
+        self._observe = observe
         # also when the process ends without closing it
         self._finalizer = weakref.finalize(self, _close, self._watchdog, self._database)
 
@@ -97,6 +102,10 @@ class Engine:
         """The rows of a SELECT over `tables`, each given as its files; `$name`s are parameters."""
         text, bound = bind_files(statement, tables)
         bound.update(parameters)
+        with self._observe(statement):
+            return self._run_in_turn(text, bound, deadline_seconds)
+
+    def _run_in_turn(self, text: str, bound: dict[str, Any], deadline_seconds: float) -> list[Row]:
         deadline = time.monotonic() + deadline_seconds
         if not self._turns.acquire(timeout=deadline_seconds):
             raise QueryTimeout(f"a query had no turn within {deadline_seconds:g} s")

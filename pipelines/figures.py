@@ -47,6 +47,7 @@ class Figures:
             self._context.lake_location,
             memory_limit=settings.duckdb_memory,
             threads=settings.duckdb_threads,
+            observe=self._context.observe_query,
         )
 
     def snapshot(self) -> Snapshot | None:

@@ -7,8 +7,9 @@ endpoints, stages.
 import logging
 import re
 from base64 import urlsafe_b64encode
+from contextlib import nullcontext
 from threading import BoundedSemaphore
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import redis
 from cryptography.fernet import Fernet, MultiFernet
@@ -50,7 +51,7 @@ from shop_api.domains.images import endpoints as images
 from shop_api.domains.imports import endpoints as imports
 from shop_api.domains.insights import endpoints as insights
 from shop_api.domains.insights.service import EXTENSION as INSIGHTS
-from shop_api.domains.insights.service import Insights
+from shop_api.domains.insights.service import Insights, Observe
 from shop_api.domains.inventory import endpoints as inventory
 from shop_api.domains.inventory import errors as inventory_errors
 from shop_api.domains.invitations import endpoints as invitations
@@ -87,6 +88,7 @@ from shop_api.kernel.principal import ANY, PUBLIC, PUBLISHABLE_SCOPES
 from shop_api.kernel.secret_keys import SecretKeys
 from shop_api.settings import Settings
 from shop_api.spine.waker import make_waker
+from shop_api.tracing.switch import open_tracing
 from shop_api.web.cached_routes import CachedRoutes
 from shop_api.web.direct import DirectReads
 from shop_api.web.documentation import make_api
@@ -94,6 +96,9 @@ from shop_api.web.examples import fill_examples
 from shop_api.web.reference import SPEC_EXTENSION, reference
 from shop_api.web.routing import IdConverter, raise_problem
 from shop_api.web.services import EXTENSION, Services
+
+if TYPE_CHECKING:
+    from shop_api.tracing.tracing import Tracing
 
 logger = logging.getLogger(__name__)
 
@@ -163,12 +168,14 @@ class App:
         services: Services,
         lake: Insights,
         redis_answers: RedisAnswers,
+        tracing: "Tracing | None",
     ) -> None:
         self.gateway = gateway
         self.flask = flask
         self.services = services
         self.lake = lake
         self.redis_answers = redis_answers
+        self.tracing = tracing
         self.batches = flask.extensions[BATCH] = BatchRunner(gateway)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
@@ -188,6 +195,8 @@ class App:
             self.services.reads.replica.close()
         self.services.redis.close()
         self.services.request_redis.close()
+        if self.tracing is not None:
+            self.tracing.close()
 
 
 def create_app(settings: Settings) -> App:
@@ -195,6 +204,9 @@ def create_app(settings: Settings) -> App:
     for constraints in CONSTRAINTS:
         register_constraints(constraints)
     services = make_services(settings)
+    tracing = open_tracing(settings, "api")
+    if tracing is not None:
+        _watch(services, tracing)
     _refuse_unsafe_role(services.engine)
     if services.reads is not None:
         _refuse_unsafe_role(services.reads.replica.engine)
@@ -205,7 +217,7 @@ def create_app(settings: Settings) -> App:
         services.platform_key,
         settings.metrics_key,
     )
-    lake = make_lake(settings)
+    lake = make_lake(settings, nullcontext if tracing is None else tracing.query)
     flask.extensions[INSIGHTS] = lake
     flask.extensions[READINESS] = Readiness(
         make_probe_engine(str(settings.database_url)),
@@ -230,9 +242,18 @@ def create_app(settings: Settings) -> App:
         DirectReads(services, [read for noun in BLUEPRINTS for read in noun.direct_reads]),
         NonceBook(services.request_redis),
         SlidingWindows(services.request_redis),
+        None if tracing is None else tracing.tracer,
     )
     gateway = Gateway(flask.wsgi_app, wiring)
-    return App(gateway, flask, services, lake, redis_answers)
+    return App(gateway, flask, services, lake, redis_answers, tracing)
+
+
+def _watch(services: Services, tracing: "Tracing") -> None:
+    tracing.watch_engine(services.engine)
+    if services.reads is not None:
+        tracing.watch_engine(services.reads.replica.engine)
+    tracing.watch_redis(services.redis)
+    tracing.watch_redis(services.request_redis.client)
 
 
 def cached_routes(settings: Settings) -> CachedRoutes:
@@ -262,13 +283,14 @@ def mutation_paths(flask: Flask, scopes: set[str]) -> re.Pattern[str]:
     return re.compile("|".join(re.sub("<[^>]*>", "[^/]+", rule) for rule in rules))
 
 
-def make_lake(settings: Settings) -> Insights:
+def make_lake(settings: Settings, observe: Observe) -> Insights:
     """The lake as this process reads it; nothing is opened before the first question."""
     return Insights(
         str(settings.database_url),
         settings.lake_location,
         memory_limit=settings.duckdb_memory,
         threads=settings.duckdb_threads,
+        observe=observe,
     )
 
 

@@ -244,6 +244,21 @@ class Settings(BaseSettings):
         0.1, gt=0, description="Round trips to Postgres slower are logged, with the statement."
     )
 
+    # traces
+    otlp_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="Base URL of the OpenTelemetry collector that is sent spans (OTLP over HTTP),"
+        " such as http://localhost:4318. Unset: nothing is traced.",
+    )
+    trace_sample_ratio: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Share of requests and jobs traced. A request with a `traceparent` follows its"
+        " sampled flag.",
+    )
+
     @field_validator("tls_key")
     @classmethod
     def _tls_is_whole(cls, value: Path | None, info: ValidationInfo) -> Path | None:

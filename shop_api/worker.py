@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import entry_points
 from typing import Any
@@ -35,6 +36,7 @@ from shop_api.spine.locks import try_lock
 from shop_api.spine.relay import Relay
 from shop_api.spine.waker import make_waker
 from shop_api.stack.instances import Heartbeat
+from shop_api.tracing.switch import open_tracing
 
 # Events within this time cause one run.
 DEBOUNCE_SECONDS = 0.1
@@ -114,7 +116,7 @@ class JobRunner:
             with try_lock(self._context.exporter_engine, f"job:{self.job.name}") as is_mine:
                 if not is_mine:
                     self._last_seen_well = self._clock()
-                elif self.job.run(self._clock()) is not False:
+                elif self._do() is not False:
                     self._succeeded(time.monotonic() - started)
                 elif planned is not None and planned > self._clock():
                     # too soon: the tick that the wake replaced stays due
@@ -134,6 +136,10 @@ class JobRunner:
                 must_run_again = self._is_woken
             if must_run_again:
                 self.wake()
+
+    def _do(self) -> bool | None:
+        with self._context.observe_job(self.job.name):
+            return self.job.run(self._clock())
 
     def _succeeded(self, duration_seconds: float) -> None:
         self._last_seen_well = self._clock()
@@ -171,6 +177,7 @@ class Worker:
             )
         application_url, exporter_url, redis_url = (str(url) for url in urls)
         self._settings = settings
+        self._tracing = tracing = open_tracing(settings, "worker")
         engine = make_engine(
             application_url, settings, statement_timeout_seconds=JOB_STATEMENT_TIMEOUT_SECONDS
         )
@@ -183,7 +190,13 @@ class Worker:
             ),
             waker=make_waker(settings, RequestRedis(redis_url)),
             redis=redis.Redis.from_url(redis_url, socket_timeout=10, socket_connect_timeout=5),
+            observe_job=nullcontext if tracing is None else tracing.job,
+            observe_query=nullcontext if tracing is None else tracing.query,
         )
+        if tracing is not None:
+            tracing.watch_engine(engine)
+            tracing.watch_engine(self.context.exporter_engine)
+            tracing.watch_redis(self.context.redis)
         limit = sum(settings.pool_size)
         watch_pool(engine, "worker", "primary", limit)
         watch_pool(self.context.exporter_engine, "worker", "exporter", limit)
@@ -235,6 +248,8 @@ class Worker:
             logger.warning("jobs did not finish in time", extra={"jobs": unfinished})
         self.context.waker.stop()
         self._heartbeat.stop()
+        if self._tracing is not None:
+            self._tracing.close()
         return 1 if unfinished or self._relay_failed else 0
 
     def _describe(self) -> dict[str, Any]:

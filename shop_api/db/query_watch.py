@@ -22,6 +22,7 @@ class Served(threading.local):
     """The request this thread works for, and the statements it has sent so far."""
 
     request_id = ""
+    trace_id = ""
     query_count = 0
     # of the statement that runs
     started_at = 0.0
@@ -59,6 +60,7 @@ def _tell_if_slow(slow_seconds: float, text: str) -> None:
             "statement": " ".join(text.split())[:MAX_TEXT_LENGTH],
             "duration_seconds": round(seconds, 6),
             "request_id": served.request_id,
+            "trace_id": served.trace_id,
             "is_slow": True,
         },
     )

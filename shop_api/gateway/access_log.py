@@ -138,7 +138,7 @@ class AccessLog:
         self.pid = os.getpid()
 
     def __call__(self, exchange: Exchange) -> Answer:
-        served.request_id = exchange.request_id
+        served.request_id, served.trace_id = exchange.request_id, exchange.trace_id
         queries_before = served.query_count
         started = time.perf_counter()
         answer = self.forward(exchange)

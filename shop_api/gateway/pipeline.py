@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shop_api.db.sliding_windows import SlidingWindows
 from shop_api.gateway.access_log import AccessLog, write_line
@@ -42,6 +42,9 @@ from shop_api.kernel.exchange import Exchange, Stage
 from shop_api.kernel.secret_keys import SecretKeys
 from shop_api.settings import Settings
 
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
 logger = logging.getLogger(__name__)
 
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
@@ -50,6 +53,7 @@ StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 ORDER = (
     "cors",
     "request_identity",
+    "tracing",
     "access_log",
     "metrics",
     "compression",
@@ -86,6 +90,8 @@ class Wiring:
     answer_directly: AnswerDirectly
     use_nonce: UseNonce
     windows: SlidingWindows
+    # None: requests are not traced
+    tracer: "Tracer | None" = None
 
 
 def build_stages(wsgi_app: Any, wiring: Wiring) -> list[tuple[str, Stage]]:
@@ -98,6 +104,7 @@ def build_stages(wsgi_app: Any, wiring: Wiring) -> list[tuple[str, Stage]]:
             forward, frozenset(settings.cors_origins), wiring.is_known_origin
         ),
         "request_identity": RequestIdentity,
+        "tracing": lambda forward: _traced(forward, wiring.tracer),
         "access_log": lambda forward: AccessLog(
             forward, settings.slow_request_seconds, write_line if logs_requests else _no_line
         ),
@@ -153,6 +160,15 @@ def build_stages(wsgi_app: Any, wiring: Wiring) -> list[tuple[str, Stage]]:
         stage = makers[name](stage)
         stages.insert(0, (name, stage))
     return stages
+
+
+def _traced(forward: Stage, tracer: "Tracer | None") -> Stage:
+    """The stage that traces; without a tracer there is none, and the next stands in its place."""
+    if tracer is None:
+        return forward
+    from shop_api.gateway.tracing import Tracing
+
+    return Tracing(forward, tracer)
 
 
 def waiting_limit(settings: Settings) -> int:

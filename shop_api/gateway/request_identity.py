@@ -9,7 +9,11 @@ import re
 from shop_api.kernel.exchange import Answer, Exchange, Header, Stage
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+# What later versions add stands behind a dash.
+_TRACEPARENT = re.compile(
+    r"(?:00(?=.{53}\Z)|(?!00|ff)[0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}"
+    r"-[0-9a-f]{2}(?:-.*)?"
+)
 
 # Answers that set one of their own spell it so.
 SECURITY_HEADERS = [

@@ -9,6 +9,7 @@ is called once when the worker starts and may keep `context` and register hooks 
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -23,6 +24,8 @@ SCHEDULES = "shop_api.schedules"
 
 # Called with the tenants whose figures a new lake snapshot changed, and the present instant.
 AfterPublish = Callable[[frozenset[UUID], datetime], None]
+# Entered before what its argument names, and left behind it.
+Observe = Callable[[str], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,9 @@ class WorkerContext:
     after_publish: list[AfterPublish] = field(default_factory=list)
     # set when the worker is told to end: a long job looks at it and stops where it can go on later
     stopping: threading.Event = field(default_factory=threading.Event)
+    # runs of jobs, by their names, and queries of the lake, by their texts
+    observe_job: Observe = nullcontext
+    observe_query: Observe = nullcontext
 
     @property
     def lake_location(self) -> str:

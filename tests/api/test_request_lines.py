@@ -76,7 +76,7 @@ def test_a_slow_statement_is_told_once_and_without_its_values(
 ) -> None:
     settings = database.settings(data_dir=".", redis_url="redis://", slow_query_seconds=0.05)  # type: ignore[arg-type]
     engine = make_engine(database.application_url, settings, statement_timeout_seconds=1)
-    served.request_id = "the-request"
+    served.request_id, served.trace_id = "the-request", TRACE
     before = slow_queries()
     with caplog.at_level(logging.WARNING), engine.connect() as connection:
         connection.execute(text("SELECT 1"))
@@ -97,6 +97,7 @@ def test_a_slow_statement_is_told_once_and_without_its_values(
         "SELECT pg_sleep(5)",
     ]
     assert all(record["request_id"] == "the-request" for record in told)
+    assert all(record["trace_id"] == TRACE for record in told)
     assert all(record["duration_seconds"] >= 0.1 for record in told)
     assert "a@b.example" not in caplog.text
     assert slow_queries() - before == 3

@@ -15,6 +15,11 @@ def test_analysts_read_the_lake_as_the_guide_says() -> None:
     assert follow(GUIDES / "analysts.md", data="var/") == 8
 
 
+def test_requests_are_traced_as_the_guide_says() -> None:
+    path = GUIDES / "tracing.md"
+    assert follow(path, data="var/traced", ports=("8220", "8221", "4318")) == 10
+
+
 def test_requests_are_signed_as_the_guide_says() -> None:
     path = GUIDES / "signed_requests.md"
     assert follow(path, data="var/signing", ports=("8210", "8211")) == 8

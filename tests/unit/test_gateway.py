@@ -36,6 +36,10 @@ def exchange(method: str = "GET", path: str = "/", **headers: str) -> Exchange:
         (f"00-{TRACE}-00f067aa0ba902b7", ""),
         (f"00-{TRACE}-00f067aa0ba902b7-01-extra", ""),
         (f"ff-{TRACE}-00f067aa0ba902b7-01", ""),
+        # what a later version begins with is read as this one's
+        (f"cc-{TRACE}-00f067aa0ba902b7-01", TRACE),
+        (f"cc-{TRACE}-00f067aa0ba902b7-01-extra", TRACE),
+        (f"cc-{TRACE}-00f067aa0ba902b7-01extra", ""),
         ("", ""),
         ("\x00", ""),
     ],

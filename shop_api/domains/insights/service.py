@@ -7,6 +7,7 @@ depends on. Does not: the figures (analytics).
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -18,7 +19,7 @@ import psycopg
 
 from analytics.contracts import CONTRACTS
 from analytics.dashboard.question import AnalyticsRequest
-from analytics.engine import Engine, FilesGone, QueryTimeout, QueryTooLarge
+from analytics.engine import Engine, FilesGone, Observe, QueryTimeout, QueryTooLarge
 from analytics.lake import Lake, Snapshot
 from analytics.periods import BadParameter, day_start, find_zone, local_date
 from shop_api.domains.insights import errors
@@ -57,13 +58,20 @@ class Insights:
     """The lake as one process sees it: the newest snapshot, its files, and an engine."""
 
     def __init__(
-        self, database_url: str, location: str, *, memory_limit: str = "512MB", threads: int = 2
+        self,
+        database_url: str,
+        location: str,
+        *,
+        memory_limit: str = "512MB",
+        threads: int = 2,
+        observe: Observe = nullcontext,
     ) -> None:
         folder = str(Path(location).resolve()) if "://" not in location else location
         self.lake = Lake(folder)
         self._database_url = database_url
         self._memory_limit = memory_limit
         self._threads = threads
+        self._observe = observe
         # replaced as a whole, so that no thread sees half of it
         self._present: Present | None = None
         self._engine: Engine | None = None
@@ -155,7 +163,10 @@ class Insights:
         with self._lock:
             if self._engine is None:
                 self._engine = Engine(
-                    self.lake.location, memory_limit=self._memory_limit, threads=self._threads
+                    self.lake.location,
+                    memory_limit=self._memory_limit,
+                    threads=self._threads,
+                    observe=self._observe,
                 )
             return self._engine
 

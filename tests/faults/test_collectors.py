@@ -1,0 +1,108 @@
+"""A collector of spans that is gone, or hangs: no request waits for it, and none fails.
+
+The api runs as a process of its own, and ends as one.
+"""
+
+import signal
+import socket
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from shop_api.settings import Settings
+from tests.fixtures.api_servers import ApiServer
+from tests.fixtures.collector import collecting
+from tests.fixtures.processes import free_port, process_environment, running, wait_until
+from tests.fixtures.stores import Database
+
+API_SERVER = ["-m", "shop_api.stack.api_server"]
+REQUESTS = 300
+
+
+@pytest.fixture
+def settings(database: Database, redis_url: str, tmp_path: Path) -> Settings:
+    return database.settings(tmp_path, redis_url)
+
+
+@contextmanager
+def traced_api(
+    settings: Settings, log: Path, endpoint: str, **variables: str
+) -> Iterator[tuple[ApiServer, psutil.Process]]:
+    """An api that sends its spans to an endpoint, and its process."""
+    server = ApiServer(free_port(), log)
+    environment = process_environment(
+        settings, api_port=server.port, api_workers=1, host="127.0.0.1", otlp_endpoint=endpoint
+    )
+    with running(API_SERVER, {**environment, **variables}, log) as process:
+        wait_until(server.is_alive, 30)
+        yield server, psutil.Process(process.pid)
+
+
+@contextmanager
+def hung_collector() -> Iterator[str]:
+    """An endpoint that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+@contextmanager
+def no_collector() -> Iterator[str]:
+    """An endpoint where nobody listens."""
+    yield f"http://127.0.0.1:{free_port()}"
+
+
+def seconds_of_requests(server: ApiServer) -> list[float]:
+    found = []
+    for _ in range(REQUESTS):
+        started = time.monotonic()
+        # asks the database who this is
+        status, _, _ = server.ask("GET", "/api/v1/products", "sk_nobody")
+        found.append(time.monotonic() - started)
+        assert status in (401, 429)
+    return found
+
+
+@pytest.mark.parametrize("collector", [no_collector, hung_collector])
+def test_requests_do_not_wait_for_the_collector(
+    settings: Settings, tmp_path: Path, collector: object
+) -> None:
+    # a queue that is full soon, and batches sent all the time
+    small = {
+        "OTEL_BSP_SCHEDULE_DELAY": "20",
+        "OTEL_BSP_MAX_QUEUE_SIZE": "64",
+        "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "16",
+    }
+    log = tmp_path / "api.log"
+    with collector() as endpoint, traced_api(settings, log, endpoint, **small) as found:  # type: ignore[operator]
+        server, process = found
+        seconds = seconds_of_requests(server)
+        # an export is given up after five seconds; these are not near one
+        assert max(seconds) < 1
+        assert statistics.median(seconds) < 0.05
+        started = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=15)
+        assert time.monotonic() - started < 6
+    # told, and not with every request
+    lines = [line for line in log.read_text().splitlines() if "opentelemetry" in line]
+    assert len(lines) < REQUESTS / 4
+
+
+def test_what_waits_is_sent_when_the_process_ends(settings: Settings, tmp_path: Path) -> None:
+    never = {"OTEL_BSP_SCHEDULE_DELAY": "600000"}
+    with (
+        collecting() as collector,
+        traced_api(settings, tmp_path / "api.log", collector.endpoint, **never) as found,
+    ):
+        server, process = found
+        assert server.ask("GET", "/api/v1/products", "sk_nobody")[0] == 401
+        assert collector.spans == []
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=15)
+        (refused,) = collector.wait_for("GET")
+        assert refused.attributes["http.response.status_code"] == 401
