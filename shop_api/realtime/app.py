@@ -4,6 +4,7 @@ Belongs here: building what the process works with, and how refusals are written
 (websocket.py, health.py, metrics.py).
 """
 
+import gevent
 import redis
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
@@ -20,6 +21,7 @@ from shop_api.realtime.health import add_health
 from shop_api.realtime.hub import Hub
 from shop_api.realtime.metrics import add_metrics
 from shop_api.realtime.services import RealtimeServices
+from shop_api.realtime.subscriptions import Subscriptions
 from shop_api.realtime.transport import WebSocketEnviron
 from shop_api.realtime.websocket import add_websocket
 from shop_api.settings import Settings
@@ -37,18 +39,21 @@ def create_realtime_app(settings: Settings) -> Flask:
     require_safe_role(engine)
     watch_pool(engine, "realtime", "primary", sum(settings.pool_size))
     log = EventLog(engine, utc_now)
+    client = redis.Redis.from_url(
+        settings.redis_url, socket_timeout=5, socket_connect_timeout=5, health_check_interval=30
+    )
     actors = ActorDirectory(engine, utc_now)
     services = RealtimeServices(
         settings=settings,
         engine=engine,
-        redis=redis.Redis.from_url(
-            settings.redis_url, socket_timeout=5, socket_connect_timeout=5, health_check_interval=30
-        ),
+        redis=client,
         log=log,
         actors=actors,
         hub=Hub(log, actors, settings.redis_url),
+        subscriptions=Subscriptions(client, new_id(utc_now())),
     )
     services.hub.start()
+    gevent.spawn(services.subscriptions.run)
     app = Flask("shop_api.realtime", static_folder=None)
     app.extensions[EXTENSION] = services
     app.wsgi_app = WebSocketEnviron(app.wsgi_app)  # type: ignore[method-assign]

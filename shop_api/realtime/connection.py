@@ -44,6 +44,7 @@ CLOSE_TRY_AGAIN = 1013
 CLOSE_BAD_TICKET = 4401
 CLOSE_SCOPE = 4403
 CLOSE_IDLE = 4408
+CLOSE_TOO_MANY = 4429
 
 logger = logging.getLogger(__name__)
 

@@ -20,6 +20,7 @@ ERROR_TYPES = {
     closing.CLOSE_BAD_TICKET: "bad_ticket",
     closing.CLOSE_SCOPE: "insufficient_scope",
     closing.CLOSE_IDLE: "idle",
+    closing.CLOSE_TOO_MANY: "too_many_connections",
 }
 UNAVAILABLE = "unavailable"
 

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from shop_api.realtime.actors import ActorDirectory
 from shop_api.realtime.event_log import EventLog
 from shop_api.realtime.hub import Hub
+from shop_api.realtime.subscriptions import Subscriptions
 from shop_api.settings import Settings
 
 
@@ -24,3 +25,4 @@ class RealtimeServices:
     log: EventLog
     actors: ActorDirectory
     hub: Hub
+    subscriptions: Subscriptions

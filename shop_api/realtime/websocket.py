@@ -21,6 +21,7 @@ from shop_api.kernel.errors import DomainError, ErrorKind
 from shop_api.kernel.ids import new_id
 from shop_api.kernel.principal import Principal
 from shop_api.metrics.definitions import (
+    rate_limit_refusals,
     websocket_connection_duration,
     websocket_connections_active,
     websocket_errors,
@@ -36,6 +37,8 @@ from shop_api.realtime.tickets import find_ticket, redeem_ticket
 from shop_api.realtime.transport import SERVER_OPTIONS, Inbox, close_politely
 
 ENDPOINT = "listen"
+# The limit of connections, as it is named among a plan's limits.
+POLICY = "subscriptions"
 
 logger = logging.getLogger(__name__)
 
@@ -121,30 +124,46 @@ def _listen(services: RealtimeServices, websocket: Any, principal: Principal | N
         count_close(closing.CLOSE_SCOPE)
         close_politely(websocket, closing.CLOSE_SCOPE, f"this needs the scope {LISTEN_SCOPE}")
     else:
-        try:
-            feed = services.hub.enter(principal.tenant_id)
-        except sqlalchemy.exc.SQLAlchemyError as error:
-            logger.warning("cannot open a feed: %s", error)
-            websocket_errors.labels(UNAVAILABLE).inc()
-            close_politely(websocket, closing.CLOSE_TRY_AGAIN, "try again shortly")
-        else:
-            connection = Connection(
-                new_id(services.log.clock()),
-                principal,
-                websocket,
-                services.log,
-                feed,
-                services.settings,
-            )
-            feed.connections.add(connection)
-            try:
-                _serve(websocket, connection)
-            finally:
-                feed.connections.discard(connection)
-                services.hub.leave(feed)
-            return
+        with services.subscriptions.hold(
+            principal.tenant_id, principal.limits.subscriptions
+        ) as is_within:
+            if is_within and _join(services, websocket, principal):
+                return
+            if not is_within:
+                _refuse_one_more(websocket, principal.limits.subscriptions)
     # reads the client's close frame, if it sends one
     websocket.thread.run()
+
+
+def _refuse_one_more(websocket: Any, limit: int) -> None:
+    count_close(closing.CLOSE_TOO_MANY)
+    rate_limit_refusals.labels(POLICY).inc()
+    close_politely(
+        websocket,
+        closing.CLOSE_TOO_MANY,
+        f"at most {limit} connections at once (policy {POLICY}): close another one",
+    )
+
+
+def _join(services: RealtimeServices, websocket: Any, principal: Principal) -> bool:
+    """Listen until the end; False when the tenant's events cannot be followed."""
+    try:
+        feed = services.hub.enter(principal.tenant_id)
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        logger.warning("cannot open a feed: %s", error)
+        websocket_errors.labels(UNAVAILABLE).inc()
+        close_politely(websocket, closing.CLOSE_TRY_AGAIN, "try again shortly")
+        return False
+    connection = Connection(
+        new_id(services.log.clock()), principal, websocket, services.log, feed, services.settings
+    )
+    feed.connections.add(connection)
+    try:
+        _serve(websocket, connection)
+    finally:
+        feed.connections.discard(connection)
+        services.hub.leave(feed)
+    return True
 
 
 def _serve(websocket: Any, connection: Connection) -> None:
