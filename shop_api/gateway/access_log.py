@@ -1,9 +1,9 @@
 """The access log: one JSON line per request, without secrets or personal data.
 
 Belongs here: what a request is measured by, and writing lines together. Does not: the lines of
-other loggers (kernel/logs.py), whose field names these share. Lines are encoded by msgspec and
-written by a thread of their own: a system call per answer lets go of the interpreter's lock, and
-taking it back cost more than the rest of a hot answer.
+other loggers (kernel/logs.py), whose field names these share. Lines are encoded by msgspec, half
+as dear together as one by one, and written by a thread of their own: a system call per answer lets
+go of the interpreter's lock, and taking it back cost more than the rest of a hot answer.
 """
 
 import atexit
@@ -32,11 +32,35 @@ FILE_BYTES = 262_144
 # What a line may have with a long route, trace and actor.
 MAX_LINE_BYTES = 640
 
-WriteLine = Callable[[bytes], object]
-
 logger = logging.getLogger(__name__)
 
-_encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
+
+
+class Line(msgspec.Struct, omit_defaults=True, gc=False):
+    """A line; fields with nothing to tell are left out."""
+
+    timestamp: datetime
+    level: str
+    process: str
+    pid: int
+    message: str
+    request_id: str
+    method: str
+    # the template, never the path
+    route: str | None
+    status: int
+    duration_seconds: float
+    # sent to Postgres
+    queries: int
+    trace_id: str = ""
+    tenant_id: UUID | None = None
+    actor: str | None = None
+    cache: str | None = None
+    is_slow: bool = False
+
+
+WriteLine = Callable[[Line], object]
 
 
 class LineWriter:
@@ -44,13 +68,13 @@ class LineWriter:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._lines: deque[bytes] = deque()
+        self._lines: deque[Line] = deque()
         self._wake = threading.Event()
         self._is_woken = False
         self._writing = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def __call__(self, line: bytes) -> None:
+    def __call__(self, line: Line) -> None:
         """Have a line written; only when too many wait, by the caller."""
         self._lines.append(line)
         if not self._is_woken:
@@ -79,7 +103,7 @@ class LineWriter:
             take = self._lines.popleft
             # at least one line, and no more than fit
             count = max(1, min(len(self._lines), limit // MAX_LINE_BYTES))
-            self._write(b"".join([take() for _ in range(count)]))
+            self._write(_encode_lines([take() for _ in range(count)]))
 
     def _write(self, data: bytes) -> None:
         while data:
@@ -105,29 +129,6 @@ write_line = LineWriter(STANDARD_ERROR)
 atexit.register(write_line.flush)
 
 
-class Line(msgspec.Struct, omit_defaults=True):
-    """A line; fields with nothing to tell are left out."""
-
-    timestamp: datetime
-    level: str
-    process: str
-    pid: int
-    message: str
-    request_id: str
-    method: str
-    # the template, never the path
-    route: str | None
-    status: int
-    duration_seconds: float
-    # sent to Postgres
-    queries: int
-    trace_id: str = ""
-    tenant_id: UUID | None = None
-    actor: str | None = None
-    cache: str | None = None
-    is_slow: bool = False
-
-
 class AccessLog:
     """Logs method, route, status, duration, queries and who asked."""
 
@@ -140,27 +141,31 @@ class AccessLog:
     def __call__(self, exchange: Exchange) -> Answer:
         served.request_id, served.trace_id = exchange.request_id, exchange.trace_id
         queries_before = served.query_count
-        started = time.perf_counter()
         answer = self.forward(exchange)
-        seconds = time.perf_counter() - started
+        seconds = exchange.seconds
         principal = exchange.principal
-        line = Line(
-            exchange.started_at,
-            "info",
-            "api",
-            self.pid,
-            "request",
-            exchange.request_id,
-            exchange.method,
-            exchange.route,
-            answer.status,
-            round(seconds, 6),
-            served.query_count - queries_before,
-            exchange.trace_id,
-            None if principal is None else principal.tenant_id,
-            None if principal is None else principal.actor,
-            exchange.cache_status,
-            seconds > self.slow_request_seconds,
+        tenant_id = actor = None
+        if principal is not None:
+            tenant_id, actor = principal.tenant_id, principal.actor
+        self.write(
+            Line(
+                exchange.started_at,
+                "info",
+                "api",
+                self.pid,
+                "request",
+                exchange.request_id,
+                exchange.method,
+                exchange.route,
+                answer.status,
+                # a fifth of what round() takes
+                int(seconds * 1_000_000) / 1_000_000,
+                served.query_count - queries_before,
+                exchange.trace_id,
+                tenant_id,
+                actor,
+                exchange.cache_status,
+                seconds > self.slow_request_seconds,
+            )
         )
-        self.write(_encode(line) + b"\n")
         return answer

@@ -8,8 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
 from shop_api.kernel.exchange import Answer
 from shop_api.kernel.principal import Principal
@@ -17,8 +16,10 @@ from shop_api.kernel.principal import Principal
 # of an answer besides its body: headers, key, their places
 ENTRY_OVERHEAD_BYTES = 2048
 CACHE_STATUS = "Cache-Status"
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
-Key = tuple[Any, ...]
+# the audience, the path, the query
+Key = tuple[str, str, str]
 
 
 @dataclass(slots=True, eq=False)
@@ -38,9 +39,10 @@ class KeptAnswer:
     path: str
     query: str
     is_refreshing: bool = False
-    # as it was last given: within a second its Cache-Status stays the same
+    # as it was last given, and between when its Cache-Status stays the same
     _given: Answer | None = None
-    _given_seconds: int = -1
+    _given_after: datetime = LONG_AGO
+    _given_until: datetime = LONG_AGO
 
     @property
     def size_bytes(self) -> int:
@@ -50,10 +52,10 @@ class KeptAnswer:
 
     def give(self, now: datetime) -> Answer:
         """The answer as a client gets it, with its compressed forms if it was given before."""
-        seconds = int((self.until - now).total_seconds())
         given = self._given
-        if given is not None and seconds == self._given_seconds:
+        if given is not None and self._given_after < now <= self._given_until:
             return given
+        seconds = int((self.until - now).total_seconds())
         status = (CACHE_STATUS, f"shop-api; hit; ttl={seconds}; detail=memory")
         fresh = Answer(200, [*self.answer.headers, status], self.answer.body)
         if given is not None:
@@ -61,7 +63,10 @@ class KeptAnswer:
                 coding: Answer(form.status, with_status(form.headers, status), form.body)
                 for coding, form in list(given.forms.items())
             }
-        self._given, self._given_seconds = fresh, seconds
+        # between the two another thread may give the old one for a second more or less
+        self._given_until = self.until - timedelta(seconds=seconds)
+        self._given_after = self._given_until - timedelta(seconds=1)
+        self._given = fresh
         return fresh
 
 

@@ -34,7 +34,7 @@ class Metrics:
             status, body = answer.status, answer.body
             sent = len(body) if isinstance(body, bytes) else _declared(answer)
         finally:
-            seconds = time.perf_counter() - started
+            exchange.seconds = seconds = time.perf_counter() - started
             method = exchange.method
             length = exchange.environ.get("CONTENT_LENGTH")
             self.count(
@@ -42,10 +42,12 @@ class Metrics:
                     method if method in METHODS else OTHER_METHOD,
                     exchange.route or NO_ENDPOINT,
                     status,
+                ),
+                (
                     int(length) if length and _LENGTH.fullmatch(length) else 0,
                     sent if method != "HEAD" else 0,
                     seconds,
-                )
+                ),
             )
         return answer
 

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from shop_api.db.sliding_windows import SlidingWindows
-from shop_api.gateway.access_log import AccessLog, write_line
+from shop_api.gateway.access_log import AccessLog, Line, write_line
 from shop_api.gateway.application import AnswerDirectly, Application
 from shop_api.gateway.body_memory import BodyMemory
 from shop_api.gateway.body_readers import BodyReaders
@@ -177,7 +177,7 @@ def waiting_limit(settings: Settings) -> int:
     return settings.api_threads // 2 if chosen is None else chosen
 
 
-def _no_line(_: bytes) -> None:
+def _no_line(_: Line) -> None:
     """Requests are not logged above level INFO."""
 
 

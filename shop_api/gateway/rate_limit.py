@@ -47,10 +47,6 @@ class Counted:
     headers: tuple[Header, ...] = ()
     second: int = 0
 
-    def told_last(self, second: int) -> tuple[Header, ...]:
-        """The headers, what is left as it was when Redis was asked last, or a second ago."""
-        return self.headers if second == self.second else self.tell(second)
-
     def tell(self, second: int) -> tuple[Header, ...]:
         """The headers of now: of the quotas the one with the least left, and when its window
         ends."""
@@ -82,7 +78,7 @@ class RateLimit:
         self.address_quota = Quota("address", address_limit, MINUTE_SECONDS)
         self.user_ratio = user_ratio
         self.trusted_proxies = trusted_proxies
-        self._counted: dict[tuple[object, str], Counted] = {}
+        self._counted: dict[tuple[str, str], Counted] = {}
         # shared by a tenant's actors, by kinds of request, by addresses of one network
         self._leases: dict[tuple[str, Quota], Lease] = {}
 
@@ -92,11 +88,14 @@ class RateLimit:
             return self._admit(exchange)
         counted = self._find(exchange, principal)
         now = time.time()
+        second = int(now)
         if self.leases.take_here(counted.leases, now):
-            exchange.answer_headers += counted.told_last(int(now))
+            # as they were told last: what is left as it was when Redis was asked, or a second ago
+            told = counted.headers if second == counted.second else counted.tell(second)
+            exchange.answer_headers += told
             return self._admit(exchange)
         used_up = self.leases.take(counted.leases, now)
-        exchange.answer_headers += counted.tell(int(now))
+        exchange.answer_headers += counted.tell(second)
         if used_up is not None:
             rate_limit_refusals.labels(used_up.quota.name).inc()
             raise _refusal(used_up)
@@ -110,16 +109,16 @@ class RateLimit:
     def _find(self, exchange: Exchange, principal: Principal | None) -> Counted:
         """The quotas of a request; the same objects for the same kind of request."""
         if principal is None:
-            key: tuple[object, str] = (exchange.client_address(self.trusted_proxies), "")
+            key = (exchange.client_address(self.trusted_proxies), "")
         else:
-            key = (principal.actor, endpoint_class(exchange))
+            key = (principal.actor, endpoint_class(exchange.method, exchange.path))
         counted = self._counted.get(key)
         if counted is None or (principal is not None and counted.limits is not principal.limits):
             if len(self._counted) >= MAX_KEPT:
                 self._counted.clear()
                 self._leases.clear()
             if principal is None:
-                network = network_of(str(key[0])) or "unknown"
+                network = network_of(key[0]) or "unknown"
                 lease = self._lease(f"address:{network}", self.address_quota)
                 counted = _counted([lease], None)
             else:
@@ -146,13 +145,13 @@ class RateLimit:
         return self._leases.setdefault((scope, quota), Lease(scope, quota))
 
 
-def endpoint_class(exchange: Exchange) -> str:
+def endpoint_class(method: str, path: str) -> str:
     """Which quota of its own a request has beside the tenant's: a field of PlanLimits, or none."""
-    if exchange.path.startswith(ANALYTICS):
+    if path.startswith(ANALYTICS):
         return "analytics"
-    if exchange.path == GRAPHQL:
+    if path == GRAPHQL:
         return "graphql"
-    return "mutations" if exchange.method in MUTATIONS else ""
+    return "mutations" if method in MUTATIONS else ""
 
 
 def _counted(leases: list[Lease], limits: PlanLimits | None) -> Counted:

@@ -37,7 +37,7 @@ class RequestIdentity:
             exchange.request_id = given
         else:
             # names a request and guards nothing: no system call, which lets go of the interpreter
-            exchange.request_id = f"{random.getrandbits(128):032x}"
+            exchange.request_id = random.getrandbits(128).to_bytes(16, "big").hex()
         parent = environ.get("HTTP_TRACEPARENT")
         if parent:
             match = _TRACEPARENT.fullmatch(parent)

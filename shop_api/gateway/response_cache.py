@@ -217,23 +217,13 @@ class ResponseCache:
 
 
 def key_of(principal: Principal, path: str, query: str) -> Key:
-    """Who is answered the same: a tenant's credentials of one kind with the same scopes."""
-    return (
-        principal.tenant_id,
-        principal.scopes,
-        principal.is_publishable,
-        principal.currency,
-        principal.timezone,
-        path,
-        query,
-    )
+    """Who is answered the same, and what they ask."""
+    return (principal.audience, path, query)
 
 
 def digest_of(key: Key) -> str:
     """A key as it is named in Redis, the same in every process."""
-    tenant_id, scopes, *rest = key
-    named = msgspec.json.encode([tenant_id, sorted(scopes), *rest])
-    return blake2b(named, digest_size=16).hexdigest()
+    return blake2b(msgspec.json.encode(key), digest_size=16).hexdigest()
 
 
 @lru_cache(maxsize=1024)

@@ -8,11 +8,11 @@ import logging
 import sys
 import threading
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from io import BytesIO
 from typing import Any
 
-from shop_api.gateway.kept_answers import KeptAnswer, Key
+from shop_api.gateway.kept_answers import LONG_AGO, KeptAnswer, Key
 from shop_api.gateway.response_cache import ResponseCache
 from shop_api.kernel.clock import utc_now
 from shop_api.kernel.errors import DomainError
@@ -22,7 +22,6 @@ LOOK_SECONDS = 0.5
 PURGE_SECONDS = 1.0
 # Answers asked for within this time are made again, the last asked first, at most so many a look.
 RECENT = timedelta(minutes=10)
-NEVER = datetime.min.replace(tzinfo=UTC)
 MAX_WARMED = 50
 # The rest of the time between looks is left to who asks: a busy shop moves on every few seconds.
 WORKING_SHARE = 0.2
@@ -92,7 +91,7 @@ class Upkeep:
         except DomainError as error:
             # whoever asks for it is told
             logger.info("a kept answer is not made again: %s", error.code)
-            entry.asked_at = NEVER
+            entry.asked_at = LONG_AGO
             return
         fresh = self._cache.kept.find(key)
         if fresh is not None:

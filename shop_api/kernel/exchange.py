@@ -90,6 +90,8 @@ class Exchange:
     # the route's template, for logs and metrics; set when Flask has matched it
     route: str | None = None
     cache_status: str | None = None
+    # how long it took to answer, once it is
+    seconds: float = 0.0
     # of a signed request: the Content-Digest that was signed, "" without one
     signed_digest: str | None = None
     # of a credential that was sent and is not valid: raised once its address is counted

@@ -4,8 +4,9 @@ Belongs here: the value every layer passes on, and the list of scopes. Does not:
 checked (domains/accounts).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import blake2b
 from uuid import UUID
 
 from shop_api.kernel.rate_limits import PlanLimits
@@ -117,3 +118,20 @@ class Principal:
     # the tenant's, in which its figures are given
     currency: str = ""
     timezone: str = ""
+    # names all who are answered the same: a tenant's credentials of one kind with the same scopes;
+    # the same in every process
+    audience: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Name the audience once: a text's hash is kept, that of what it stands for is not."""
+        decides = "\n".join(
+            [
+                str(self.tenant_id),
+                " ".join(sorted(self.scopes)),
+                str(self.is_publishable),
+                self.currency,
+                self.timezone,
+            ]
+        )
+        name = blake2b(decides.encode(), digest_size=16).hexdigest()
+        object.__setattr__(self, "audience", name)

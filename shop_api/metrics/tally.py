@@ -7,7 +7,7 @@ are (definitions.py). The thread starts with the first that waits or is watched.
 import atexit
 import logging
 import threading
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Callable
 
 from shop_api.metrics import definitions, kinds
@@ -16,36 +16,31 @@ FLUSH_SECONDS = 1.0
 
 logger = logging.getLogger(__name__)
 
-# method, endpoint, status, bytes of the request and of the response, seconds
-Request = tuple[str, str, int, int, int, float]
+# method, endpoint, status: as many as there are endpoints, whatever clients send
+Place = tuple[str, str, int]
+# bytes of the request and of the response, seconds
+Measured = tuple[int, int, float]
 NO_LENGTH = -1
-
-
-class _Endpoint:
-    """What was measured of an endpoint's requests since the last time."""
-
-    def __init__(self) -> None:
-        self.statuses: Counter[int] = Counter()
-        self.seconds: list[float] = []
-        # how many had that size
-        self.received: Counter[int] = Counter()
-        self.sent: Counter[int] = Counter()
 
 
 class Tally:
     """Everything of this process that waits to be added, and its thread."""
 
     def __init__(self) -> None:
-        self._requests: deque[Request] = deque()
+        self._requests: dict[Place, deque[Measured]] = {}
         self._watches: list[Callable[[], None]] = []
         self._flushing = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def count_request(self, request: Request) -> None:
+    def count_request(self, place: Place, measured: Measured) -> None:
         """Count a request that has been answered."""
-        self._requests.append(request)
-        if self._thread is None:
-            self._start()
+        waiting = self._requests.get(place)
+        if waiting is None:
+            # for good: who has it may add to it at any time
+            waiting = self._requests.setdefault(place, deque())
+            if self._thread is None:
+                self._start()
+        waiting.append(measured)
 
     def watch(self, look: Callable[[], None]) -> None:
         """Call `look` before every flush, to set what is measured and not counted."""
@@ -63,33 +58,23 @@ class Tally:
             self._add_counts()
 
     def _add_requests(self) -> None:
-        # most differ in their seconds only
-        alike: defaultdict[tuple[str, str, int, int, int], list[float]] = defaultdict(list)
-        take = self._requests.popleft
-        # those that come meanwhile wait for the next time
-        for _ in range(len(self._requests)):
-            request = take()
-            alike[request[:5]].append(request[5])
-        endpoints: defaultdict[tuple[str, str], _Endpoint] = defaultdict(_Endpoint)
-        for (method, endpoint, status, received, sent), seconds in alike.items():
-            found = endpoints[method, endpoint]
-            found.statuses[status] += len(seconds)
-            found.seconds += seconds
-            found.received[received] += len(seconds)
-            if sent != NO_LENGTH:
-                found.sent[sent] += len(seconds)
-        for labels, found in endpoints.items():
-            for status, count in found.statuses.items():
-                definitions.api_requests.labels(*labels, str(status)).inc(count)
-            definitions.api_request_duration.labels(*labels).observe_all(found.seconds)
-            definitions.api_request_size.labels(*labels).observe_counted(found.received)
-            definitions.api_response_size.labels(*labels).observe_counted(found.sent)
+        for (method, endpoint, status), waiting in list(self._requests.items()):
+            take = waiting.popleft
+            # those that come meanwhile wait for the next time
+            if taken := [take() for _ in range(len(waiting))]:
+                received, sent, seconds = zip(*taken, strict=True)
+                sizes = Counter(sent)
+                del sizes[NO_LENGTH]
+                definitions.api_requests.labels(method, endpoint, str(status)).inc(len(taken))
+                labels = (method, endpoint)
+                definitions.api_request_duration.labels(*labels).observe_all(list(seconds))
+                definitions.api_request_size.labels(*labels).observe_counted(Counter(received))
+                definitions.api_response_size.labels(*labels).observe_counted(sizes)
 
     @staticmethod
     def _add_counts() -> None:
         take = kinds.waiting.popleft
-        counts = Counter(take() for _ in range(len(kinds.waiting)))
-        for counter, count in counts.items():
+        for counter, count in Counter([take() for _ in range(len(kinds.waiting))]).items():
             counter.add(count)
 
     def _start(self) -> None:

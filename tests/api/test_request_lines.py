@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -27,7 +28,10 @@ def lines(app: App) -> Iterator[list[dict[str, Any]]]:
     found: list[dict[str, Any]] = []
     stage = dict(app.gateway.stages)["access_log"]
     assert isinstance(stage, AccessLog)
-    write, stage.write = stage.write, lambda line: found.append(json.loads(line))
+    write, stage.write = (
+        stage.write,
+        lambda line: found.append(json.loads(msgspec.json.encode(line))),
+    )
     yield found
     stage.write = write
 

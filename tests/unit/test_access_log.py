@@ -1,5 +1,6 @@
 """The access log: every line written, whole, in order and soon; a full pipe holds callers back."""
 
+import json
 import os
 import threading
 import time
@@ -7,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from shop_api.gateway.access_log import GATHER_SECONDS, MAX_WAITING, LineWriter
+from shop_api.gateway.access_log import GATHER_SECONDS, MAX_WAITING, Line, LineWriter
+from shop_api.kernel.clock import utc_now
+
+
+def line(request_id: str) -> Line:
+    return Line(utc_now(), "info", "api", 1, "request", request_id, "GET", "/things", 200, 0.001, 0)
+
+
+def request_ids(written: bytes) -> list[str]:
+    return [json.loads(line)["request_id"] for line in written.splitlines()]
 
 
 def test_lines_of_many_threads_are_all_written_whole(tmp_path: Path) -> None:
@@ -17,7 +27,7 @@ def test_lines_of_many_threads_are_all_written_whole(tmp_path: Path) -> None:
 
         def work(name: str) -> None:
             for number in range(5_000):
-                write(f"{name} {number} {'x' * 300}\n".encode())
+                write(line(f"{name} {number} {'x' * 300}"))
 
         threads = [threading.Thread(target=work, args=(name,)) for name in "abcd"]
         for thread in threads:
@@ -25,20 +35,20 @@ def test_lines_of_many_threads_are_all_written_whole(tmp_path: Path) -> None:
         for thread in threads:
             thread.join()
         write.flush()
-    lines = path.read_text().splitlines()
-    assert len(lines) == 20_000
+    found = [request_id.split() for request_id in request_ids(path.read_bytes())]
+    assert len(found) == 20_000
     for name in "abcd":
-        assert [int(line.split()[1]) for line in lines if line[0] == name] == list(range(5_000))
+        assert [int(number) for by, number, _ in found if by == name] == list(range(5_000))
 
 
 def test_a_line_is_written_without_another_to_push_it(tmp_path: Path) -> None:
     path = tmp_path / "log"
     with path.open("wb") as file:
         write = LineWriter(file.fileno())
-        for expected in (b"one\n", b"one\ntwo\n"):
-            write(expected[-4:])
+        for expected in (["one"], ["one", "two"]):
+            write(line(expected[-1]))
             deadline = time.monotonic() + 2
-            while path.read_bytes() != expected:
+            while request_ids(path.read_bytes()) != expected:
                 assert time.monotonic() < deadline
                 time.sleep(GATHER_SECONDS)
 
@@ -51,17 +61,17 @@ def test_a_reader_that_does_not_read_holds_the_writers_back() -> None:
 
     def call() -> None:
         for number in range(count):
-            write(b"%09d\n" % number)
+            write(line(str(number)))
 
     caller = threading.Thread(target=call)
     caller.start()
     caller.join(timeout=0.5)
     assert caller.is_alive()
     received = b""
-    while len(received) < count * 10:
+    while received.count(b"\n") < count:
         received += os.read(reader, 65_536)
     caller.join(timeout=5)
-    assert received == b"".join(b"%09d\n" % n for n in range(count))
+    assert request_ids(received) == [str(number) for number in range(count)]
     os.close(reader)
     os.close(writer)
 
@@ -71,7 +81,7 @@ def test_a_log_that_cannot_be_written_spoils_no_answer(caplog: pytest.LogCapture
     os.close(reader)
     write = LineWriter(writer)
     for _ in range(MAX_WAITING * 2):
-        write(b"line\n")
+        write(line("lost"))
     write.flush()
     os.close(writer)
     assert "lines of the access log are lost" in caplog.text

@@ -7,7 +7,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shop_api.gateway.kept_answers import ENTRY_OVERHEAD_BYTES, KeptAnswer, KeptAnswers
+from shop_api.gateway.kept_answers import ENTRY_OVERHEAD_BYTES, KeptAnswer, KeptAnswers, Key
 from shop_api.gateway.purges import Purge
 from shop_api.gateway.response_cache import digest_of, in_order, key_of, without_real_time
 from shop_api.kernel.cache_policy import CachePolicy
@@ -26,6 +26,10 @@ def entry(size: int) -> KeptAnswer:
     answer = Answer(200, [], b"x" * size)
     until = NOW + timedelta(seconds=100)
     return KeptAnswer(answer, "1", until, until, NOW, None, False, READER, "/", "")
+
+
+def place(path: object) -> Key:
+    return ("audience", f"/{path}", "")
 
 
 @given(
@@ -47,29 +51,29 @@ def test_the_least_recently_used_go_and_the_bytes_are_bounded(
     for step, key, size in steps:
         if step == "keep":
             new = entry(size)
-            kept.keep((key,), new)
+            kept.keep(place(key), new)
             model.pop(key, None)
             model[key] = new
             while sum(e.size_bytes for e in model.values()) > LIMIT:
                 del model[next(iter(model))]
         elif key in model:
-            found = kept.find((key,))
+            found = kept.find(place(key))
             assert found is model[key]
-            kept.use((key,), found, NOW)
+            kept.use(place(key), found, NOW)
             model[key] = model.pop(key)
         assert len(kept) == len(model)
         assert kept.size_bytes == sum(e.size_bytes for e in model.values()) <= LIMIT
         assert [e for _, e in kept.newest_first()] == list(reversed(model.values()))
         for at in range(8):
-            assert kept.find((at,)) is model.get(at)
+            assert kept.find(place(at)) is model.get(at)
 
 
 def test_one_that_is_larger_than_all_takes_nothing_s_place() -> None:
     kept = KeptAnswers(LIMIT)
-    kept.keep(("a",), entry(10))
-    kept.keep(("b",), entry(LIMIT))
-    assert kept.find(("a",)) is not None
-    assert kept.find(("b",)) is None
+    kept.keep(place("a"), entry(10))
+    kept.keep(place("b"), entry(LIMIT))
+    assert kept.find(place("a")) is not None
+    assert kept.find(place("b")) is None
 
 
 def test_its_forms_are_kept_while_its_status_moves() -> None:
