@@ -15,32 +15,18 @@ import psutil
 import pytest
 
 from shop_api.settings import Settings
-from tests.fixtures.api_servers import ApiServer
 from tests.fixtures.collector import collecting
-from tests.fixtures.processes import free_port, process_environment, running, wait_until
+from tests.fixtures.processes import free_port
+from tests.fixtures.servers import ApiServer, api_server
 from tests.fixtures.stores import Database
 
-API_SERVER = ["-m", "shop_api.stack.api_server"]
+PRODUCTS = "/api/v1/products"
 REQUESTS = 300
 
 
 @pytest.fixture
 def settings(database: Database, redis_url: str, tmp_path: Path) -> Settings:
     return database.settings(tmp_path, redis_url)
-
-
-@contextmanager
-def traced_api(
-    settings: Settings, log: Path, endpoint: str, **variables: str
-) -> Iterator[tuple[ApiServer, psutil.Process]]:
-    """An api that sends its spans to an endpoint, and its process."""
-    server = ApiServer(free_port(), log)
-    environment = process_environment(
-        settings, api_port=server.port, api_workers=1, host="127.0.0.1", otlp_endpoint=endpoint
-    )
-    with running(API_SERVER, {**environment, **variables}, log) as process:
-        wait_until(server.is_alive, 30)
-        yield server, psutil.Process(process.pid)
 
 
 @contextmanager
@@ -61,7 +47,7 @@ def seconds_of_requests(server: ApiServer) -> list[float]:
     for _ in range(REQUESTS):
         started = time.monotonic()
         # asks the database who this is
-        status, _, _ = server.ask("GET", "/api/v1/products", "sk_nobody")
+        status = server.call("GET", PRODUCTS, token="sk_nobody").status
         found.append(time.monotonic() - started)
         assert status in (401, 429)
     return found
@@ -69,7 +55,7 @@ def seconds_of_requests(server: ApiServer) -> list[float]:
 
 @pytest.mark.parametrize("collector", [no_collector, hung_collector])
 def test_requests_do_not_wait_for_the_collector(
-    settings: Settings, tmp_path: Path, collector: object
+    settings: Settings, tmp_path: Path, collector: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # a queue that is full soon, and batches sent all the time
     small = {
@@ -77,9 +63,14 @@ def test_requests_do_not_wait_for_the_collector(
         "OTEL_BSP_MAX_QUEUE_SIZE": "64",
         "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "16",
     }
+    for name, value in small.items():
+        monkeypatch.setenv(name, value)
     log = tmp_path / "api.log"
-    with collector() as endpoint, traced_api(settings, log, endpoint, **small) as found:  # type: ignore[operator]
-        server, process = found
+    with (
+        collector() as endpoint,  # type: ignore[operator]
+        api_server(settings, log, otlp_endpoint=endpoint) as server,
+    ):
+        process = psutil.Process(server.pid)
         seconds = seconds_of_requests(server)
         # an export is given up after five seconds; these are not near one
         assert max(seconds) < 1
@@ -93,14 +84,16 @@ def test_requests_do_not_wait_for_the_collector(
     assert len(lines) < REQUESTS / 4
 
 
-def test_what_waits_is_sent_when_the_process_ends(settings: Settings, tmp_path: Path) -> None:
-    never = {"OTEL_BSP_SCHEDULE_DELAY": "600000"}
+def test_what_waits_is_sent_when_the_process_ends(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "600000")
     with (
         collecting() as collector,
-        traced_api(settings, tmp_path / "api.log", collector.endpoint, **never) as found,
+        api_server(settings, tmp_path / "api.log", otlp_endpoint=collector.endpoint) as server,
     ):
-        server, process = found
-        assert server.ask("GET", "/api/v1/products", "sk_nobody")[0] == 401
+        process = psutil.Process(server.pid)
+        assert server.call("GET", PRODUCTS, token="sk_nobody").status == 401
         assert collector.spans == []
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=15)
