@@ -92,6 +92,7 @@ from shop_api.tracing.switch import open_tracing
 from shop_api.web.cached_routes import CachedRoutes
 from shop_api.web.direct import DirectReads
 from shop_api.web.documentation import make_api
+from shop_api.web.documented_versions import add_older_schemas
 from shop_api.web.examples import fill_examples
 from shop_api.web.reference import SPEC_EXTENSION, reference
 from shop_api.web.routing import IdConverter, raise_problem
@@ -369,6 +370,7 @@ def make_flask(services: Services | None) -> Flask:
     for blueprint in BLUEPRINTS:
         api.register_blueprint(blueprint)
     fill_examples(api.spec.components.schemas)
+    add_older_schemas(api.spec.components.schemas)
     flask.register_blueprint(reference)
     flask.extensions[SPEC_EXTENSION] = api.spec
     flask.register_error_handler(HTTPException, raise_problem)

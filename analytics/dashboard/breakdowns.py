@@ -42,7 +42,7 @@ def read_products(question: Question) -> SoldProducts:
             {
                 "category_id": row["id"],
                 "name": row["name"],
-                "products": int(row["products"]),
+                "product_count": int(row["products"]),
                 **_amounts(row, question.digits),
             }
             for row in by_kind["category"]

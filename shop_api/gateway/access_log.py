@@ -20,6 +20,7 @@ from uuid import UUID
 import msgspec
 
 from shop_api.db.query_watch import served
+from shop_api.kernel.api_versions import NEWEST
 from shop_api.kernel.exchange import Answer, Exchange, Stage
 
 STANDARD_ERROR = 2
@@ -58,6 +59,7 @@ class Line(msgspec.Struct, omit_defaults=True, gc=False):
     actor: str | None = None
     cache: str | None = None
     is_slow: bool = False
+    api_version: str = NEWEST
 
 
 WriteLine = Callable[[Line], object]
@@ -166,6 +168,7 @@ class AccessLog:
                 actor,
                 exchange.cache_status,
                 seconds > self.slow_request_seconds,
+                exchange.api_version,
             )
         )
         return answer

@@ -4,14 +4,20 @@ Belongs here: refusing what no endpoint takes, before any work.
 """
 
 import re
+from functools import lru_cache
+from urllib.parse import quote
 
+from shop_api.gateway.refusal import PATH_SAFE
+from shop_api.kernel.api_versions import BY_NAME, DEPRECATIONS, MEDIA_TYPE, NEWEST, OLDEST
+from shop_api.kernel.deprecation import PAGE
 from shop_api.kernel.errors import DomainError, ErrorKind
-from shop_api.kernel.exchange import Answer, Exchange, Stage
+from shop_api.kernel.exchange import Answer, Exchange, Header, Stage
 
 MAX_URL_BYTES = 8192
 
-_VENDOR_TYPE = re.compile(r"application/vnd\.shop\.v(\d+)\+json")
-_ACCEPTED = ("application/json", "application/problem+json", "application/*", "*/*")
+_ANY_JSON = frozenset({"application/json", "application/problem+json", "application/*", "*/*"})
+_VENDOR = "application/vnd.shop."
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 class Bounds:
@@ -40,15 +46,73 @@ class Bounds:
             raise DomainError(ErrorKind.MALFORMED, "invalid_url", "The URL holds a NUL character.")
         accept = environ.get("HTTP_ACCEPT")
         if accept and "vnd.shop." in accept:
-            self._check_version(accept)
+            version = version_of(accept)
+            if version != NEWEST:
+                exchange.api_version = version
+                exchange.answer_headers += deprecation_headers(exchange)
         return self.forward(exchange)
 
-    @staticmethod
-    def _check_version(accept: str) -> None:
-        versions = _VENDOR_TYPE.findall(accept)
-        if "1" not in versions and not any(kind in accept for kind in _ACCEPTED):
-            raise DomainError(
-                ErrorKind.NOT_ACCEPTABLE,
-                "unknown_version",
-                "This API speaks version 1: Accept: application/vnd.shop.v1+json.",
-            )
+
+@lru_cache(maxsize=256)
+def version_of(accept: str) -> str:
+    """The version an Accept that names the vendor's type wants most; 406 when there is none of it.
+
+    Of ranges wanted as much the one that says most counts: a version, then the vendor's type, then
+    any JSON, which both are the newest.
+    """
+    wanted: list[tuple[float, int, str]] = []
+    unknown: str | None = None
+    for media_range in accept.split(","):
+        kind, parameters = _parsed(media_range)
+        version = parameters.get("version")
+        if kind in _ANY_JSON:
+            wanted.append((_quality(parameters), 0, NEWEST))
+        elif kind == MEDIA_TYPE and version is None:
+            wanted.append((_quality(parameters), 1, NEWEST))
+        elif kind == MEDIA_TYPE and version in BY_NAME:
+            wanted.append((_quality(parameters), 2, version))
+        elif kind.startswith(_VENDOR):
+            unknown = version if kind == MEDIA_TYPE else None
+    quality, _, name = max(wanted, default=(0.0, 0, ""))
+    if quality <= 0:
+        raise _unknown_version(unknown)
+    return name
+
+
+def deprecation_headers(exchange: Exchange) -> tuple[Header, ...]:
+    """What tells a client of an older version that it is one; the same URL has the newest."""
+    query = exchange.environ.get("QUERY_STRING", "")
+    target = exchange.path + ("?" + query if query else "")
+    uri = quote(target.encode("latin-1"), safe=PATH_SAFE + "?%")
+    successor = f'<{uri}>; type="{BY_NAME[NEWEST].media_type}"'
+    return DEPRECATIONS[exchange.api_version].headers(successor)
+
+
+def _parsed(media_range: str) -> tuple[str, dict[str, str]]:
+    kind, *rest = media_range.split(";")
+    parameters = {}
+    for part in rest:
+        name, _, value = part.partition("=")
+        parameters[name.strip().lower()] = value.strip().strip('"')
+    return kind.strip().lower(), parameters
+
+
+def _quality(parameters: dict[str, str]) -> float:
+    try:
+        return float(parameters.get("q", "1"))
+    except ValueError:
+        return 0.0
+
+
+def _unknown_version(asked: str | None) -> DomainError:
+    if asked is None:
+        detail = f"This API speaks version 1: Accept: {MEDIA_TYPE}."
+    else:
+        name = f"version {asked}" if _DAY.fullmatch(asked) else "such version"
+        known = ", ".join(BY_NAME)
+        if _DAY.fullmatch(asked) and asked < OLDEST:
+            detail = f"There is no {name} any more. The oldest is {OLDEST}; there are: {known}."
+        else:
+            detail = f"There is no {name}. There are: {known}."
+        detail += f" Each is told at {PAGE}."
+    return DomainError(ErrorKind.NOT_ACCEPTABLE, "unknown_version", detail)

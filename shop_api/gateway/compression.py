@@ -15,6 +15,7 @@ from shop_api.kernel.exchange import Answer, Exchange, Stage
 
 COMPRESSIBLE = (
     "application/json",
+    "application/vnd.shop.",
     "application/problem+json",
     "application/x-ndjson",
     "text/",

@@ -11,6 +11,7 @@ KEPT = frozenset(
         "content-location",
         "content-security-policy",
         "link",
+        "shop-version",
         "vary",
     }
 )

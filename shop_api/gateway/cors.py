@@ -12,7 +12,7 @@ from shop_api.kernel.exchange import Answer, Exchange, Stage
 
 EXPOSED = (
     "X-Request-ID, ETag, RateLimit, RateLimit-Policy, Idempotency-Replayed, Link, Location,"
-    " X-Read-Position"
+    " X-Read-Position, Shop-Version, Deprecation, Sunset"
 )
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 HEADERS = (

@@ -18,8 +18,8 @@ ENTRY_OVERHEAD_BYTES = 2048
 CACHE_STATUS = "Cache-Status"
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
-# the audience, the path, the query
-Key = tuple[str, str, str]
+# the audience, the version of the API, the path, the query
+Key = tuple[str, str, str, str]
 
 
 @dataclass(slots=True, eq=False)
@@ -36,6 +36,7 @@ class KeptAnswer:
     follows_lake: bool
     # who asked, and for what: to ask again after a snapshot
     principal: Principal
+    api_version: str
     path: str
     query: str
     is_refreshing: bool = False

@@ -109,7 +109,7 @@ class ResponseCache:
         if version is None:
             exchange.cache_status = "bypass"
             return self._pass(exchange, UNKNOWN_VERSION)
-        key = key_of(principal, exchange.path, query)
+        key = key_of(principal, exchange.api_version, exchange.path, query)
         entry = self.kept.find(key)
         now = exchange.started_at
         if entry is not None:
@@ -209,6 +209,7 @@ class ResponseCache:
                 exchange.route,
                 policy.follows_lake,
                 principal,
+                exchange.api_version,
                 exchange.path,
                 exchange.environ.get("QUERY_STRING", ""),
             ),
@@ -216,9 +217,9 @@ class ResponseCache:
         return grant
 
 
-def key_of(principal: Principal, path: str, query: str) -> Key:
+def key_of(principal: Principal, api_version: str, path: str, query: str) -> Key:
     """Who is answered the same, and what they ask."""
-    return (principal.audience, path, query)
+    return (principal.audience, api_version, path, query)
 
 
 def digest_of(key: Key) -> str:

@@ -85,7 +85,7 @@ class Upkeep:
 
     def _ask_again(self, key: Key, entry: KeptAnswer, now: datetime) -> None:
         exchange = Exchange(environ_of(entry), "GET", entry.path, now, request_id="upkeep")
-        exchange.principal = entry.principal
+        exchange.principal, exchange.api_version = entry.principal, entry.api_version
         try:
             self._cache(exchange)
         except DomainError as error:

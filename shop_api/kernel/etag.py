@@ -18,6 +18,11 @@ def make_etag(body: bytes, version: int = 0) -> str:
     return f'"{version}-{sha256(body).hexdigest()[:18]}"'
 
 
+def version_of(etag: str) -> int:
+    """The version in a tag that was made here."""
+    return int(etag[1:].partition("-")[0])
+
+
 def with_coding(etag: str, coding: str) -> str:
     """The tag of the same answer compressed."""
     return f'{etag[:-1]}-{coding}"'

@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
+from shop_api.kernel.api_versions import NEWEST
 from shop_api.kernel.cache_policy import CachePolicy
 from shop_api.kernel.errors import DomainError
 from shop_api.kernel.principal import Principal
@@ -84,6 +85,8 @@ class Exchange:
     request_id: str = ""
     trace_id: str = ""
     principal: Principal | None = None
+    # the version of the API that is asked for
+    api_version: str = NEWEST
     idempotency: IdempotencyKey | None = None
     cache_grant: CacheGrant | None = None
     cache_slot: CacheSlot | None = None

@@ -30,7 +30,9 @@ from shop_api.web.documentation import (
     unavailable_response,
 )
 from shop_api.web.documented_headers import request_headers, success_headers
+from shop_api.web.documented_versions import older_contents
 from shop_api.web.mutation import run_mutation
+from shop_api.web.older_shapes import older_shapes
 from shop_api.web.pagination import PageQuery
 from shop_api.web.parser import (
     PARSER,
@@ -100,6 +102,7 @@ class Blueprint(flask_smorest.Blueprint):
         granted["headers"] = info["answer_headers"]
         for content_type, example in info.get("also_as", {}).items():
             granted["content"][content_type] = {"schema": {"type": "string"}, "example": example}
+        granted.get("content", {}).update(info["older_contents"])
         headers = info.get("request_headers", [])
         if headers:
             doc["parameters"] = [*doc.get("parameters", []), *headers]
@@ -110,7 +113,15 @@ class Blueprint(flask_smorest.Blueprint):
         operation = Operation(method="GET", rule=rule, scope=scope, **options)
 
         def decorate(view: View) -> View:
+            shapes = older_shapes(operation.returns)
+
             def answer(call: Call, path: dict[str, Any]) -> Reply:
+                reply = ask(call, path)
+                if shapes is None:
+                    return reply
+                return shapes.back(shapes.mark(reply), call.exchange.api_version)
+
+            def ask(call: Call, path: dict[str, Any]) -> Reply:
                 # the gateway's, and no filter
                 call.query.pop(REAL_TIME, None)
                 if scope == PUBLIC or not operation.has_session:
@@ -145,6 +156,8 @@ class Blueprint(flask_smorest.Blueprint):
         operation = Operation(method=method, rule=rule, scope=scope, **options)
 
         def decorate(view: View) -> View:
+            shapes = older_shapes(operation.returns)
+
             def run(call: Call, path: dict[str, Any]) -> Any:
                 def commit(tenant_id: UUID, actor: str, handler: Callable[..., Reply]) -> Any:
                     def handle(work: UnitOfWork) -> Reply:
@@ -158,6 +171,7 @@ class Blueprint(flask_smorest.Blueprint):
                             call.exchange,
                             origin,
                             handle,
+                            shapes,
                             is_secret=operation.is_secret,
                         )
                     except DBAPIError as error:
@@ -239,8 +253,12 @@ class Blueprint(flask_smorest.Blueprint):
         # where smorest looks for what its decorators noted
         notes: dict[str, Any] = documented._apidoc  # noqa: SLF001
         notes["also_as"] = operation.also_as
+        shapes = older_shapes(operation.returns)
+        notes["older_contents"] = older_contents(operation.returns, shapes) if shapes else {}
         is_list = operation.query is not None and issubclass(operation.query, PageQuery)
-        notes["answer_headers"] = success_headers(operation.method, status, is_list=is_list)
+        notes["answer_headers"] = success_headers(
+            operation.method, status, is_list=is_list, is_versioned=shapes is not None
+        )
         notes["request_headers"] = request_headers(operation.method, takes_condition)
         # smorest's own 422; ours is a problem, documented with the others
         notes.get("arguments", {}).pop("responses", None)

@@ -12,6 +12,7 @@ import flask_smorest
 from flask import Flask
 from marshmallow import Schema, fields
 
+from shop_api.kernel.api_versions import MEDIA_TYPE, NEWEST
 from shop_api.kernel.errors import DomainError, ErrorKind, FieldError, conflict, not_found
 from shop_api.kernel.principal import PUBLIC
 from shop_api.kernel.problem import CONTENT_TYPE, problem_body
@@ -57,7 +58,7 @@ PROBLEMS: dict[int, tuple[str, DomainError]] = {
         DomainError(
             ErrorKind.NOT_ACCEPTABLE,
             "unknown_version",
-            "This API speaks version 1: Accept: application/vnd.shop.v1+json.",
+            f"This API speaks version 1: Accept: {MEDIA_TYPE}.",
         ),
     ),
     409: (
@@ -231,7 +232,7 @@ def _rest_of_docstring(view: Callable[..., Any]) -> str:
     return "\n".join(line.strip() for line in lines).strip()
 
 
-DESCRIPTION = """
+DESCRIPTION = f"""
 A multi-tenant commerce API with its own analytics lake.
 
 Send `Authorization: Bearer <API key or access token>`. Amounts are JSON numbers with exactly the
@@ -240,6 +241,9 @@ decide on its `code`. A query parameter that is unknown, given twice or not as i
 field of the body that is unknown or not acceptable is 422. Every POST, PUT, PATCH and DELETE takes
 an `Idempotency-Key`. `RateLimit-Policy` and `RateLimit` of every answer tell how often you may ask,
 and how much of that is left.
+
+Who asks for no version gets the newest. To stay with one, send
+`Accept: {MEDIA_TYPE}; version={NEWEST}`: [what each changed](/api/docs/versions).
 """
 
 

@@ -5,6 +5,8 @@ Belongs here: each header's description, and which operation has it. Does not: m
 
 from typing import Any
 
+from shop_api.kernel.api_versions import NEWEST, VERSION_HEADER
+
 IDEMPOTENCY_KEY = {
     "in": "header",
     "name": "Idempotency-Key",
@@ -95,6 +97,23 @@ ANSWER_HEADERS: dict[str, tuple[str, str, bool]] = {
         '"requests";q=5000;w=60, "burst";q=500;w=1',
         False,
     ),
+    VERSION_HEADER: (
+        "The version of the API that the answer is of, where versions answer otherwise.",
+        NEWEST,
+        True,
+    ),
+    "Deprecation": (
+        "Since when the version asked for is deprecated (RFC 9745). `Link` then names the page that"
+        " says what has changed, as `deprecation` and `sunset`, and what to ask for instead, as"
+        " `successor-version`.",
+        "@1795737600",
+        False,
+    ),
+    "Sunset": (
+        "Until when the version asked for is answered at least (RFC 8594).",
+        "Wed, 01 Dec 2027 00:00:00 GMT",
+        False,
+    ),
     "Retry-After": ("After how many seconds to try again.", "12", True),
     "WWW-Authenticate": ("How to say who asks.", 'Bearer realm="shop-api"', True),
 }
@@ -103,14 +122,17 @@ PROBLEM_HEADERS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-Afte
 
 def answer_headers(*names: str) -> dict[str, Any]:
     """An answer's headers, by reference, with those that each answer has."""
-    every = ("X-Request-ID", "RateLimit", "RateLimit-Policy")
+    every = ("X-Request-ID", "RateLimit", "RateLimit-Policy", "Deprecation", "Sunset")
     return {name: {"$ref": f"#/components/headers/{name}"} for name in (*every, *names)}
 
 
-def success_headers(method: str, status: int, *, is_list: bool) -> dict[str, Any]:
+def success_headers(
+    method: str, status: int, *, is_list: bool, is_versioned: bool
+) -> dict[str, Any]:
     """The headers of the answer that grants a request."""
     names = ["ETag", "Cache-Status"] if status != 204 else ["Cache-Status"]
     names += ["Link"] if is_list else []
+    names += [VERSION_HEADER] if is_versioned else []
     names += ["Location"] if status in (201, 202) else []
     names += ["Idempotency-Replayed", "X-Read-Position"] if method != "GET" else []
     return answer_headers(*names)

@@ -116,7 +116,7 @@ _TEXTS: dict[str, Any] = {
     "url": "https://images.example/fig-mug.jpg",
 }
 
-_FLAGS: dict[str, Any] = {"tax_included": False}
+_FLAGS: dict[str, Any] = {"prices_include_tax": False}
 
 _COUNTS: dict[str, Any] = {
     "number": 1001,

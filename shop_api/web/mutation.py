@@ -16,9 +16,11 @@ from shop_api.db.read_routing import position_token
 from shop_api.db.round_trips import Statement
 from shop_api.db.tenancy import LockTaken
 from shop_api.kernel.errors import DomainError, ErrorKind
+from shop_api.kernel.etag import version_of
 from shop_api.kernel.exchange import Exchange, IdempotencyKey
 from shop_api.spine.unit_of_work import Origin, StoredAnswer, UnitOfWork, unit_of_work
-from shop_api.web.reply import Reply, to_response
+from shop_api.web.older_shapes import OlderShapes
+from shop_api.web.reply import JSON, Reply, to_response
 from shop_api.web.services import Services
 
 # A deadlock or serialization failure rolls everything back, so running it again is safe.
@@ -29,20 +31,31 @@ SELECT request_digest, status, headers, body, is_encrypted FROM idempotency_reco
 WHERE tenant_id = %(tenant_id)s AND key_digest = %(key_digest)s AND expires_at > %(now)s
 """
 
+# of a stored answer's headers those that follow from its body, version and type
+MADE_ANEW = ("Content-Type", "ETag")
+REPLAYED = ("Idempotency-Replayed", "true")
+
 Handler = Callable[[UnitOfWork], Reply]
 
 
 def run_mutation(
-    services: Services, exchange: Exchange, origin: Origin, handler: Handler, *, is_secret: bool
+    services: Services,
+    exchange: Exchange,
+    origin: Origin,
+    handler: Handler,
+    shapes: OlderShapes | None,
+    *,
+    is_secret: bool,
 ) -> Any:
     """Run `handler` in one transaction with its idempotency record; the Flask response.
 
     Raises 409 `idempotency_key_in_flight` when the same key runs now, 422 `idempotency_key_reused`
-    when it was used for something else. `is_secret` encrypts the stored answer.
+    when it was used for something else. `is_secret` encrypts the stored answer, which is of the
+    newest version; `shapes` are those that older ones answer with, also when it is replayed.
     """
     for attempt in range(1, MAX_ATTEMPTS + 1):
         try:
-            return _run_once(services, exchange, origin, handler, is_secret=is_secret)
+            return _run_once(services, exchange, origin, handler, shapes, is_secret=is_secret)
         except DBAPIError as error:
             if attempt == MAX_ATTEMPTS or not _is_transient(error):
                 raise
@@ -56,7 +69,13 @@ def _is_transient(error: DBAPIError) -> bool:
 
 
 def _run_once(
-    services: Services, exchange: Exchange, origin: Origin, handler: Handler, *, is_secret: bool
+    services: Services,
+    exchange: Exchange,
+    origin: Origin,
+    handler: Handler,
+    shapes: OlderShapes | None,
+    *,
+    is_secret: bool,
 ) -> Any:
     key = exchange.idempotency
     if key is not None and exchange.principal is None:
@@ -66,8 +85,11 @@ def _run_once(
     try:
         with unit_of_work(services.engine, services.waker, origin, lock_key, first) as work:
             if key is not None and work.session.first_rows[0]:
-                return _replay(services, key, work.session.first_rows[0][0])
+                stored = _replay(services, key, work.session.first_rows[0][0])
+                return _respond(stored, shapes, exchange.api_version, [REPLAYED])
             reply = handler(work)
+            if shapes is not None:
+                reply = shapes.mark(reply)
             if key is not None and reply.is_stored:
                 work.answer = _answer_to_store(services, origin, key, reply, is_secret)
     except LockTaken as error:
@@ -81,6 +103,15 @@ def _run_once(
     if reply.is_numbered:
         resource = Reply.resource(work.resource, reply.status)
         reply = replace(resource, headers=reply.headers)
+    return _respond(reply, shapes, exchange.api_version, told)
+
+
+def _respond(
+    reply: Reply, shapes: OlderShapes | None, api_version: str, told: list[tuple[str, str]]
+) -> Any:
+    """The response, in the shape of the version asked for, with what else is told."""
+    if shapes is not None:
+        reply = shapes.back(reply, api_version)
     return to_response(reply.status, [*reply.all_headers(), *told], reply.body)
 
 
@@ -98,7 +129,8 @@ def _find_answer(origin: Origin, key: IdempotencyKey) -> Statement:
     )
 
 
-def _replay(services: Services, key: IdempotencyKey, row: Any) -> Any:
+def _replay(services: Services, key: IdempotencyKey, row: Any) -> Reply:
+    """The answer as it was stored."""
     if not key.is_of(bytes(row.request_digest)):
         raise DomainError(
             ErrorKind.INVALID,
@@ -108,8 +140,10 @@ def _replay(services: Services, key: IdempotencyKey, row: Any) -> Any:
     body = bytes(row.body)
     if row.is_encrypted:
         body = services.cipher.decrypt(body)
-    headers = [(name, value) for name, value in row.headers]
-    return to_response(row.status, [*headers, ("Idempotency-Replayed", "true")], body)
+    named = dict(row.headers)
+    version = version_of(named["ETag"]) if "ETag" in named else 0
+    headers = [(name, value) for name, value in row.headers if name not in MADE_ANEW]
+    return Reply(body, row.status, version, headers, named.get("Content-Type", JSON))
 
 
 def _answer_to_store(

@@ -6,10 +6,10 @@ Belongs here: reading the header. Does not: versions of the API (gateway/bounds.
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
+from shop_api.kernel.api_versions import MEDIA_TYPE
 from shop_api.kernel.errors import DomainError, ErrorKind
 from shop_api.web.reply import JSON
 
-VENDOR_JSON = "application/vnd.shop.v1+json"
 VARIES = ("Vary", "Accept")
 
 
@@ -23,9 +23,9 @@ def choose_type(accept: str | None, offered: tuple[str, ...]) -> str:
     # a charset and other parameters choose nothing here
     named = parse_accept_header(accept, MIMEAccept)
     wanted = MIMEAccept([(kind.partition(";")[0].strip(), quality) for kind, quality in named])
-    best = wanted.best_match([*offered, VENDOR_JSON] if JSON in offered else offered)
+    best = wanted.best_match([*offered, MEDIA_TYPE] if JSON in offered else offered)
     if best is None:
         raise DomainError(
             ErrorKind.NOT_ACCEPTABLE, "not_acceptable", f"This comes as {', '.join(offered)}."
         )
-    return JSON if best == VENDOR_JSON else best
+    return JSON if best == MEDIA_TYPE else best

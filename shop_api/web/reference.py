@@ -18,6 +18,7 @@ from shop_api.kernel.errors import not_found
 from shop_api.kernel.etag import make_etag
 from shop_api.kernel.exchange import ENVIRON_KEY
 from shop_api.kernel.principal import PUBLIC
+from shop_api.web.version_page import version_page
 
 SPEC_EXTENSION = "shop_api.openapi"
 
@@ -95,6 +96,13 @@ def swagger_page() -> Response:
 def redoc_page() -> Response:
     """The reference to read."""
     return _answer(_asset("pages", "redoc.html"), "text/html; charset=utf-8")
+
+
+@public("/api/docs/versions")
+def versions_page() -> Response:
+    """What each version of the API changed."""
+    document = current_app.extensions[SPEC_EXTENSION].to_dict()
+    return _answer(version_page(document), "text/html; charset=utf-8")
 
 
 @public("/api/docs/assets/<root>/<path:name>")

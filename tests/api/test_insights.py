@@ -92,7 +92,7 @@ def test_prices_with_their_tax_and_without_make_the_same_figures(
         rate = shipping(shop, fee)
         sent = {"shipping_address": ADDRESS, "shipping_rate_id": rate["id"]}
         order = place(shop, (shop.product(price), 2), **sent).json
-        assert (order["tax_included"], order["total"]) == (is_included, Decimal("225.70"))
+        assert (order["prices_include_tax"], order["total"]) == (is_included, Decimal("225.70"))
     # and one that does not come out even
     odd = place(shop, (shop.product("9.99"), 3), (shop.product("0.07"), 1), **sent).json
     export(app, lake)

@@ -25,7 +25,7 @@ def used(shop: Shop, discount: dict[str, Any]) -> int:
 
 
 def adds_up(order: dict[str, Any]) -> None:
-    added = 0 if order["tax_included"] else order["tax_total"]
+    added = 0 if order["prices_include_tax"] else order["tax_total"]
     assert order["total"] == (
         order["subtotal"] - order["discount_total"] + order["shipping_total"] + added
     )
@@ -35,7 +35,7 @@ def adds_up(order: dict[str, Any]) -> None:
     on_shipping = order["shipping_tax_total"]
     assert sum(line["tax_total"] for line in lines) + on_shipping == order["tax_total"]
     left = sum(line["total"] for line in lines) + order["shipping_total"]
-    assert order["total"] == left + (0 if order["tax_included"] else on_shipping)
+    assert order["total"] == left + (0 if order["prices_include_tax"] else on_shipping)
 
 
 def test_an_order_with_everything(shop: Shop) -> None:
@@ -79,7 +79,7 @@ def test_an_order_with_everything(shop: Shop) -> None:
     )
     assert order["total"] == Decimal("220.94")
     assert order["billing_address"]["line1"] == "Via Po 2"
-    assert order["tax_included"] is False
+    assert order["prices_include_tax"] is False
     assert shop.api.get(f"{ORDERS}/{order['id']}").body == answered.body
     assert (used(shop, automatic), used(shop, code)) == (1, 1)
 
@@ -96,7 +96,7 @@ def test_prices_that_include_their_tax(api: ApiClient, currency: str) -> None:
         shop, (shop.product("1220"), 3), shipping_address=ADDRESS, shipping_rate_id=rate["id"]
     ).json
     adds_up(order)
-    assert order["tax_included"] is True
+    assert order["prices_include_tax"] is True
     assert order["shipping_tax_total"] == 110
     # 3660 less 274.50, which is no amount of yen
     discount = 275 if currency == "JPY" else Decimal("274.5")

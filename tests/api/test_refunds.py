@@ -64,7 +64,7 @@ def test_units_one_by_one_come_to_the_lines_total(app: App, shop: Shop) -> None:
     over = act(shop, order, "refunds", some(order, 1))
     assert (over.status, over.code) == (409, "quantity_exceeds_remaining")
     line = read(shop, order)["lines"][0]
-    assert (line["refunded_quantity"], line["refunded_amount"]) == (3, Decimal("31.00"))
+    assert (line["refunded_quantity"], line["refunded_total"]) == (3, Decimal("31.00"))
     shipping = act(shop, order, "refunds", {"shipping_amount": 2}).json
     assert amounts_of(shipping) == ["2.20", "2.00", "0.20"]
     too_much = act(shop, order, "refunds", {"shipping_amount": Decimal("3.01")})

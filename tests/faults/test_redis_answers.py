@@ -17,6 +17,7 @@ from pipelines.runner import run_export
 from shop_api.app import App, create_app
 from shop_api.gateway.redis_answers import LEASE_SECONDS
 from shop_api.gateway.response_cache import digest_of, key_of
+from shop_api.kernel.api_versions import NEWEST
 from shop_api.stack.redis import EmbeddedRedis, start_redis
 from tests.factories.cache_stages import FIGURES, NOON, READER, Start
 from tests.fixtures.api import AnswerChecker, ApiClient, Shop, open_shop
@@ -47,7 +48,7 @@ def status(answered: Any) -> str:
 
 def test_a_killed_holder_is_replaced_within_its_lease(start_process: Start, redis_url: str) -> None:
     process = start_process(wait_seconds=20.0)
-    digest = digest_of(key_of(READER, FIGURES, ""))
+    digest = digest_of(key_of(READER, NEWEST, FIGURES, ""))
     command = [sys.executable, "-m", "tests.faults.lease_holder", redis_url, digest, "snapshot 1"]
     with (
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder,

@@ -183,7 +183,7 @@ def test_products_and_categories(dashboard: Ask) -> None:
         {
             "category_id": "teas",
             "name": "Teas",
-            "products": 1,
+            "product_count": 1,
             "units": 3,
             "gross_sales": D("30.00"),
             "discounts": D("1.00"),
@@ -193,7 +193,7 @@ def test_products_and_categories(dashboard: Ask) -> None:
         {
             "category_id": None,
             "name": None,
-            "products": 1,
+            "product_count": 1,
             "units": 3,
             "gross_sales": D("6.00"),
             "discounts": D("0.00"),
@@ -203,7 +203,7 @@ def test_products_and_categories(dashboard: Ask) -> None:
         {
             "category_id": "cups",
             "name": "Cups",
-            "products": 1,
+            "product_count": 1,
             "units": 1,
             "gross_sales": D("5.50"),
             "discounts": D("0.00"),

@@ -23,3 +23,8 @@ def test_requests_are_traced_as_the_guide_says() -> None:
 def test_requests_are_signed_as_the_guide_says() -> None:
     path = GUIDES / "signed_requests.md"
     assert follow(path, data="var/signing", ports=("8210", "8211")) == 8
+
+
+def test_an_older_version_is_asked_for_as_the_guide_says() -> None:
+    path = GUIDES / "versioning.md"
+    assert follow(path, data="var/versions", ports=("8220", "8221")) == 13

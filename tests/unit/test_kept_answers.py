@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from shop_api.gateway.kept_answers import ENTRY_OVERHEAD_BYTES, KeptAnswer, KeptAnswers, Key
 from shop_api.gateway.purges import Purge
 from shop_api.gateway.response_cache import digest_of, in_order, key_of, without_real_time
+from shop_api.kernel.api_versions import NEWEST
 from shop_api.kernel.cache_policy import CachePolicy
 from shop_api.kernel.exchange import Answer
 from shop_api.kernel.principal import Principal
@@ -25,7 +26,7 @@ LIMIT = 5 * ENTRY_OVERHEAD_BYTES
 def entry(size: int) -> KeptAnswer:
     answer = Answer(200, [], b"x" * size)
     until = NOW + timedelta(seconds=100)
-    return KeptAnswer(answer, "1", until, until, NOW, None, False, READER, "/", "")
+    return KeptAnswer(answer, "1", until, until, NOW, None, False, READER, NEWEST, "/", "")
 
 
 def place(path: object) -> Key:
@@ -124,7 +125,7 @@ def test_different_keys_have_different_digests(
     def digest(of: tuple[str, str, frozenset[str]]) -> str:
         path, query, scopes = of
         reader = Principal(TENANT, "user:1", scopes, PLAN_LIMITS["free"])
-        return digest_of(key_of(reader, path, query))
+        return digest_of(key_of(reader, NEWEST, path, query))
 
     assert (digest(one) == digest(other)) == (one == other)
 

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from shop_api.db.json import encode_json
+from shop_api.kernel.api_versions import BY_NAME, NEWEST
 from shop_api.kernel.exchange import IS_INNER, Exchange
 
 EXTENSION = "shop_api.batch"
@@ -28,6 +29,7 @@ ANSWER_LIMIT_BYTES = 10_000_000
 # What a request of a batch is told besides its status and body.
 TOLD = frozenset(
     {"content-type", "etag", "link", "location", "retry-after", "allow", "x-request-id"}
+    | {"shop-version", "deprecation", "sunset"}
     | {"idempotency-replayed", "cache-control", "www-authenticate", "ratelimit"}
 )
 # What is the same for the batch and for each of its requests.
@@ -118,6 +120,8 @@ def inner_environ(
         # of the batch, and which of its requests
         "HTTP_X_REQUEST_ID": f"{outer.request_id[:120]}.{index}",
     }
+    if outer.api_version != NEWEST:
+        environ["HTTP_ACCEPT"] = BY_NAME[outer.api_version].media_type
     if body is not None:
         environ["CONTENT_TYPE"] = "application/json"
     for name, value in request.get("headers", {}).items():
@@ -176,7 +180,11 @@ def _asks_to_come_again(answer: InnerAnswer) -> bool:
 
 def _told(answer: InnerAnswer) -> bytes:
     """An answer as JSON: a JSON body as it stands, to the byte."""
-    headers = {name: value for name, value in answer.headers if name.lower() in TOLD}
+    headers: dict[str, str] = {}
+    for name, value in answer.headers:
+        if name.lower() in TOLD:
+            # of one name there are several lines: pages beside a list, and its successor
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
     kind = next((value for name, value in answer.headers if name == "Content-Type"), "")
     body: Any = None
     is_omitted = answer.body is None

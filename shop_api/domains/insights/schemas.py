@@ -168,7 +168,7 @@ class CategorySalesSchema(SoldSchema):
 
     category_id = fields.String(required=True, allow_none=True)
     name = fields.String(required=True, allow_none=True)
-    products = number("Distinct products sold.")
+    product_count = number("Distinct products sold.")
 
 
 class ProductSalesSchema(SoldSchema):

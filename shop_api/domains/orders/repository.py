@@ -47,7 +47,7 @@ def order_json(lines_from: str, discounts_from: str) -> str:
     json_money(o.discount_total, o.currency) AS discount_total,
     json_money(o.shipping_total, o.currency) AS shipping_total,
     json_money(o.shipping_tax_total, o.currency) AS shipping_tax_total,
-    json_money(o.tax_total, o.currency) AS tax_total, o.tax_included,
+    json_money(o.tax_total, o.currency) AS tax_total, o.tax_included AS prices_include_tax,
     json_money(o.total, o.currency) AS total,
     json_money(o.paid_total, o.currency) AS paid_total,
     json_money(o.refunded_total, o.currency) AS refunded_total,
@@ -68,7 +68,7 @@ def order_json(lines_from: str, discounts_from: str) -> str:
             json_money(l.tax_total, o.currency) AS tax_total,
             json_money(l.total, o.currency) AS total,
             l.fulfilled_quantity, l.returned_quantity, l.refunded_quantity, l.cancelled_quantity,
-            json_money(l.refunded_amount, o.currency) AS refunded_amount
+            json_money(l.refunded_amount, o.currency) AS refunded_total
         FROM {lines_from}) k) AS lines,
     (SELECT coalesce(json_agg(row_to_json(k) ORDER BY k.created_at, k.id), '[]') FROM (
         SELECT {PAYMENT_COLUMNS}

@@ -126,7 +126,7 @@ class OrderLineSchema(Schema):
         required=True,
         metadata={"description": "Units refunded before they were fulfilled: they never will be."},
     )
-    refunded_amount = Money(required=True)
+    refunded_total = Money(required=True)
 
 
 class OrderDiscountSchema(Schema):
@@ -168,7 +168,7 @@ class PaymentSchema(Schema):
 class OrderSchema(Schema):
     """An order. total = subtotal − discount_total + shipping_total + tax_total.
 
-    Where `tax_included`, prices hold their tax: tax_total says how much, and is not added.
+    Where `prices_include_tax`, prices hold their tax: tax_total says how much, and is not added.
     """
 
     id = Id(required=True)
@@ -188,7 +188,7 @@ class OrderSchema(Schema):
         required=True, metadata={"description": "Tax on the shipping; part of tax_total."}
     )
     tax_total = Money(required=True)
-    tax_included = fields.Boolean(required=True)
+    prices_include_tax = fields.Boolean(required=True)
     total = Money(required=True)
     paid_total = Money(required=True)
     refunded_total = Money(required=True)
