@@ -8,6 +8,7 @@ api_versions.py).
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from email.utils import format_datetime
+from functools import cache
 
 # where every deprecation is explained
 PAGE = "/api/docs/versions"
@@ -24,13 +25,19 @@ class Deprecation:
 
     def headers(self, successor: str) -> tuple[tuple[str, str], ...]:
         """What an answer carries; `successor` is the link of what is to be used instead."""
-        page = f'<{PAGE}#{self.anchor}>; type="text/html"'
-        links = f'{page}; rel="deprecation", {page}; rel="sunset"'
-        return (
-            ("Deprecation", f"@{int(_start_of(self.since).timestamp())}"),
-            ("Sunset", format_datetime(_start_of(self.sunset_on), usegmt=True)),
-            ("Link", f'{links}, {successor}; rel="successor-version"'),
-        )
+        since, sunset, links = _told(self)
+        return since, sunset, ("Link", f'{links}, {successor}; rel="successor-version"')
+
+
+@cache
+def _told(deprecation: Deprecation) -> tuple[tuple[str, str], tuple[str, str], str]:
+    """The headers that are the same in all answers, and the links that are."""
+    page = f'<{PAGE}#{deprecation.anchor}>; type="text/html"'
+    return (
+        ("Deprecation", f"@{int(_start_of(deprecation.since).timestamp())}"),
+        ("Sunset", format_datetime(_start_of(deprecation.sunset_on), usegmt=True)),
+        f'{page}; rel="deprecation", {page}; rel="sunset"',
+    )
 
 
 def _start_of(day: date) -> datetime:

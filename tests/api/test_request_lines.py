@@ -15,6 +15,7 @@ from shop_api.db.engines import make_engine
 from shop_api.db.query_watch import MAX_TEXT_LENGTH, served
 from shop_api.db.round_trips import Statement, read_alone
 from shop_api.gateway.access_log import AccessLog
+from shop_api.kernel.api_versions import BY_NAME, OLDEST
 from shop_api.metrics.definitions import REGISTRY
 from tests.fixtures.api import Shop
 from tests.fixtures.stores import Database
@@ -54,6 +55,17 @@ def test_a_line_says_who_asked_what_and_what_it_cost(
     assert line["status"] == 200
     assert line["queries"] > 0
     assert 0 < line["duration_seconds"] < 10
+
+
+def test_a_line_says_the_version_only_of_who_asks_for_an_older_one(
+    shop: Shop, lines: list[dict[str, Any]]
+) -> None:
+    lines.clear()
+    shop.api.get("/api/v1/orders")
+    shop.api.get("/api/v1/orders", headers={"Accept": BY_NAME[OLDEST].media_type})
+    newest, old = lines
+    assert "api_version" not in newest
+    assert old["api_version"] == OLDEST
 
 
 def test_queries_are_counted_for_each_request_alone(

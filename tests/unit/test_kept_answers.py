@@ -30,7 +30,7 @@ def entry(size: int) -> KeptAnswer:
 
 
 def place(path: object) -> Key:
-    return ("audience", f"/{path}", "")
+    return ("audience", NEWEST, f"/{path}", "")
 
 
 @given(
