@@ -23,8 +23,11 @@ class BodySize:
         self.import_limit_bytes = import_limit_bytes
 
     def __call__(self, exchange: Exchange) -> Answer:
-        limit = self.limit(exchange.path)
         length = exchange.environ.get("CONTENT_LENGTH")
+        if not length and exchange.method == "GET":
+            # nobody reads a body of it
+            return self.forward(exchange)
+        limit = self.limit(exchange.path)
         if length:
             if not _LENGTH.fullmatch(length):
                 raise DomainError(

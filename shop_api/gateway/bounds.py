@@ -36,7 +36,8 @@ class Bounds:
                 "url_too_long",
                 f"The URL is longer than {MAX_URL_BYTES} bytes.",
             )
-        if query and query.count("&") + 1 > self.parameter_limit:
+        # each takes a byte at least
+        if len(query) >= self.parameter_limit and query.count("&") + 1 > self.parameter_limit:
             raise DomainError(
                 ErrorKind.MALFORMED,
                 "too_many_parameters",

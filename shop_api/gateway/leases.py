@@ -116,7 +116,7 @@ class Leases:
         with self._lock:
             for lease in leases:
                 # as `has_one`: each call would cost as much as the rest of this
-                if lease.remaining < 1 or not lease.since <= now < lease.until:
+                if lease.remaining < 1 or now >= lease.until or now < lease.since:
                     return False
             for lease in leases:
                 lease.remaining -= 1
