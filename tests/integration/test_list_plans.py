@@ -32,7 +32,7 @@ APP_SETTINGS = {"cache_bytes": 0}
 def big_shop(api: ApiClient, database: Database) -> Shop:
     """A shop with many rows, beside a neighbour with as many."""
     shop = open_shop(api)
-    with psycopg.connect(database.migrator_url) as connection:
+    with psycopg.connect(database.server.url(database.name)) as connection:
         fill(connection, shop.tenant_id, HOT_ROWS)
         fill(connection, make_tenant(database), ROWS)
     with psycopg.connect(database.migrator_url, autocommit=True) as connection:
