@@ -76,6 +76,7 @@ class Operation:
 
 
 @cache
+@cache
 def operations() -> list[Operation]:
     """All operations, in the order of the document."""
     found = []
