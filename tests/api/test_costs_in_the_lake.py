@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,15 +12,12 @@ from pipelines.context import LakeContext
 from pipelines.runner import run_export
 from pipelines.verification import run_verify
 from shop_api.app import App, create_app
-from shop_api.bulk.mapping import load_preset
 from tests.api.test_fulfillments import act, some
 from tests.api.test_orders import move, pay, variant_id
-from tests.factories.imports import import_folder
 from tests.fixtures.api import Shop
 from tests.fixtures.lake import new_lake, published
 from tests.fixtures.stores import Database
 
-TOY_STORE = Path("../shared/data/maven-toy-store")
 COSTS = ("cost_of_goods", "gross_profit", "profit_margin", "cost_coverage")
 
 
@@ -100,25 +96,3 @@ def test_profit_is_told_of_what_has_a_cost(app: App, shop: Shop, lake: LakeConte
     after = costs(app, shop, lake)
     assert before["cost_of_goods"] - after["cost_of_goods"] == Decimal("1.00")
     assert after["gross_profit"] == Decimal("14.50")
-
-
-@pytest.mark.skipif(not TOY_STORE.is_dir(), reason="the data folder is not here")
-def test_the_toy_store_is_told_to_the_cent(
-    app: App, shop: Shop, lake: LakeContext, database: Database
-) -> None:
-    summary = import_folder(database, shop.tenant_id, TOY_STORE, load_preset("maven_toy_store"))
-    assert summary.rejects.total == 0
-    run_export(lake, datetime.now(UTC))
-    assert run_verify(lake, datetime.now(UTC)).differences == []
-    follow(app, lake)
-    query = {"from": "2012-01-01", "to": "2016-01-01"}
-    metrics = shop.api.get("/api/v1/analytics/revenue", query=query).json["metrics"]
-    expected = {
-        "gross_sales": "1938509.75",
-        "returns": "85338.69",
-        "net_sales": "1853171.06",
-        "cost_of_goods": "722370.25",
-        "gross_profit": "1130800.81",
-    }
-    assert {name: str(metrics[name]) for name in expected} == expected
-    assert metrics["cost_coverage"] == 1
