@@ -8,7 +8,7 @@ PYTEST_WORKERS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format docs fuzz plans bench lock audit clean
+.PHONY: help install demo test suite lint format docs fuzz plans bench lock audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -25,7 +25,11 @@ $(STAMP): requirements.lock setup.cfg pyproject.toml
 demo: install ## start everything on this machine, with a shop that lives
 	$(BIN)/shop-api demo
 
-test: lint ## lint, types, import contracts and all tests
+test: install ## lint, types, import contracts and all tests
+	@$(MAKE) --no-print-directory --jobs 2 lint suite
+
+# beside lint: half a minute of types on one core, while tests that wait leave the other
+suite: install
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: install ## ruff, mypy and the import contracts
