@@ -1,6 +1,7 @@
 """Fixtures every test may use; each lives in tests/fixtures by what it gives."""
 
 import gc
+from collections import Counter
 
 import pytest
 
@@ -25,17 +26,30 @@ __all__ = [
     "tenant_id",
 ]
 
-# The folders whose files take minutes come first, so that no worker is left with one at the end;
-# faults, which count seconds, when the linters of `make test` have ended.
-LONG_FIRST = ("integration", "migrations", "faults")
+# The file and the folders of files that take minutes come first, so that no worker is left with one
+# at the end; faults, which count seconds, when the linters of `make test` have ended.
+LONG_FIRST = ("test_schemathesis", "integration", "migrations", "faults")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Tell apart the tests of schemathesis: their ids of pytest 9.2 lack the operation."""
+    if item.parent is not None and not item.nodeid.endswith(f"::{item.name}"):
+        item._id = type(item.id).parse(f"{item.parent.nodeid}::{item.name}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files in the order they are to be begun in; xdist gives them out so."""
+    """Files in the order they are to be begun in; xdist gives them out so.
+
+    Of several tests with one id it would run one.
+    """
+    several = [name for name, count in Counter(item.nodeid for item in items).items() if count > 1]
+    if several:
+        raise pytest.UsageError(f"several tests have the ids {several}")
 
     def place(item: pytest.Item) -> int:
-        folder = item.path.parent.name
-        return LONG_FIRST.index(folder) if folder in LONG_FIRST else len(LONG_FIRST)
+        last = len(LONG_FIRST)
+        names = (item.path.stem, item.path.parent.name)
+        return min((LONG_FIRST.index(name) for name in names if name in LONG_FIRST), default=last)
 
     items.sort(key=place)
 
