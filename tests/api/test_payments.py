@@ -345,7 +345,7 @@ def test_the_timeline_tells_it_all_without_personal_data(shop: Shop) -> None:
     path = f"{ORDERS}/{order['id']}"
     pay(shop, order, simulated.DECLINED)
     pay(shop, order, simulated.APPROVED)
-    shop.api.patch(path, {"note": "Ada is deaf", "billing_address": address})
+    shop.api.patch(path, {"note": "Ada whispers", "billing_address": address})
     shop.api.post(f"{path}/complete")
     shop.api.post(f"{path}/refunds", {"amount": 1})
     found: list[dict[str, Any]] = []
@@ -377,4 +377,4 @@ def test_the_timeline_tells_it_all_without_personal_data(shop: Shop) -> None:
         "payment_status": "partially_refunded",
     }
     told = json.dumps(found, default=str)
-    assert not any(word in told for word in ("Ada", "ada@", "Roma", "deaf"))
+    assert not any(word in told for word in ("Ada", "ada@", "Roma", "whispers"))

@@ -329,7 +329,7 @@ BODIES: dict[str, Callable[[Shop], dict[str, Any]]] = {
     **ADDRESS_BODIES,
     "run_batch": lambda _: {"requests": [{"method": "GET", "path": "/api/v1/products?limit=1"}]},
     "update_tenant": lambda _: {"name": "Renamed"},
-    "change_plan": lambda _: {"plan": "enterprise"},
+    "change_plan": lambda _: {"plan": "pro"},
     "create_category": lambda _: {"name": "Toys", "slug": f"toys-{uuid4().hex[:8]}"},
     "replace_category": lambda _: {"name": "Toys", "slug": f"toys-{uuid4().hex[:8]}"},
     "update_category": lambda _: {"name": "Games"},
