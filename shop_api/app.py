@@ -254,7 +254,7 @@ def _watch(services: Services, tracing: "Tracing") -> None:
     if services.reads is not None:
         tracing.watch_engine(services.reads.replica.engine)
     tracing.watch_redis(services.redis)
-    tracing.watch_redis(services.request_redis.client)
+    services.request_redis.watch(tracing.watch_redis)
 
 
 def cached_routes(settings: Settings) -> CachedRoutes:

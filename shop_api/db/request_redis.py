@@ -6,6 +6,7 @@ client of its own.
 """
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ from redis.retry import Retry
 from shop_api.kernel.breaker import Breaker
 
 Found = TypeVar("Found")
+Watch = Callable[[redis.Redis], None]
 
 # An answer takes some 0.1 ms; a Redis that hangs costs this once per thread, and then one request
 # in each OPEN_SECONDS.
@@ -36,12 +38,20 @@ class RequestRedis:
     def __init__(self, url: str) -> None:
         self.client = redis.Redis.from_url(
             url,
-            # a second try would double what a hung server costs
-            retry=Retry(NoBackoff(), 0),
+            # only what was closed meanwhile is tried again: a second try would double what a hung
+            # server costs
+            retry=Retry(NoBackoff(), 1, (redis.ConnectionError,)),
             socket_timeout=TIMEOUT_SECONDS,
             socket_connect_timeout=TIMEOUT_SECONDS,
         )
         self.breaker = Breaker(FAILURE_LIMIT, OPEN_SECONDS)
+        self._of_thread = threading.local()
+        self._watch: Watch = lambda _: None
+
+    def watch(self, watch: Watch) -> None:
+        """Have `watch` wrap every client that is asked. Before the first is."""
+        self._watch = watch
+        watch(self.client)
 
     def ask(self, call: Callable[[redis.Redis], Found]) -> Found:
         """What `call` finds; RedisAway when it cannot be had now."""
@@ -49,7 +59,7 @@ class RequestRedis:
         if not breaker.allows():
             raise RedisAway
         try:
-            found = call(self.client)
+            found = call(self._client())
         except redis.RedisError as error:
             was_open = breaker.is_open
             breaker.failed()
@@ -57,6 +67,17 @@ class RequestRedis:
                 logger.warning("Redis is away, requests go on without it: %s", error)
             raise RedisAway from error
         breaker.succeeded()
+        return found
+
+    def _client(self) -> redis.Redis:
+        """This thread's own, on a connection that it keeps: to take one from the pool, and look
+        whether it is open, costs more than to ask."""
+        found: redis.Redis | None = getattr(self._of_thread, "client", None)
+        if found is None:
+            found = self._of_thread.client = redis.Redis(
+                connection_pool=self.client.connection_pool, single_connection_client=True
+            )
+            self._watch(found)
         return found
 
     def close(self) -> None:

@@ -1,8 +1,10 @@
 """Redis as requests ask it, against a real server that stops, hangs and comes back."""
 
 import signal
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
@@ -11,6 +13,8 @@ from shop_api.db.request_redis import FAILURE_LIMIT, OPEN_SECONDS, RedisAway, Re
 from shop_api.stack.redis import EmbeddedRedis, start_redis
 from tests.fixtures.processes import wait_until
 from tests.fixtures.stores import store_folder
+
+THREADS = 6
 
 
 @pytest.fixture
@@ -60,6 +64,30 @@ def test_a_stopped_server_is_away_at_once_and_found_again(embedded: EmbeddedRedi
         wait_until(lambda: not is_away(requests), OPEN_SECONDS * 3)
     finally:
         again.stop()
+    requests.close()
+
+
+def test_threads_whose_connections_were_closed_meanwhile_notice_nothing(
+    embedded: EmbeddedRedis,
+) -> None:
+    requests = RequestRedis(embedded.url)
+    begin = threading.Barrier(THREADS)
+
+    def ask(_: int) -> int:
+        begin.wait(5)
+        return int(requests.ask(lambda client: client.client_id()))
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        before = set(pool.map(ask, range(THREADS)))
+        # each on a connection of its own, which it keeps
+        assert len(before) == THREADS
+        assert set(pool.map(ask, range(THREADS))) == before
+        with redis.Redis.from_url(embedded.url) as other:
+            other.client_kill_filter(_type="normal", skipme=True)
+        after = set(pool.map(ask, range(THREADS)))
+        assert len(after) == THREADS
+        assert not after & before
+    assert not requests.breaker.is_open
     requests.close()
 
 
