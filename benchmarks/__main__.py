@@ -7,13 +7,16 @@ import sys
 from collections.abc import Callable
 
 from benchmarks.bench_api import measure_api
+from benchmarks.bench_cold_reads import measure_cold_reads
 from benchmarks.bench_dashboard import measure_dashboard
 from benchmarks.bench_export import measure_export
+from benchmarks.bench_gateway import measure_gateway
 from benchmarks.bench_hot_read import measure_hot_read
 from benchmarks.bench_import import measure_import
 from benchmarks.bench_paging import measure_paging
 from benchmarks.bench_push import measure_push
 from benchmarks.bench_realtime import measure_realtime
+from benchmarks.bench_redis_away import measure_redis_away
 from benchmarks.bench_search import measure_search
 from benchmarks.bench_stock import measure_stock
 from benchmarks.measure import Result, print_results
@@ -22,6 +25,9 @@ from benchmarks.servers import Stores, fresh_stores
 BENCHMARKS: dict[str, Callable[[Stores], list[Result]]] = {
     "api": measure_api,
     "hot_read": measure_hot_read,
+    "gateway": measure_gateway,
+    "cold_reads": measure_cold_reads,
+    "redis_away": measure_redis_away,
     "dashboard": measure_dashboard,
     "paging": measure_paging,
     "search": measure_search,

@@ -27,7 +27,9 @@ from shop_api.stack.redis import start_redis
 
 SECRET = "benchmark-secret-of-at-least-32-characters"
 PLATFORM_KEY = "benchmark-platform-key-of-32-characters"
+METRICS_KEY = "benchmark-metrics-key-of-32-characters"
 START_TIMEOUT_SECONDS = 30.0
+CONNECTIONS = Settings.model_fields["api_connections"].default
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Stores:
             "SHOP_DATA_DIR": str(self.folder),
             "SHOP_SECRET_KEY": SECRET,
             "SHOP_PLATFORM_KEY": PLATFORM_KEY,
+            "SHOP_METRICS_KEY": METRICS_KEY,
             # as the supervisor does
             FOLDER_VARIABLE: str(self.folder / "metrics"),
         }
@@ -113,6 +116,9 @@ def serve(
         str(workers),
         "--blocking-threads",
         str(threads),
+        # open connections, which granian would else divide 1 024 of among the workers
+        "--backpressure",
+        str(CONNECTIONS),
         "--no-ws",
         "--log-level",
         "error",
