@@ -11,8 +11,9 @@ from tests.fixtures.api import Shop
 from tests.fixtures.servers import ApiServer, Heard, api_server
 
 CUSTOMERS, IMPORTS, PRODUCTS = "/api/v1/customers", "/api/v1/imports", "/api/v1/products"
-THREADS = 8
-SENDERS = 16
+# twice as many as usual: enough to go beyond, if each held one of the largest
+THREADS = 16
+SENDERS = 24
 BURSTS = 3
 LARGEST = 10_000_000
 GROWTH_BYTES = 200 << 20
