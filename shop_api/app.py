@@ -314,7 +314,7 @@ def make_services(settings: Settings) -> Services:
     timeout = settings.deadline_seconds
     engine = make_engine(settings.database_url, settings, statement_timeout_seconds=timeout)
     watch_pool(engine, "api", "primary", sum(settings.pool_size))
-    requests = RequestRedis(settings.redis_url)
+    requests = RequestRedis(settings.redis_url, settings.redis_timeout_seconds)
     waker = make_waker(settings, requests)
     reads = None
     if settings.database_read_url is not None and waker.positions is not None:

@@ -41,6 +41,12 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("REDIS_URL", "redis_url"),
         description="Redis ≥ 6.2. Unset: an embedded server.",
     )
+    redis_timeout_seconds: float = Field(
+        0.15,
+        gt=0,
+        le=10,
+        description="What a request waits for Redis before it goes on without it.",
+    )
     migrator_database_url: str | None = Field(
         None, description="The same database as the migrator role, which owns the tables."
     )

@@ -35,14 +35,14 @@ class RedisAway(Exception):
 class RequestRedis:
     """The client of the request path, behind a breaker."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self.client = redis.Redis.from_url(
             url,
             # only what was closed meanwhile is tried again: a second try would double what a hung
             # server costs
             retry=Retry(NoBackoff(), 1, (redis.ConnectionError,)),
-            socket_timeout=TIMEOUT_SECONDS,
-            socket_connect_timeout=TIMEOUT_SECONDS,
+            socket_timeout=timeout_seconds,
+            socket_connect_timeout=timeout_seconds,
         )
         self.breaker = Breaker(FAILURE_LIMIT, OPEN_SECONDS)
         self._of_thread = threading.local()

@@ -6,7 +6,7 @@ Belongs here: keeping and finding within bytes. Does not: whether an answer may 
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -86,10 +86,8 @@ class KeptAnswers:
         self._lock = threading.Lock()
         # the one found last: the same again and again needs no place of its own
         self._last: KeptAnswer | None = None
-
-    def find(self, key: Key) -> KeptAnswer | None:
-        """The answer last kept under this key, whether it may still be used or not."""
-        return self._entries.get(key)
+        # the answer last kept under a key, whether it may still be used or not
+        self.find: Callable[[Key], KeptAnswer | None] = self._entries.get
 
     def use(self, key: Key, entry: KeptAnswer, now: datetime) -> None:
         """An answer was used: it is the last to be forgotten."""

@@ -24,6 +24,9 @@ from tests.fixtures.api import (
 )
 from tests.fixtures.stores import Database
 
+# on a busy machine Redis, too, may take longer than a request waits for it, and nothing is counted
+APP_SETTINGS = {"redis_timeout_seconds": 5.0}
+
 PRODUCTS = "/api/v1/products"
 TENANT = "/api/v1/tenant"
 POLICY = re.compile(r'"(\w+)";q=(\d+);w=(\d+)')
@@ -36,7 +39,12 @@ def limited(
 ) -> Iterator[tuple[App, ApiClient]]:
     """Another process of the same service, that counts addresses."""
     settings = database.settings(
-        tmp_path, redis_url, rate_limit_address=6, trusted_proxies=1, credential_cache_seconds=0.0
+        tmp_path,
+        redis_url,
+        rate_limit_address=6,
+        trusted_proxies=1,
+        credential_cache_seconds=0.0,
+        **APP_SETTINGS,
     )
     application = create_app(settings)
     yield application, ApiClient(application, AnswerChecker(application))
