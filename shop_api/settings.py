@@ -71,6 +71,12 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address the api and realtime processes listen on.")
     api_port: int = Field(8000, ge=1, le=65535, description="Port of the REST API.")
     realtime_port: int = Field(8001, ge=1, le=65535, description="Port of WebSocket and SSE.")
+    worker_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Port of the workers' /metrics and /health/live, in the clear. Unset: none.",
+    )
     api_workers: int = Field(2, ge=1, le=256, description="API worker processes.")
     api_threads: int = Field(8, ge=1, le=256, description="Threads per API worker.")
     api_connections: int = Field(

@@ -30,6 +30,7 @@ from shop_api.kernel.clock import utc_now
 from shop_api.kernel.logs import configure_logging
 from shop_api.metrics.definitions import job_late, job_run_duration, job_runs
 from shop_api.metrics.processes import count_start
+from shop_api.metrics.scrape_port import ScrapePort
 from shop_api.settings import Settings
 from shop_api.spine.jobs import SCHEDULES, ScheduledJob, WorkerContext
 from shop_api.spine.locks import try_lock
@@ -215,6 +216,11 @@ class Worker:
         self._stopped = threading.Event()
         self._relay_failed = False
         self._heartbeat = Heartbeat(redis_url, "worker", self._describe)
+        self._scrape_port = (
+            ScrapePort(settings.host, settings.worker_port, settings.metrics_key)
+            if settings.worker_port is not None
+            else None
+        )
 
     def stop(self) -> None:
         """Ask `run` to end."""
@@ -233,6 +239,8 @@ class Worker:
         relay.start()
         scheduler.start()
         self._heartbeat.start()
+        if self._scrape_port is not None:
+            self._scrape_port.start()
         logger.info("worker started", extra={"jobs": [runner.job.name for runner in self.runners]})
         self._stopped.wait()
         logger.info("worker stops", extra={"running": self._running_jobs()})
@@ -248,6 +256,8 @@ class Worker:
             logger.warning("jobs did not finish in time", extra={"jobs": unfinished})
         self.context.waker.stop()
         self._heartbeat.stop()
+        if self._scrape_port is not None:
+            self._scrape_port.stop()
         if self._tracing is not None:
             self._tracing.close()
         return 1 if unfinished or self._relay_failed else 0
