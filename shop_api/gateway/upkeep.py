@@ -1,5 +1,5 @@
 """What a process does for its kept answers beside requests: hear of purges, and make the figures
-that were asked for of late again when the lake has moved on.
+and lists that were asked for of late again when the lake has moved on.
 
 Belongs here: the thread, and its bounds. Does not: how an answer is made or kept.
 """
@@ -8,9 +8,11 @@ import logging
 import sys
 import threading
 import time
+from collections import Counter
 from datetime import datetime, timedelta
 from io import BytesIO
 from typing import Any
+from uuid import UUID
 
 from shop_api.gateway.kept_answers import LONG_AGO, KeptAnswer, Key
 from shop_api.gateway.response_cache import ResponseCache
@@ -23,6 +25,10 @@ PURGE_SECONDS = 1.0
 # Answers asked for within this time are made again, the last asked first, at most so many a look.
 RECENT = timedelta(minutes=10)
 MAX_WARMED = 50
+# Of lists the last asked, of each tenant, for so long after its snapshot: what that says of
+# products is written to them a moment later. Otherwise a list is old whenever somebody writes.
+MAX_LISTS = 10
+LIST_TIME = timedelta(seconds=10)
 # The rest of the time between looks is left to who asks: a busy shop moves on every few seconds.
 WORKING_SHARE = 0.2
 
@@ -37,6 +43,9 @@ class Upkeep:
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        # of each tenant what its figures were made from when last looked at, and until when its
+        # lists are made again
+        self._snapshots: dict[UUID, tuple[str | None, datetime]] = {}
 
     def start(self) -> None:
         """Start the thread if it does not run, knowing the purges."""
@@ -67,19 +76,40 @@ class Upkeep:
             pause = max(LOOK_SECONDS, worked / WORKING_SHARE - worked)
 
     def warm(self, now: datetime) -> int:
-        """Make again what follows the lake, was asked for of late and is old; how many."""
-        count = 0
+        """Make again what was asked for of late and is old; how many. Figures always, lists only
+        after a snapshot of their tenant."""
+        count, lists = 0, Counter[UUID]()
         for key, entry in self._cache.kept.newest_first():
             if count >= MAX_WARMED or self._stopped.is_set():
                 break
-            if entry.follows_lake and entry.asked_at > now - RECENT and self._is_old(entry):
+            if entry.asked_at <= now - RECENT:
+                continue
+            if not entry.follows_lake:
+                tenant_id = entry.principal.tenant_id
+                if not self._has_moved(tenant_id, now) or lists[tenant_id] >= MAX_LISTS:
+                    continue
+                lists[tenant_id] += 1
+            if self._is_old(entry):
                 self._ask_again(key, entry, now)
                 count += 1
         return count
 
-    def _is_old(self, entry: KeptAnswer) -> bool:
-        tenant_id = entry.principal.tenant_id
+    def _has_moved(self, tenant_id: UUID, now: datetime) -> bool:
+        """Whether the tenant's figures have changed within LIST_TIME."""
         version = self._cache.lake_version(tenant_id)
+        seen, until = self._snapshots.get(tenant_id, (version, LONG_AGO))
+        if seen != version:
+            until = now + LIST_TIME
+        self._snapshots[tenant_id] = (version, until)
+        return now < until
+
+    def _is_old(self, entry: KeptAnswer) -> bool:
+        tenant_id, policy = entry.principal.tenant_id, self._cache.find_policy(entry.path)
+        if entry.follows_lake or policy is None:
+            version = self._cache.lake_version(tenant_id)
+        else:
+            resources = policy.resources(entry.principal.scopes)
+            version = self._cache.versions.find(tenant_id, resources)
         epoch = self._cache.purges.epoch(tenant_id, entry.path)
         return version is not None and entry.version != epoch + version
 

@@ -1,6 +1,6 @@
 """`shop-api cache purge`, and what a process does for its kept answers beside requests."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -10,10 +10,11 @@ from click.testing import CliRunner, Result
 from shop_api.app import App
 from shop_api.commands.cache import cache
 from shop_api.gateway.response_cache import ResponseCache
-from shop_api.gateway.upkeep import MAX_WARMED, RECENT, Upkeep
+from shop_api.gateway.upkeep import LIST_TIME, MAX_LISTS, MAX_WARMED, RECENT, Upkeep
 from shop_api.kernel.errors import DomainError, ErrorKind
 from shop_api.kernel.exchange import Answer, Exchange
-from tests.factories.cache_stages import FIGURES, LIST, NOON, Process, Start, plain, status
+from shop_api.spine.resources import CATALOGUE
+from tests.factories.cache_stages import FIGURES, LIST, NOON, TENANT, Process, Start, plain, status
 from tests.fixtures.api import Shop
 from tests.fixtures.processes import wait_until
 from tests.fixtures.stores import Database
@@ -86,6 +87,32 @@ def test_figures_asked_for_of_late_are_made_again_after_a_snapshot(start_process
         found = process.get(FIGURES, "a=1")
         assert status(found).startswith("hit")
         assert found.body == plain("new").body
+
+
+def test_lists_asked_last_are_made_again_after_a_snapshot_and_not_after_each_write(
+    start_process: Start,
+) -> None:
+    process = start_process()
+    upkeep, newest = tended(process), f"n={MAX_LISTS + 1}"
+    for number in range(MAX_LISTS + 2):
+        process.get(LIST, f"n={number}")
+
+    def warmed(at: datetime) -> int:
+        process.versions.touch({(TENANT, CATALOGUE)})
+        process.make = lambda _: plain(f"as of {at}")
+        return upkeep.warm(at)
+
+    assert [warmed(NOON), warmed(NOON)] == [0, 0]
+    process.lake_version = "snapshot 2"
+    assert warmed(NOON) == MAX_LISTS
+    # what the snapshot says of products is written to them after it
+    later = NOON + LIST_TIME / 2
+    assert [warmed(later), upkeep.warm(later)] == [MAX_LISTS, 0]
+    found = process.get(LIST, newest)
+    assert status(found).startswith("hit")
+    assert found.body == plain(f"as of {later}").body
+    assert status(process.get(LIST, "n=0")).startswith("fwd=stale")
+    assert warmed(NOON + LIST_TIME) == 0
 
 
 def test_what_nobody_asks_for_any_more_is_not_made_again(start_process: Start) -> None:
