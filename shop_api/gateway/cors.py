@@ -8,11 +8,13 @@ origin that its own tenant lists.
 
 from collections.abc import Callable
 
+from shop_api.gateway.kept_answers import METHOD
+from shop_api.gateway.request_identity import with_common
 from shop_api.kernel.exchange import Answer, Exchange, Stage
 
 EXPOSED = (
-    "X-Request-ID, ETag, RateLimit, RateLimit-Policy, Idempotency-Replayed, Link, Location,"
-    " X-Read-Position, Shop-Version, Deprecation, Sunset"
+    "X-Request-ID, ETag, RateLimit, RateLimit-Policy, Retry-After, Idempotency-Replayed, Link,"
+    " Location, X-Read-Position, Shop-Version, Deprecation, Sunset"
 )
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 HEADERS = (
@@ -43,7 +45,7 @@ class Cors:
             and exchange.method == "OPTIONS"
             and exchange.header("ACCESS_CONTROL_REQUEST_METHOD")
         ):
-            answer = Answer(204, [("Vary", "Origin")], b"")
+            answer = Answer(204, with_common([METHOD]), b"")
             if self._is_allowed(origin, exchange):
                 answer.headers += [
                     ("Access-Control-Allow-Methods", METHODS),

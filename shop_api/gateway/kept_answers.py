@@ -16,6 +16,8 @@ from shop_api.kernel.principal import Principal
 # of an answer besides its body: headers, key, their places
 ENTRY_OVERHEAD_BYTES = 2048
 CACHE_STATUS = "Cache-Status"
+# of what is no GET
+METHOD = (CACHE_STATUS, "shop-api; fwd=method")
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 # the audience, the version of the API, the path, the query

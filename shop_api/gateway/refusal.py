@@ -6,8 +6,9 @@ raising them.
 
 from urllib.parse import quote
 
+from shop_api.gateway.kept_answers import CACHE_STATUS, METHOD
 from shop_api.kernel.errors import DomainError, ErrorKind
-from shop_api.kernel.exchange import Answer, Exchange
+from shop_api.kernel.exchange import Answer, Exchange, Header
 from shop_api.kernel.problem import STATUS, problem_body, problem_headers
 from shop_api.metrics.definitions import server_busy_refusals
 
@@ -28,7 +29,11 @@ def refuse(error: DomainError, exchange: Exchange) -> Answer:
     # WSGI gives the path as latin-1: `instance` is the URI reference it came as
     instance = quote(exchange.path[:MAX_PATH_LENGTH].encode("latin-1"), safe=PATH_SAFE)
     body = problem_body(error, exchange.request_id, instance)
-    headers = [*problem_headers(error), ("Content-Length", str(len(body)))]
+    headers = [
+        *problem_headers(error),
+        ("Content-Length", str(len(body))),
+        _cache_status(exchange),
+    ]
     return Answer(STATUS[error.kind].value, headers, body)
 
 
@@ -41,3 +46,11 @@ def server_busy(place: str, detail: str) -> DomainError:
         f"{detail} Try again shortly.",
         retry_after_seconds=1,
     )
+
+
+def _cache_status(exchange: Exchange) -> Header:
+    """A problem was made now, for this request; it was looked up before where it might be kept."""
+    if exchange.method != "GET":
+        return METHOD
+    reason = "bypass" if exchange.cache_slot is None else "miss"
+    return (CACHE_STATUS, f"shop-api; fwd={reason}")

@@ -21,7 +21,7 @@ from uuid import UUID
 
 import msgspec
 
-from shop_api.gateway.kept_answers import CACHE_STATUS, KeptAnswer, KeptAnswers, Key
+from shop_api.gateway.kept_answers import CACHE_STATUS, METHOD, KeptAnswer, KeptAnswers, Key
 from shop_api.gateway.purges import Purges
 from shop_api.kernel.cache_policy import REAL_TIME, CachePolicy
 from shop_api.kernel.exchange import Answer, CacheGrant, CacheSlot, Exchange, Stage
@@ -38,7 +38,6 @@ LakeVersion = Callable[[UUID], str | None]
 REFRESH_SHARE = 0.1
 ROUNDING = timedelta(milliseconds=2)
 
-METHOD = (CACHE_STATUS, "shop-api; fwd=method")
 BYPASS = (CACHE_STATUS, "shop-api; fwd=bypass")
 ASKED_NOW = (CACHE_STATUS, "shop-api; fwd=bypass; detail=real_time")
 UNKNOWN_VERSION = (CACHE_STATUS, "shop-api; fwd=bypass; detail=unavailable")

@@ -122,7 +122,8 @@ PROBLEM_HEADERS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-Afte
 
 def answer_headers(*names: str) -> dict[str, Any]:
     """An answer's headers, by reference, with those that each answer has."""
-    every = ("X-Request-ID", "RateLimit", "RateLimit-Policy", "Deprecation", "Sunset")
+    limits = ("RateLimit", "RateLimit-Policy")
+    every = ("X-Request-ID", "Cache-Status", *limits, "Deprecation", "Sunset")
     return {name: {"$ref": f"#/components/headers/{name}"} for name in (*every, *names)}
 
 
@@ -130,7 +131,7 @@ def success_headers(
     method: str, status: int, *, is_list: bool, is_versioned: bool
 ) -> dict[str, Any]:
     """The headers of the answer that grants a request."""
-    names = ["ETag", "Cache-Status"] if status != 204 else ["Cache-Status"]
+    names = ["ETag"] if status != 204 else []
     names += ["Link"] if is_list else []
     names += [VERSION_HEADER] if is_versioned else []
     names += ["Location"] if status in (201, 202) else []
