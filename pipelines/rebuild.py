@@ -15,8 +15,16 @@ from functools import partial
 
 import polars as pl
 
-from analytics.contracts import DAILY_SALES, DIM_CUSTOMERS, DIM_PRODUCTS, ORDERS, REFUNDS
+from analytics.contracts import (
+    API_USAGE,
+    DAILY_SALES,
+    DIM_CUSTOMERS,
+    DIM_PRODUCTS,
+    ORDERS,
+    REFUNDS,
+)
 from pipelines.changeset import Changeset
+from pipelines.exports.api_usage import export_api_usage
 from pipelines.exports.daily_sales import Facts, export_daily_sales
 from pipelines.exports.dim_customers import export_dim_customers
 from pipelines.exports.dim_products import export_dim_products
@@ -28,6 +36,7 @@ from pipelines.sources.customers import read_all_customers
 from pipelines.sources.orders import OrderRows, count_orders, orders_placed_in, read_orders
 from pipelines.sources.reader import Reader
 from pipelines.sources.tenants import Tenant, read_tenants
+from pipelines.sources.usage import read_all_usage
 from pipelines.transforms.categories import first_categories
 
 # Takes rows that were read to where they belong.
@@ -82,6 +91,7 @@ def _reads(
         anew = _TenantAnew(changeset, tenant)
         yield partial(anew.put_catalog, read_all_products(reader, tenant.id))
         yield partial(anew.put_customers, read_all_customers(reader, tenant.id))
+        yield partial(anew.put_usage, read_all_usage(reader, tenant.id))
         for start, end in _spans(months, tenant.grain):
             rows = read_orders(reader, orders_placed_in(tenant.id, start, end))
             yield partial(anew.put_orders, rows)
@@ -112,6 +122,9 @@ class _TenantAnew:
 
     def put_customers(self, customers: pl.LazyFrame) -> None:
         self._add(DIM_CUSTOMERS.name, export_dim_customers(customers))
+
+    def put_usage(self, usage: pl.DataFrame) -> None:
+        self._add(API_USAGE.name, export_api_usage(usage))
 
     def put_orders(self, rows: OrderRows) -> None:
         """The facts of a period; what they add to the rollup is kept."""

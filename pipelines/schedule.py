@@ -11,6 +11,7 @@ from pipelines.compaction import run_compact
 from pipelines.context import LakeContext
 from pipelines.runner import EXPORT, run_export
 from pipelines.sinks import run_record
+from pipelines.usage import USAGE, run_usage
 from shop_api.spine.jobs import ScheduledJob, WorkerContext
 
 OWNER = "pipelines"
@@ -18,6 +19,9 @@ EXPORT_FRESHNESS_SECONDS = 30.0
 # A busy shop replaces a gigabyte of files an hour, so they are cleared away all day long.
 TIDY_SECONDS = 900.0
 TIDY_FRESHNESS_SECONDS = 3600.0
+# An hour's facts are written anew with each run that follows a request of the hour.
+USAGE_SECONDS = 300.0
+USAGE_FRESHNESS_SECONDS = 1800.0
 SWEEP_CRON = "17 3 * * *"
 SWEEP_FRESHNESS_SECONDS = 36 * 3600.0
 # A tick that comes a little early still runs.
@@ -54,6 +58,9 @@ def jobs(context: WorkerContext) -> list[ScheduledJob]:
             )
         return outcome.state != "busy"
 
+    def usage(now: datetime) -> bool:
+        return run_usage(lake, now).state != "busy"
+
     def tidy(now: datetime) -> None:
         run_compact(lake, now, is_thorough=False)
 
@@ -68,6 +75,13 @@ def jobs(context: WorkerContext) -> list[ScheduledJob]:
             interval_seconds=context.settings.lake_interval_seconds,
             wake_on_events=True,
             freshness_limit_seconds=EXPORT_FRESHNESS_SECONDS,
+        ),
+        ScheduledJob(
+            name=USAGE,
+            owner=OWNER,
+            run=usage,
+            interval_seconds=USAGE_SECONDS,
+            freshness_limit_seconds=USAGE_FRESHNESS_SECONDS,
         ),
         ScheduledJob(
             name="lake_tidy",

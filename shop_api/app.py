@@ -74,6 +74,7 @@ from shop_api.domains.tenants import endpoints as tenants
 from shop_api.domains.tenants import errors as tenant_errors
 from shop_api.domains.tenants.service import OriginDirectory
 from shop_api.domains.tickets import endpoints as tickets
+from shop_api.domains.usage import endpoints as usages
 from shop_api.domains.users import endpoints as users
 from shop_api.domains.users import errors as user_errors
 from shop_api.domains.variants import endpoints as variants
@@ -86,7 +87,9 @@ from shop_api.gateway.redis_answers import RedisAnswers
 from shop_api.gateway.response_cache import Sources
 from shop_api.kernel.principal import ANY, PUBLIC, PUBLISHABLE_SCOPES
 from shop_api.kernel.secret_keys import SecretKeys
+from shop_api.metrics.usage import usage
 from shop_api.settings import Settings
+from shop_api.spine.usage import UsageWriter
 from shop_api.spine.waker import make_waker
 from shop_api.tracing.switch import open_tracing
 from shop_api.web.cached_routes import CachedRoutes
@@ -132,6 +135,7 @@ BLUEPRINTS = (
     erasures.erasures,
     callbacks.payment_callbacks,
     insights.insights,
+    usages.usage,
     reports.reports,
     imports.imports,
     imports.product_imports,
@@ -170,6 +174,7 @@ class App:
         lake: Insights,
         redis_answers: RedisAnswers,
         tracing: "Tracing | None",
+        usage_writer: UsageWriter,
     ) -> None:
         self.gateway = gateway
         self.flask = flask
@@ -177,6 +182,7 @@ class App:
         self.lake = lake
         self.redis_answers = redis_answers
         self.tracing = tracing
+        self.usage_writer = usage_writer
         self.batches = flask.extensions[BATCH] = BatchRunner(gateway)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
@@ -191,6 +197,7 @@ class App:
         readiness: Readiness = self.flask.extensions[READINESS]
         readiness.close()
         self.services.waker.stop()
+        self.usage_writer.close()
         self.services.engine.dispose()
         if self.services.reads is not None:
             self.services.reads.replica.close()
@@ -246,7 +253,9 @@ def create_app(settings: Settings) -> App:
         None if tracing is None else tracing.tracer,
     )
     gateway = Gateway(flask.wsgi_app, wiring)
-    return App(gateway, flask, services, lake, redis_answers, tracing)
+    usage_writer = UsageWriter(services.engine, usage, settings.usage_write_seconds)
+    usage_writer.start()
+    return App(gateway, flask, services, lake, redis_answers, tracing, usage_writer)
 
 
 def _watch(services: Services, tracing: "Tracing") -> None:

@@ -213,6 +213,14 @@ class Settings(BaseSettings):
         33_554_432, ge=0, description="Products' JSON that one API worker keeps."
     )
 
+    # usage
+    usage_write_seconds: float = Field(
+        10.0,
+        gt=0,
+        description="How often an API worker writes what its tenants asked; what it counted since"
+        " is lost when it is killed.",
+    )
+
     # orders
     order_hold_seconds: int = Field(
         1800,

@@ -4,6 +4,7 @@ Belongs here: names, types, units, meaning, grain and source. Does not: writing 
 (pipelines) and reading them (lake.py, engine.py).
 """
 
+from analytics.contracts.api_usage import API_USAGE
 from analytics.contracts.contract import PERIOD, TENANT_ID, Column, Contract
 from analytics.contracts.daily_sales import DAILY_SALES
 from analytics.contracts.dim_customers import DIM_CUSTOMERS
@@ -24,10 +25,12 @@ CONTRACTS: dict[str, Contract] = {
         DAILY_SALES,
         DIM_PRODUCTS,
         DIM_CUSTOMERS,
+        API_USAGE,
     )
 }
 
 __all__ = [
+    "API_USAGE",
     "CONTRACTS",
     "DAILY_SALES",
     "DIM_CUSTOMERS",

@@ -168,6 +168,12 @@ class Question:
         }
         return self._run(query, spans, {**self._filters, **instants, **parameters}, metrics)
 
+    def ask_usage(self, query: str) -> list[Row]:
+        """Run a statement over the API usage of the question's period."""
+        start_at, end_at = self.period.start_instant, self.period.end_instant
+        instants = {"start_at": start_at, "end_at": end_at}
+        return self._run(query, {"api_usage": (start_at, end_at)}, instants)
+
     def ask_dimension(self, query: str, table: str) -> list[Row]:
         """Run a statement over a dimension as it is in the snapshot."""
         return self._run(query, {table: (None, None)}, {})

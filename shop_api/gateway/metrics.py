@@ -46,6 +46,8 @@ class Metrics:
                 (
                     int(length) if length and _LENGTH.fullmatch(length) else 0,
                     sent if method != "HEAD" else 0,
+                    0 if exchange.principal is None else exchange.principal.tenant_id.int,
+                    exchange.cache_status == "hit",
                     seconds,
                 ),
             )

@@ -7,10 +7,12 @@ are (definitions.py). The thread starts with the first that waits or is watched.
 import atexit
 import logging
 import threading
-from collections import Counter, deque
-from collections.abc import Callable
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Sequence
 
+from shop_api.kernel.clock import utc_now
 from shop_api.metrics import definitions, kinds
+from shop_api.metrics.usage import Usage, usage
 
 FLUSH_SECONDS = 1.0
 # Requests of one place that are added by the request that completes them: what waits for long goes
@@ -21,9 +23,11 @@ logger = logging.getLogger(__name__)
 
 # method, endpoint, status: as many as there are endpoints, whatever clients send
 Place = tuple[str, str, int]
-# bytes of the request and of the response, seconds
-Measured = tuple[int, int, float]
+# bytes of the request and of the response, the tenant's id as a number (0: none), whether it was
+# answered from a cache, seconds
+Measured = tuple[int, int, int, bool, float]
 NO_LENGTH = -1
+REFUSED = 429
 
 
 class Tally:
@@ -74,7 +78,7 @@ class Tally:
         if not taken:
             return
         method, endpoint, status = place
-        received, sent, seconds = zip(*taken, strict=True)
+        received, sent, tenants, _, seconds = zip(*taken, strict=True)
         sizes = Counter(sent)
         del sizes[NO_LENGTH]
         definitions.api_requests.labels(method, endpoint, str(status)).inc(len(taken))
@@ -82,6 +86,14 @@ class Tally:
         definitions.api_request_duration.labels(*labels).observe_all(list(seconds))
         definitions.api_request_size.labels(*labels).observe_counted(Counter(received))
         definitions.api_response_size.labels(*labels).observe_counted(sizes)
+        if len(set(tenants)) == 1:
+            _add_usage(place, tenants[0], taken)
+            return
+        by_tenant: defaultdict[int, list[Measured]] = defaultdict(list)
+        for measured in taken:
+            by_tenant[measured[2]].append(measured)
+        for tenant, theirs in by_tenant.items():
+            _add_usage(place, tenant, theirs)
 
     @staticmethod
     def _add_counts() -> None:
@@ -102,6 +114,23 @@ class Tally:
                 self.flush()
             except Exception:
                 logger.exception("metrics could not be added")
+
+
+def _add_usage(place: Place, tenant: int, taken: Sequence[Measured]) -> None:
+    """Add a tenant's requests; a stream's length is not known, and counts as nothing."""
+    if not tenant:
+        return
+    method, endpoint, status = place
+    received, sent, _, hits, seconds = zip(*taken, strict=True)
+    total = Usage(
+        requests=len(taken),
+        refusals=len(taken) if status == REFUSED else 0,
+        cache_hits=sum(hits),
+        request_bytes=sum(received),
+        response_bytes=sum(sent) + sent.count(NO_LENGTH),
+        duration_microseconds=round(sum(seconds) * 1_000_000),
+    )
+    usage.add(utc_now(), (tenant, method, endpoint, f"{status // 100}xx"), total)
 
 
 tally = Tally()

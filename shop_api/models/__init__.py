@@ -32,6 +32,7 @@ from shop_api.models.report import report_files, reports
 from shop_api.models.session import sessions
 from shop_api.models.stock import locations, stock_levels, stock_movements
 from shop_api.models.tenant import tenant_counters, tenants
+from shop_api.models.usage import api_usage
 from shop_api.models.user import users
 from shop_api.models.variant import variants
 
@@ -41,6 +42,7 @@ __all__ = [
     "MAX_IMAGES",
     "PLATFORM_TABLES",
     "api_keys",
+    "api_usage",
     "audit_entries",
     "categories",
     "category_tree_lock",

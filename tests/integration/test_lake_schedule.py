@@ -41,7 +41,7 @@ def by_name(context: WorkerContext) -> dict[str, ScheduledJob]:
 
 def test_each_job_has_an_owner_and_a_freshness_limit(context: WorkerContext) -> None:
     found = by_name(context)
-    assert set(found) == {"lake_export", "lake_tidy", "lake_sweep"}
+    assert set(found) == {"lake_export", "lake_usage", "lake_tidy", "lake_sweep"}
     for job in found.values():
         assert job.owner == "pipelines"
         assert job.freshness_limit_seconds

@@ -17,20 +17,42 @@ from uuid import UUID
 
 import psycopg
 
-from analytics.contracts import CONTRACTS
+from analytics.contracts import API_USAGE, CONTRACTS
 from analytics.dashboard.question import AnalyticsRequest
+from analytics.dashboard.usage import build_usage
 from analytics.engine import Engine, FilesGone, Observe, QueryTimeout, QueryTooLarge
 from analytics.lake import Lake, Snapshot
-from analytics.periods import BadParameter, day_start, find_zone, local_date
+from analytics.periods import (
+    INTERVALS,
+    PERIOD_NAMES,
+    BadParameter,
+    day_start,
+    find_zone,
+    local_date,
+)
 from shop_api.domains.insights import errors
 from shop_api.domains.insights.repository import follow_snapshots
 from shop_api.kernel.money import currency_digits
 from shop_api.metrics.definitions import analytics_answer_duration
 
+__all__ = [
+    "EXTENSION",
+    "INTERVALS",
+    "PERIOD_NAMES",
+    "Build",
+    "Insights",
+    "Observe",
+    "Profile",
+    "build_usage",
+    "keep_until",
+]
+
 # Where the application keeps its `Insights`.
 EXTENSION = "shop_api.insights"
 FIRST_LOOK_SECONDS = 5.0
 RETRY_SECONDS = 0.5
+# What kept answers are made from. Usage is not: it changes with whatever is asked.
+KEPT_FROM = tuple(table for table in CONTRACTS if table != API_USAGE.name)
 
 Build = Callable[[Engine, Lake, AnalyticsRequest], dict[str, Any]]
 
@@ -147,7 +169,7 @@ class Insights:
 
     def fingerprint(self, snapshot: Snapshot, tenant_id: UUID) -> str:
         """Stands for the tenant's files in a snapshot; the same files, the same figures."""
-        files = [self.lake.files(table, snapshot, str(tenant_id)) for table in CONTRACTS]
+        files = [self.lake.files(table, snapshot, str(tenant_id)) for table in KEPT_FROM]
         listed = "\n".join("\t".join(of_table) for of_table in files)
         # the same in every process, for they share answers
         return blake2b(listed.encode(), digest_size=8).hexdigest()

@@ -1,0 +1,1 @@
+"""Figures over HTTP: dashboard, revenue, orders and the catalogue of metrics."""
