@@ -58,8 +58,8 @@ def jobs(context: WorkerContext) -> list[ScheduledJob]:
             )
         return outcome.state != "busy"
 
-    def usage(now: datetime) -> bool:
-        return run_usage(lake, now).state != "busy"
+    def usage(now: datetime) -> None:
+        run_usage(lake, now)
 
     def tidy(now: datetime) -> None:
         run_compact(lake, now, is_thorough=False)

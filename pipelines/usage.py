@@ -17,7 +17,7 @@ from pipelines.exports.api_usage import export_api_usage
 from pipelines.frames import period_of
 from pipelines.mending import apply_mending
 from pipelines.runner import Outcome, write
-from pipelines.sinks.publication import newest, try_writer_lock
+from pipelines.sinks.publication import newest, writer_lock
 from pipelines.sinks.upsert import replace_keys
 from pipelines.sources.reader import Reader, one_instant
 from pipelines.sources.spine import position
@@ -30,10 +30,11 @@ USAGE = "lake_usage"
 
 
 def run_usage(context: LakeContext, now: datetime) -> Outcome:
-    """Bring the usage in the lake up to what is written. Nothing before the first export."""
-    with try_writer_lock(context.engine) as held:
-        if held is None:
-            return Outcome("busy")
+    """Bring the usage in the lake up to what is written, nothing before the first export.
+
+    Waits for a run that is under way: it comes by seldom, and the export is at it all the time.
+    """
+    with writer_lock(context.engine) as held:
         published = newest(held)
         found = held.exec_driver_sql(FIND_CURSOR, {"name": USAGE}).scalar()
         held.rollback()

@@ -7,6 +7,7 @@ half an hour off UTC its days are, too.
 
 from bisect import bisect_right
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -37,7 +38,8 @@ def build_usage(engine: Engine, lake: Lake, request: AnalyticsRequest) -> dict[s
         labels = [day.isoformat() for day in date_buckets(question.period, question.interval)]
     sums = [dict.fromkeys(_SUMS, 0) for _ in starts]
     for row in question.ask_usage("usage_by_hour"):
-        _add(sums[bisect_right(starts, row["hour"]) - 1], row)
+        hour = datetime.fromisoformat(f"{row['hour_key']}:00+00:00")
+        _add(sums[bisect_right(starts, hour) - 1], row)
     totals = dict.fromkeys(_SUMS, 0)
     for each in sums:
         _add(totals, each)

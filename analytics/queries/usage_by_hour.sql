@@ -1,7 +1,7 @@
 -- What was asked of the API in a period, by hour in UTC.
--- Grain of the answer: hour.
+-- Grain of the answer: hour_key.
 SELECT
-    hour,
+    hour_key,
     sum(requests) AS requests,
     sum(refusals) AS refusals,
     sum(cache_hits) AS cache_hits,
@@ -10,4 +10,4 @@ SELECT
     sum(duration_microseconds) AS duration_microseconds
 FROM api_usage
 WHERE hour >= $start_at AND hour < $end_at
-GROUP BY hour
+GROUP BY hour_key

@@ -19,6 +19,9 @@ from pipelines.runner import run_export, run_rebuild
 from pipelines.sinks.publication import try_writer_lock
 from pipelines.verification import run_verify
 from shop_api import models
+from pipelines.usage import run_usage
+from shop_api.metrics.usage import Usage, UsageCounts
+from shop_api.spine.usage import UsageWriter
 from tests.factories.rows import insert_order, make_tenant
 from tests.factories.sales import (
     add_category,
@@ -275,7 +278,11 @@ def test_a_tenant_is_only_ever_handed_its_own_files(database: Database, lake: La
             order = place(work, 1, day(0), product_id=product, customer_id=customer)
             pay(work, order, Decimal(1))
             refund(work, order, day(1), Decimal(1))
+        counts = UsageCounts()
+        counts.add(now(), (tenant_id.int, "GET", "/", "2xx"), Usage(1))
+        assert UsageWriter(database.engine, counts, 60).write()
     run_export(lake, now())
+    run_usage(lake, now())
     snapshot = published(lake)
     reader = Lake(lake.location)
     for table in snapshot.versions:
