@@ -17,9 +17,9 @@ from pipelines.checks.failure import CheckFailedError
 from pipelines.context import LakeContext
 from pipelines.runner import run_export, run_rebuild
 from pipelines.sinks.publication import try_writer_lock
+from pipelines.usage import run_usage
 from pipelines.verification import run_verify
 from shop_api import models
-from pipelines.usage import run_usage
 from shop_api.metrics.usage import Usage, UsageCounts
 from shop_api.spine.usage import UsageWriter
 from tests.factories.rows import insert_order, make_tenant
