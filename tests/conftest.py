@@ -65,3 +65,8 @@ def pytest_collection_finish() -> None:
     """
     gc.freeze()
     gc.enable()
+
+
+def pytest_unconfigure() -> None:
+    """Else libraries that look at the end for what was never let go of find all of it."""
+    gc.unfreeze()
