@@ -17,6 +17,7 @@ from tests.fixtures.stores import Database
 
 TENANTS = "/api/v1/tenants"
 TENANT = "/api/v1/tenant"
+SHOW_ALL = f"SELECT set_config('app.shows_tenants_from', '{UUID(int=0)}', true)"
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +172,7 @@ def test_no_other_transaction_sees_another_tenant(app: App, shop: Shop, other_sh
             assert session.execute(count).scalar() == seen
     # showing them shows nothing else, and lets nothing be changed
     with tenant_session(app.services.engine, PLATFORM_TENANT) as session:
-        session.execute(text("SELECT set_config('app.shows_tenants', 'all', true)"))
+        session.execute(text(SHOW_ALL))
         assert (session.execute(count).scalar() or 0) >= 2
         assert session.execute(text("SELECT count(*) FROM users")).scalar() == 0
         assert session.execute(text("UPDATE tenants SET name = 'x'")).rowcount == 0  # type: ignore[attr-defined]
@@ -194,6 +195,6 @@ def test_ten_thousand_tenants_are_listed_along_their_index(
             assert platform.get(TENANTS, query=query).status == 200
         (listed,) = [(sql, values) for sql, values in sent if " LIMIT " in sql.replace("\n", " ")]
         with app.services.engine.begin() as connection:
-            connection.exec_driver_sql("SELECT set_config('app.shows_tenants', 'all', true)")
+            connection.exec_driver_sql(SHOW_ALL)
             plan = connection.exec_driver_sql(f"EXPLAIN {listed[0]}", listed[1]).scalars().all()
         assert "ix_tenants_created_at" in "\n".join(plan), plan

@@ -126,7 +126,8 @@ class TenantDirectory:
 
     def __init__(self, session: TenantSession) -> None:
         self.session = session
-        session.execute(text("SELECT set_config('app.shows_tenants', 'all', true)"))
+        first = {"first": str(UUID(int=0))}
+        session.execute(text("SELECT set_config('app.shows_tenants_from', :first, true)"), first)
 
     def find(self, tenant_id: UUID) -> AnyRow | None:
         """A tenant's resource row."""
