@@ -197,6 +197,11 @@ class Settings(BaseSettings):
     idempotency_seconds: int = Field(86_400, ge=1, description="How long a key is kept.")
     compression_min_bytes: int = Field(1024, ge=0, description="Smallest body compressed.")
     cache_bytes: int = Field(67_108_864, ge=0, description="Answers kept in one API worker.")
+    cache_keeps_first: bool = Field(
+        False,
+        description="Keep products and lists of them from the first time they are asked for,"
+        " which makes that time dearer, and not from the second.",
+    )
     shared_answer_bytes: int = Field(
         1_048_576, ge=0, description="Largest answer kept in Redis, compressed; 0: none is."
     )

@@ -15,6 +15,8 @@ from shop_api.kernel.principal import Principal
 
 # of an answer besides its body: headers, key, their places
 ENTRY_OVERHEAD_BYTES = 2048
+# of keys that were asked for once: 6 MB
+MAX_ASKED = 100_000
 CACHE_STATUS = "Cache-Status"
 # of what is no GET
 METHOD = (CACHE_STATUS, "shop-api; fwd=method")
@@ -81,8 +83,9 @@ def with_status(headers: list[tuple[str, str]], status: tuple[str, str]) -> list
 class KeptAnswers:
     """An LRU bounded in bytes."""
 
-    def __init__(self, limit_bytes: int) -> None:
+    def __init__(self, limit_bytes: int, *, keeps_first: bool = False) -> None:
         self.limit_bytes = limit_bytes
+        self.keeps_first = keeps_first
         self.size_bytes = 0
         self._entries: OrderedDict[Key, KeptAnswer] = OrderedDict()
         self._lock = threading.Lock()
@@ -90,6 +93,19 @@ class KeptAnswers:
         self._last: KeptAnswer | None = None
         # the answer last kept under a key, whether it may still be used or not
         self.find: Callable[[Key], KeptAnswer | None] = self._entries.get
+        # hashes of keys that were asked for
+        self._asked: set[int] = set()
+
+    def is_wanted(self, key: Key) -> bool:
+        """Whether to keep what is asked for now: from the second time on, as far as the first is
+        remembered, or from the first."""
+        name = hash(key)
+        if self.keeps_first or name in self._asked:
+            return True
+        if len(self._asked) >= MAX_ASKED:
+            self._asked.clear()
+        self._asked.add(name)
+        return False
 
     def use(self, key: Key, entry: KeptAnswer, now: datetime) -> None:
         """An answer was used: it is the last to be forgotten."""

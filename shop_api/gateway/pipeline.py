@@ -133,7 +133,9 @@ def build_stages(wsgi_app: Any, wiring: Wiring) -> list[tuple[str, Stage]]:
             settings.trusted_proxies,
         ),
         "response_cache": lambda forward: ResponseCache(
-            forward, KeptAnswers(settings.cache_bytes), wiring.sources
+            forward,
+            KeptAnswers(settings.cache_bytes, keeps_first=settings.cache_keeps_first),
+            wiring.sources,
         ),
         "single_flight": lambda forward: SingleFlight(
             forward,

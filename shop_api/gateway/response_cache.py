@@ -7,6 +7,9 @@ Redis (kept_answers.py, redis_answers.py), waiting for who makes the same (singl
 The version of what an answer is made from is read before the answer is made, and kept with it. So
 an answer that was made while somebody wrote has the version from before, which nobody finds once
 the writer has been answered.
+
+An answer that is only kept in memory is kept from the second time it is asked for: to ask Redis for
+the version costs as much as half of a list, and many lists are asked for once.
 """
 
 import logging
@@ -40,6 +43,7 @@ ROUNDING = timedelta(milliseconds=2)
 
 BYPASS = (CACHE_STATUS, "shop-api; fwd=bypass")
 ASKED_NOW = (CACHE_STATUS, "shop-api; fwd=bypass; detail=real_time")
+FIRST = (CACHE_STATUS, "shop-api; fwd=miss; detail=first")
 UNKNOWN_VERSION = (CACHE_STATUS, "shop-api; fwd=bypass; detail=unavailable")
 
 count_hit = response_cache_requests.labels("memory", "hit").inc
@@ -99,6 +103,12 @@ class ResponseCache:
         if not self._has_begun:
             self.on_first()
             self._has_begun = True
+        key = key_of(principal, exchange.api_version, exchange.path, query)
+        entry = self.kept.find(key)
+        if entry is None and not policy.is_shared and not self.kept.is_wanted(key):
+            count_miss()
+            exchange.cache_status = "miss"
+            return self._pass(exchange, FIRST)
         epoch = self.purges.epoch(principal.tenant_id, exchange.path)
         if policy.follows_lake:
             version = self.lake_version(principal.tenant_id)
@@ -108,22 +118,26 @@ class ResponseCache:
         if version is None:
             exchange.cache_status = "bypass"
             return self._pass(exchange, UNKNOWN_VERSION)
-        key = key_of(principal, exchange.api_version, exchange.path, query)
-        entry = self.kept.find(key)
         now = exchange.started_at
-        if entry is not None:
-            if now >= entry.until or entry.version != epoch + version:
-                wanted = Wanted(policy, key, epoch, version)
-                return self._make(exchange, wanted, "stale")
-            if now >= entry.refresh_at and not entry.is_refreshing:
-                wanted = Wanted(policy, key, epoch, version)
-                return self._make_anew(exchange, wanted, entry)
-            count_hit()
-            self.kept.use(key, entry, now)
-            exchange.cache_status = "hit"
-            exchange.route = entry.route
-            return entry.give(now)
-        return self._make(exchange, Wanted(policy, key, epoch, version), "miss")
+        if (
+            entry is None
+            or entry.version != epoch + version
+            or (now >= entry.refresh_at and not (entry.is_refreshing and now < entry.until))
+        ):
+            return self._replace(exchange, Wanted(policy, key, epoch, version), entry)
+        count_hit()
+        self.kept.use(key, entry, now)
+        exchange.cache_status = "hit"
+        exchange.route = entry.route
+        return entry.give(now)
+
+    def _replace(self, exchange: Exchange, wanted: Wanted, entry: KeptAnswer | None) -> Answer:
+        if entry is None:
+            return self._make(exchange, wanted, "miss")
+        is_old = entry.version != wanted.epoch + wanted.version
+        if is_old or exchange.started_at >= entry.until:
+            return self._make(exchange, wanted, "stale")
+        return self._make_anew(exchange, wanted, entry)
 
     def _pass(self, exchange: Exchange, status: tuple[str, str]) -> Answer:
         answer = self.forward(exchange)

@@ -68,7 +68,10 @@ def reader(
     database: Database, redis_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[App]:
     data = tmp_path_factory.mktemp("reader")
-    application = create_app(database.settings(data, redis_url, credential_cache_seconds=0.0))
+    settings = database.settings(
+        data, redis_url, credential_cache_seconds=0.0, cache_keeps_first=True
+    )
+    application = create_app(settings)
     yield application
     application.close()
 

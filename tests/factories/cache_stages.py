@@ -41,6 +41,7 @@ class Process:
     wait_seconds: float = 5.0
     waiting_limit: int = 100
     cache_bytes: int = 10_000_000
+    keeps_first: bool = True
     made: list[str] = field(default_factory=list)
     # what making an answer does
     make: Callable[[Exchange], Answer] = field(default=lambda e: plain(e.path))
@@ -50,7 +51,7 @@ class Process:
         self.versions = ResourceVersions(self.requests)
         self.purges = Purges(self.requests)
         self.answers = RedisAnswers(self.requests, 1_000_000)
-        self.kept = KeptAnswers(self.cache_bytes)
+        self.kept = KeptAnswers(self.cache_bytes, keeps_first=self.keeps_first)
         sources = Sources(POLICIES.get, lambda _: self.lake_version, self.versions, self.purges)
         flight = SingleFlight(self._make, self.answers, self.wait_seconds, self.waiting_limit)
         self.stage: Stage = ResponseCache(flight, self.kept, sources)

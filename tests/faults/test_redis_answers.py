@@ -78,7 +78,9 @@ def status_of_kept(answer: Any) -> str:
 def test_writes_while_redis_is_away_show_when_it_is_back(
     database: Database, own_redis: EmbeddedRedis, tmp_path: Path, fault: str
 ) -> None:
-    settings = database.settings(tmp_path, own_redis.url, credential_cache_seconds=60.0)
+    settings = database.settings(
+        tmp_path, own_redis.url, credential_cache_seconds=60.0, cache_keeps_first=True
+    )
     writer, reader = create_app(settings), create_app(settings)
     try:
         shop = open_shop(ApiClient(writer, AnswerChecker(writer)))

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 import redis
 
+from shop_api.gateway import kept_answers
 from shop_api.gateway.purges import record_purge
 from shop_api.kernel.exchange import Answer, Exchange
 from shop_api.kernel.principal import Principal
@@ -36,6 +37,27 @@ def test_an_answer_is_kept_for_its_time(start_process: Start) -> None:
     assert (status(again), again.body) == ("hit; ttl=1; detail=memory", first.body)
     assert status(process.get(LIST, at=NOON + timedelta(seconds=300))).startswith("fwd=stale")
     assert process.made == [LIST] * 2
+
+
+def test_what_is_kept_in_memory_alone_is_kept_from_the_second_time(start_process: Start) -> None:
+    process = start_process(keeps_first=False)
+    assert status(process.get(LIST)) == "fwd=miss; detail=first"
+    assert status(process.get(LIST, "a=1")) == "fwd=miss; detail=first"
+    assert status(process.get(LIST)) == "fwd=miss; stored; ttl=300"
+    assert status(process.get(LIST)).startswith("hit")
+    # what is dear is kept for all from the first
+    assert status(process.get(DEAR)).startswith("fwd=miss; stored")
+
+
+def test_how_many_first_times_are_remembered_is_bounded(
+    start_process: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_answers, "MAX_ASKED", 3)
+    process = start_process(keeps_first=False)
+    for number in range(4):
+        process.get(LIST, f"a={number}")
+    assert status(process.get(LIST, "a=0")) == "fwd=miss; detail=first"
+    assert status(process.get(LIST, "a=3")).startswith("fwd=miss; stored")
 
 
 def test_who_may_see_the_same_is_answered_the_same_and_nobody_else(start_process: Start) -> None:
