@@ -13,7 +13,7 @@ from marshmallow import Schema, fields
 from shop_api.domains.insights.schemas import RevenueSchema
 from shop_api.domains.orders.schemas import OrderPage, OrderSchema
 from shop_api.kernel.api_versions import NEWEST, OLDEST, VERSION_HEADER, renamed
-from shop_api.web.older_shapes import OlderShapes, older_shapes, place_of, walk_back
+from shop_api.web.older_shapes import OlderShapes, Place, older_shapes, place_of, walk_back
 from shop_api.web.reply import Reply
 
 # new name → old, by where it stands
@@ -104,6 +104,25 @@ def test_one_that_was_kept_when_an_older_version_was_the_newest_stays(
     stored = Reply(b'{"tax_included":true}', headers=headers)
     assert shapes.back(stored, OLDEST) is stored
     assert shapes.back(stored, NEWEST) is stored
+
+
+@pytest.mark.parametrize(
+    ("made", "asked", "text", "walked"),
+    [
+        ("2026-03-01", "2026-02-01", '{"c":1}', '{"b":1}'),
+        ("2026-03-01", "2026-01-01", '{"c":1}', '{"a":1}'),
+        # of an answer made in February `c` is no name of what was `b`
+        ("2026-02-01", "2026-01-01", '{"b":1,"c":2}', '{"a":1,"c":2}'),
+        ("2026-02-01", "2026-02-01", '{"b":1,"c":2}', '{"b":1,"c":2}'),
+    ],
+)
+def test_only_what_changed_between_the_two_versions_is_undone(
+    made: str, asked: str, text: str, walked: str
+) -> None:
+    in_march = ("2026-03-01", renamed("Thing", "b", "c", "it is better."))
+    in_february = ("2026-02-01", renamed("Thing", "a", "b", "it is better."))
+    found = walk_back(msgspec.Raw(text.encode()), Place((in_march, in_february), {}), asked, made)
+    assert bytes(found) == walked.encode()
 
 
 def test_what_is_no_json_passes_and_a_stream_of_it_is_refused() -> None:
