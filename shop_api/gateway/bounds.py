@@ -7,7 +7,7 @@ import re
 from functools import lru_cache
 from urllib.parse import quote
 
-from shop_api.gateway.refusal import PATH_SAFE
+from shop_api.gateway.refusal import MAX_PATH_LENGTH, PATH_SAFE
 from shop_api.kernel.api_versions import BY_NAME, DEPRECATIONS, MEDIA_TYPE, NEWEST, OLDEST
 from shop_api.kernel.deprecation import PAGE
 from shop_api.kernel.errors import DomainError, ErrorKind
@@ -21,7 +21,8 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 class Bounds:
-    """414 for a URL too long, 400 for too many parameters or bytes that are no text, 406."""
+    """414 for a URL too long, 400 for too many parameters or bytes that are no text, 406: raised by
+    rate_limit.py, once the request is counted."""
 
     def __init__(self, forward: Stage, parameter_limit: int) -> None:
         self.forward = forward
@@ -30,28 +31,41 @@ class Bounds:
     def __call__(self, exchange: Exchange) -> Answer:
         environ = exchange.environ
         query = environ.get("QUERY_STRING", "")
+        error = None
         if len(query) + len(exchange.path) > MAX_URL_BYTES:
-            raise DomainError(
+            error = DomainError(
                 ErrorKind.URL_TOO_LONG,
                 "url_too_long",
                 f"The URL is longer than {MAX_URL_BYTES} bytes.",
             )
         # each takes a byte at least
-        if len(query) >= self.parameter_limit and query.count("&") + 1 > self.parameter_limit:
-            raise DomainError(
+        elif len(query) >= self.parameter_limit and query.count("&") + 1 > self.parameter_limit:
+            error = DomainError(
                 ErrorKind.MALFORMED,
                 "too_many_parameters",
                 f"More than {self.parameter_limit} query parameters.",
             )
-        if "%00" in query or "\x00" in exchange.path:
-            raise DomainError(ErrorKind.MALFORMED, "invalid_url", "The URL holds a NUL character.")
+        elif "%00" in query or "\x00" in exchange.path:
+            error = DomainError(
+                ErrorKind.MALFORMED, "invalid_url", "The URL holds a NUL character."
+            )
         accept = environ.get("HTTP_ACCEPT")
-        if accept and "vnd.shop." in accept:
-            version = version_of(accept)
-            if version != NEWEST:
-                exchange.api_version = version
-                exchange.answer_headers += deprecation_headers(exchange)
+        if accept and "vnd.shop." in accept.lower():
+            error = self._choose_version(exchange, accept) or error
+        if error is not None and exchange.refusal is None:
+            exchange.refusal = error
         return self.forward(exchange)
+
+    @staticmethod
+    def _choose_version(exchange: Exchange, accept: str) -> DomainError | None:
+        try:
+            version = version_of(accept)
+        except DomainError as error:
+            return error
+        if version != NEWEST:
+            exchange.api_version = version
+            exchange.answer_headers += deprecation_headers(exchange)
+        return None
 
 
 @lru_cache(maxsize=256)
@@ -84,7 +98,9 @@ def deprecation_headers(exchange: Exchange) -> tuple[Header, ...]:
     """What tells a client of an older version that it is one; the same URL has the newest."""
     query = exchange.environ.get("QUERY_STRING", "")
     target = exchange.path + ("?" + query if query else "")
-    uri = quote(target.encode("latin-1"), safe=PATH_SAFE + "?%")
+    # a proxy takes so much of headers; empty, a reference is to what was asked for
+    is_brief = len(target) <= MAX_PATH_LENGTH
+    uri = quote(target.encode("latin-1"), safe=PATH_SAFE + "?%") if is_brief else ""
     successor = f'<{uri}>; type="{BY_NAME[NEWEST].media_type}"'
     return DEPRECATIONS[exchange.api_version].headers(successor)
 
@@ -100,9 +116,10 @@ def _parsed(media_range: str) -> tuple[str, dict[str, str]]:
 
 def _quality(parameters: dict[str, str]) -> float:
     try:
-        return float(parameters.get("q", "1"))
+        quality = float(parameters.get("q", "1"))
     except ValueError:
         return 0.0
+    return quality if 0 <= quality <= 1 else 0.0
 
 
 def _unknown_version(asked: str | None) -> DomainError:

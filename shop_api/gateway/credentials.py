@@ -44,13 +44,13 @@ class Credentials:
         principal = None
         if scheme.lower() != "bearer" or not token:
             detail = "Send the API key or access token as `Authorization: Bearer …`."
-            exchange.credential_error = _error(detail)
+            exchange.refusal = _error(detail)
             return
         if len(token) <= MAX_TOKEN_LENGTH:
             principal = self.authenticate(token)
         if principal is None:
             detail = "The API key or access token is unknown, expired or revoked."
-            exchange.credential_error = _error(detail)
+            exchange.refusal = _error(detail)
             return
         if len(self._cache) >= MAX_CACHED:
             self._cache.clear()

@@ -35,7 +35,7 @@ class Possession:
                 self._check_signature(exchange, principal.proof)
             except DomainError as error:
                 # who has only copied it counts by address, and takes nothing of the tenant's quota
-                exchange.principal, exchange.credential_error = None, error
+                exchange.principal, exchange.refusal = None, error
         return self.forward(exchange)
 
     def _check_certificate(self, exchange: Exchange, proof: Proof) -> None:

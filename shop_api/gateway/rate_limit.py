@@ -102,8 +102,8 @@ class RateLimit:
         return self._admit(exchange)
 
     def _admit(self, exchange: Exchange) -> Answer:
-        if exchange.credential_error is not None:
-            raise exchange.credential_error
+        if exchange.refusal is not None:
+            raise exchange.refusal
         return self.forward(exchange)
 
     def _find(self, exchange: Exchange, principal: Principal | None) -> Counted:

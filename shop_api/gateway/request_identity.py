@@ -6,6 +6,7 @@ Belongs here: naming the request. Does not: logging it (access_log.py).
 import random
 import re
 
+from shop_api.kernel.api_versions import NEWEST
 from shop_api.kernel.exchange import Answer, Exchange, Header, Stage
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -47,6 +48,9 @@ class RequestIdentity:
         if common is None:
             common = answer.common_headers = with_common(answer.headers)
         headers = [*common, *exchange.answer_headers, ("X-Request-ID", exchange.request_id)]
+        if exchange.api_version != NEWEST:
+            # what tells that it is an old one comes with the question
+            headers = with_common([*headers, ("Vary", "Accept")])
         if is_secure(exchange):
             headers.append(STRICT_TRANSPORT)
         return Answer(answer.status, headers, answer.body)
@@ -57,7 +61,7 @@ def with_common(headers: list[Header]) -> list[Header]:
 
     Vary names Origin also without one: a cache must not give that answer to a page.
     """
-    varies = [value for name, value in headers if name == "Vary"]
+    varies = [part for name, value in headers if name == "Vary" for part in value.split(", ")]
     own = {name for name, _ in headers}
     return [
         *[header for header in headers if header[0] != "Vary"],

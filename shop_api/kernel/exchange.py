@@ -97,8 +97,8 @@ class Exchange:
     seconds: float = 0.0
     # of a signed request: the Content-Digest that was signed, "" without one
     signed_digest: str | None = None
-    # of a credential that was sent and is not valid: raised once its address is counted
-    credential_error: DomainError | None = None
+    # of a credential that is not valid, or of what no endpoint takes: raised once it is counted
+    refusal: DomainError | None = None
     # what any answer to this request carries, refusals too
     answer_headers: tuple[Header, ...] = ()
 

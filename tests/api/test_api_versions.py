@@ -210,6 +210,28 @@ def test_an_operation_that_never_changed_answers_the_same_and_warns(shop: Shop) 
     assert "Deprecation" not in plain.headers
 
 
+def test_a_type_is_the_same_in_capitals(shop: Shop) -> None:
+    told = shop.api.get(ORDERS, headers={"Accept": OLD_TYPE.upper().replace("VERSION", "version")})
+    assert "Deprecation" in told.headers
+    unknown = shop.api.get(ORDERS, headers={"Accept": "application/VND.Shop.v9+json"})
+    assert (unknown.status, unknown.code) == (406, "unknown_version")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/tenant", "/api/v1/orders/none", DASHBOARD])
+def test_what_warns_of_an_old_version_varies_by_what_asked_for_it(shop: Shop, path: str) -> None:
+    told = shop.api.get(path, headers=OLD)
+    assert "Deprecation" in told.headers
+    varies = told.headers["Vary"].split(", ")
+    assert "Accept" in varies
+    assert len(varies) == len(set(varies))
+
+
+def test_a_long_url_is_not_given_back(shop: Shop) -> None:
+    told = shop.api.get(ORDERS, query={"search": "x" * 5000}, headers=OLD)
+    assert '<>; type="application/vnd.shop.v1+json' in told.headers["Link"]
+    assert sum(len(name) + len(value) for name, value in told.headers.items()) < 4000
+
+
 @pytest.mark.parametrize("path", [DASHBOARD, REVENUE])
 def test_kept_answers_are_kept_by_version(seen: Shop, path: str) -> None:
     query = {"period": "7d", "channel": "web"}

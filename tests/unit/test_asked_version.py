@@ -48,6 +48,8 @@ def test_the_version_wanted_most_is_taken(accept: str, version: str) -> None:
         (f"{V1}; version=", "There is no such version. There are:"),
         (f"{OLD};q=0", "This API speaks version 1"),
         (f"{OLD};q=much", "This API speaks version 1"),
+        (f"{OLD};q=nan", "This API speaks version 1"),
+        (f"{OLD};q=2", "This API speaks version 1"),
         ("application/vnd.shop.v2+json", "This API speaks version 1"),
         ("text/csv, application/vnd.shop.v2+json", "This API speaks version 1"),
     ],
