@@ -24,6 +24,9 @@ Watch = Callable[[redis.Redis], None]
 TIMEOUT_SECONDS = 0.15
 FAILURE_LIMIT = 3
 OPEN_SECONDS = 1.0
+# Beyond redis-py's own limit of 100 it would refuse a thread as if Redis were away. There are as
+# many connections as threads that ask, and those are bounded (SHOP_API_THREADS).
+CONNECTION_LIMIT = 2**31
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +46,7 @@ class RequestRedis:
             retry=Retry(NoBackoff(), 1, (redis.ConnectionError,)),
             socket_timeout=timeout_seconds,
             socket_connect_timeout=timeout_seconds,
+            max_connections=CONNECTION_LIMIT,
         )
         self.breaker = Breaker(FAILURE_LIMIT, OPEN_SECONDS)
         self._of_thread = threading.local()

@@ -15,6 +15,8 @@ from tests.fixtures.processes import wait_until
 from tests.fixtures.stores import store_folder
 
 THREADS = 6
+# more than redis-py's pool has by default
+MANY_THREADS = 130
 
 
 @pytest.fixture
@@ -87,6 +89,21 @@ def test_threads_whose_connections_were_closed_meanwhile_notice_nothing(
         after = set(pool.map(ask, range(THREADS)))
         assert len(after) == THREADS
         assert not after & before
+    assert not requests.breaker.is_open
+    requests.close()
+
+
+def test_many_threads_ask_at_once_each_on_its_own_connection(embedded: EmbeddedRedis) -> None:
+    # patient: so many threads share the cores of a test machine
+    requests = RequestRedis(embedded.url, timeout_seconds=10)
+    begin = threading.Barrier(MANY_THREADS)
+
+    def ask(_: int) -> int:
+        begin.wait(20)
+        return int(requests.ask(lambda client: client.client_id()))
+
+    with ThreadPoolExecutor(MANY_THREADS) as pool:
+        assert len(set(pool.map(ask, range(MANY_THREADS)))) == MANY_THREADS
     assert not requests.breaker.is_open
     requests.close()
 
