@@ -9,8 +9,10 @@ from typing import Any
 
 import click
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from shop_api.kernel.errors import DomainError
+from shop_api.settings import explain
 from shop_api.stack.errors import DataFolderError, NoInstallationError
 
 COMMANDS = "shop_api.commands"
@@ -39,11 +41,8 @@ class PluggedGroup(click.Group):
         """Run the command; what somebody at a terminal can mend is told in a sentence."""
         try:
             return super().invoke(ctx)
-        except ValidationError as error:
-            lines = [
-                f"  SHOP_{'.'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
-                for problem in error.errors(include_url=False, include_input=False)
-            ]
+        except (ValidationError, SettingsError) as error:
+            lines = [f"  {line}" for line in explain(error)]
             advice = "`shop-api settings` lists them all."
             raise click.ClickException("\n".join(["settings:", *lines, advice])) from error
         except DomainError as error:

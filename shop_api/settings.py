@@ -5,12 +5,43 @@ Environment variables are `SHOP_` + the upper-case name (besides `DATABASE_URL`,
 and `REDIS_URL`), or a line in `.env`. `docs/guides/settings.md` is made from this file.
 """
 
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+
+def _of_form(pattern: str, example: str) -> AfterValidator:
+    """Refuses other forms by an example: what was given may hold a password."""
+
+    def check(value: str) -> str:
+        if re.fullmatch(pattern, value) is None:
+            raise ValueError(f"must be of the form {example}")
+        return value
+
+    return AfterValidator(check)
+
+
+DatabaseUrl = Annotated[
+    str,
+    _of_form(r"postgres(ql)?(\+psycopg)?://.+", "postgresql://user:password@host:5432/database"),
+]
+RedisUrl = Annotated[str, _of_form(r"(rediss?|unix)://.*", "redis://host:6379/0")]
+CollectorUrl = Annotated[
+    str,
+    _of_form(r"https?://(?!.*/v1/traces/?$).+", "http://localhost:4318, without /v1/traces"),
+]
+Memory = Annotated[str, _of_form(r"[1-9]\d*(\.\d+)? ?[KMGT]i?B", "128MB")]
 
 
 class Settings(BaseSettings):
@@ -21,12 +52,12 @@ class Settings(BaseSettings):
     )
 
     # stores
-    database_url: str | None = Field(
+    database_url: DatabaseUrl | None = Field(
         None,
         validation_alias=AliasChoices("DATABASE_URL", "database_url"),
         description="PostgreSQL ≥ 15, as the application role. Unset: an embedded server.",
     )
-    database_read_url: str | None = Field(
+    database_read_url: DatabaseUrl | None = Field(
         None,
         validation_alias=AliasChoices("DATABASE_READ_URL", "database_read_url"),
         description="A read replica for GETs. Unset: reads use DATABASE_URL.",
@@ -36,7 +67,7 @@ class Settings(BaseSettings):
         gt=0,
         description="A replica further behind than this serves no reads until it has caught up.",
     )
-    redis_url: str | None = Field(
+    redis_url: RedisUrl | None = Field(
         None,
         validation_alias=AliasChoices("REDIS_URL", "redis_url"),
         description="Redis ≥ 6.2. Unset: an embedded server.",
@@ -47,10 +78,10 @@ class Settings(BaseSettings):
         le=10,
         description="What a request waits for Redis before it goes on without it.",
     )
-    migrator_database_url: str | None = Field(
+    migrator_database_url: DatabaseUrl | None = Field(
         None, description="The same database as the migrator role, which owns the tables."
     )
-    exporter_database_url: str | None = Field(
+    exporter_database_url: DatabaseUrl | None = Field(
         None, description="The same database as the exporter role, which reads all tenants."
     )
     data_dir: Path = Field(
@@ -240,7 +271,7 @@ class Settings(BaseSettings):
     lake_month_rows: int = Field(
         200_000, ge=1, description="Orders a year from which a tenant is partitioned by month."
     )
-    duckdb_memory: str = Field(
+    duckdb_memory: Memory = Field(
         "128MB",
         description="Memory limit of DuckDB per API worker; larger queries spill to disk.",
     )
@@ -270,9 +301,8 @@ class Settings(BaseSettings):
     )
 
     # traces
-    otlp_endpoint: str | None = Field(
+    otlp_endpoint: CollectorUrl | None = Field(
         None,
-        pattern=r"^https?://",
         description="Base URL of the OpenTelemetry collector that is sent spans (OTLP over HTTP),"
         " such as http://localhost:4318. Unset: nothing is traced.",
     )
@@ -314,3 +344,24 @@ class Settings(BaseSettings):
     def pool_size(self) -> tuple[int, int]:
         """Connections kept and connections beyond them, per process."""
         return {"low": (10, 2), "default": (25, 5), "high": (100, 20)}[self.pool_preset]
+
+
+def explain(error: ValidationError | SettingsError) -> list[str]:
+    """What is wrong with the settings given: a line for each variable, without its value."""
+    if isinstance(error, SettingsError):
+        # the message names the field, and may say no more
+        named = re.search(r'field "(\w+)"', str(error))
+        variable = _variable(named.group(1)) if named else "a variable"
+        return [f'{variable}: must be a JSON list, such as ["…"]']
+    return [
+        f"{_variable(str(problem['loc'][0]))}: {problem['msg'].removeprefix('Value error, ')}"
+        for problem in error.errors(include_url=False, include_input=False)
+    ]
+
+
+def _variable(name: str) -> str:
+    """A setting as the environment names it."""
+    alias = Settings.model_fields[name.lower()].validation_alias if name.islower() else None
+    if isinstance(alias, AliasChoices):
+        return str(alias.choices[0])
+    return name if name.isupper() else f"SHOP_{name.upper()}"

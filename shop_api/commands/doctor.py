@@ -15,6 +15,7 @@ import click
 import redis
 from dotenv import dotenv_values
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Connection, create_engine, text
@@ -25,7 +26,7 @@ from shop_api.commands.serve import is_port_taken
 from shop_api.db.engines import check_role, sqlalchemy_url
 from shop_api.db.migrate import current_revision, newest_revision
 from shop_api.kernel.clock import utc_now
-from shop_api.settings import Settings
+from shop_api.settings import Settings, explain
 from shop_api.stack.children import live_url
 from shop_api.stack.redis import find_redis_server
 from shop_api.stack.stores import ensure_stores, has_database, is_in_use
@@ -58,16 +59,9 @@ def doctor() -> None:
     """
     try:
         settings = Settings()
-    except ValidationError as error:
-        findings = [
-            Finding(
-                "settings",
-                False,
-                f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}",
-                "Correct the variable; `shop-api settings` lists them all.",
-            )
-            for problem in error.errors(include_url=False, include_input=False)
-        ]
+    except (ValidationError, SettingsError) as error:
+        advice = "Correct the variable; `shop-api settings` lists them all."
+        findings = [Finding("settings", False, line, advice) for line in explain(error)]
     else:
         findings = examine(settings)
     report(findings)

@@ -6,7 +6,7 @@ Belongs here: writing the settings down for people. Does not: the settings (sett
 
 import json
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import click
 from pydantic import AliasChoices
@@ -65,6 +65,8 @@ def _type_text(field: FieldInfo) -> str:
     if get_origin(annotation) is list:
         return "JSON list"
     kind = arguments[0] if arguments else annotation
+    if get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
     names = {int: "integer", float: "number", str: "text", bool: "true or false", Path: "path"}
     return " ".join([names.get(kind, str(kind)), *_bounds(field)])
 

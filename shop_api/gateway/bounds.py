@@ -16,7 +16,8 @@ from shop_api.kernel.exchange import Answer, Exchange, Header, Stage
 MAX_URL_BYTES = 8192
 
 _ANY_JSON = frozenset({"application/json", "application/problem+json", "application/*", "*/*"})
-_VENDOR = "application/vnd.shop."
+_VENDOR = "application/vnd.shop"
+_PARAMETERS = frozenset({"version", "q", "charset"})
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
@@ -50,7 +51,8 @@ class Bounds:
                 ErrorKind.MALFORMED, "invalid_url", "The URL holds a NUL character."
             )
         accept = environ.get("HTTP_ACCEPT")
-        if accept and "vnd.shop." in accept.lower():
+        # whoever names a version wants no other, however it is spelt
+        if accept and ("vnd.shop" in (lower := accept.lower()) or "version=" in lower):
             error = self._choose_version(exchange, accept) or error
         if error is not None and exchange.refusal is None:
             exchange.refusal = error
@@ -80,13 +82,17 @@ def version_of(accept: str) -> str:
     for media_range in accept.split(","):
         kind, parameters = _parsed(media_range)
         version = parameters.get("version")
-        if kind in _ANY_JSON:
+        # a version that would pass unseen
+        is_misspelt = not parameters.keys() <= _PARAMETERS
+        if kind in _ANY_JSON and version is None:
             wanted.append((_quality(parameters), 0, NEWEST))
-        elif kind == MEDIA_TYPE and version is None:
+        elif kind == MEDIA_TYPE and version is None and not is_misspelt:
             wanted.append((_quality(parameters), 1, NEWEST))
         elif kind == MEDIA_TYPE and version in BY_NAME:
             wanted.append((_quality(parameters), 2, version))
-        elif kind.startswith(_VENDOR):
+        elif kind.startswith("version="):
+            raise _unknown_version(None)
+        elif kind.startswith(_VENDOR) or version is not None:
             unknown = version if kind == MEDIA_TYPE else None
     quality, _, name = max(wanted, default=(0.0, 0, ""))
     if quality <= 0:
@@ -124,7 +130,7 @@ def _quality(parameters: dict[str, str]) -> float:
 
 def _unknown_version(asked: str | None) -> DomainError:
     if asked is None:
-        detail = f"This API speaks version 1: Accept: {MEDIA_TYPE}."
+        detail = f"This API speaks version 1: Accept: {MEDIA_TYPE}; version={NEWEST}."
     else:
         name = f"version {asked}" if _DAY.fullmatch(asked) else "such version"
         known = ", ".join(BY_NAME)

@@ -77,6 +77,32 @@ def test_settings_that_are_not_acceptable_are_listed(
     assert "SHOP_API_PORT: " in refused.stderr
 
 
+@pytest.mark.parametrize("command", [("tenant", "create", "acme"), ("doctor",)])
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("SHOP_CORS_ORIGINS", "http://secret", "must be a JSON list"),
+        ("SHOP_ACCEPTED_SECRET_KEYS", "secret" * 6, "must be a JSON list"),
+        ("REDIS_URL", "secret", "must be of the form redis://"),
+        ("DATABASE_URL", "mysql://secret", "must be of the form postgresql://"),
+        ("SHOP_MIGRATOR_DATABASE_URL", "secret", "must be of the form postgresql://"),
+        ("SHOP_DUCKDB_MEMORY", "secret", "must be of the form 128MB"),
+        ("SHOP_OTLP_ENDPOINT", "http://secret/v1/traces", "without /v1/traces"),
+        ("SHOP_POOL_PRESET", "secret", "'low', 'default' or 'high'"),
+    ],
+)
+def test_a_variable_is_told_by_its_name_and_not_its_value(
+    tmp_path: Path, variable: str, value: str, told: str, command: tuple[str, ...]
+) -> None:
+    environment = {**ENVIRONMENT, "SHOP_DATA_DIR": str(tmp_path), variable: value}
+    refused = CliRunner().invoke(main, command, env=environment)
+    assert refused.exit_code == 1
+    assert isinstance(refused.exception, SystemExit)
+    assert variable in refused.output
+    assert told in " ".join(refused.output.split())
+    assert "secret" not in refused.output
+
+
 def test_a_tenant_that_is_not_acceptable_is_refused_line_by_line(tmp_path: Path) -> None:
     options = ["--owner-email", "me@shop.example", "--owner-password", "short"]
     refused = run(tmp_path, "tenant", "create", "Bad Slug", *options)

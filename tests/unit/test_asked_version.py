@@ -51,6 +51,11 @@ def test_the_version_wanted_most_is_taken(accept: str, version: str) -> None:
         (f"{OLD};q=nan", "This API speaks version 1"),
         (f"{OLD};q=2", "This API speaks version 1"),
         ("application/vnd.shop.v2+json", "This API speaks version 1"),
+        # a version that nobody would notice was not taken
+        (f"application/json; version={OLDEST}", "This API speaks version 1"),
+        (f"application/vnd.shop+json; version={OLDEST}", "This API speaks version 1"),
+        (f"{V1}; v={OLDEST}", "This API speaks version 1"),
+        (f"{V1}, version={OLDEST}", "This API speaks version 1"),
         ("text/csv, application/vnd.shop.v2+json", "This API speaks version 1"),
     ],
 )
