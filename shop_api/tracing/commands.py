@@ -4,7 +4,7 @@ Belongs here: wrapping a client. Does not: what is asked of Redis. OpenTelemetry
 would do, but for the messages of errors that it records, and spans of what no request asked for.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -45,30 +45,37 @@ class _CommandSpans:
             span.end()
 
 
-def watch_commands(tracer: Tracer, client: redis.Redis) -> None:
-    """Have the client's commands and pipelines traced."""
-    spans = _CommandSpans(tracer, client)
-    make_pipeline: Callable[..., Pipeline] = client.pipeline
-    execute: Callable[..., Any] = client.execute_command
+class _TracedPipeline(Pipeline):
+    def __init__(self, spans: _CommandSpans, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._spans = spans
 
-    def execute_command(*arguments: Any, **options: Any) -> Any:
+    def execute(self, *arguments: Any, **options: Any) -> list[Any]:
+        size = len(self.command_stack)
+        with self._spans.of("PIPELINE", **{"db.operation.batch.size": size}):
+            return super().execute(*arguments, **options)
+
+
+class _TracedRedis(redis.Redis):
+    spans: _CommandSpans
+
+    def execute_command(self, *arguments: Any, **options: Any) -> Any:
         operation = str(arguments[0])
         # which script, by its digest
         script = {"db.stored_procedure.name": arguments[1]} if operation == "EVALSHA" else {}
-        with spans.of(operation, **script):
-            return execute(*arguments, **options)
+        with self.spans.of(operation, **script):
+            return super().execute_command(*arguments, **options)
 
-    def pipeline(*arguments: Any, **options: Any) -> Pipeline:
-        made = make_pipeline(*arguments, **options)
-        send: Callable[..., Any] = made.execute
+    def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> Pipeline:
+        return _TracedPipeline(
+            self.spans, self.connection_pool, self.response_callbacks, transaction, shard_hint
+        )
 
-        def execute_together(*arguments: Any, **options: Any) -> Any:
-            size = len(made.command_stack)
-            with spans.of("PIPELINE", **{"db.operation.batch.size": size}):
-                return send(*arguments, **options)
 
-        made.execute = execute_together  # type: ignore[method-assign]
-        return made
-
-    client.execute_command = execute_command  # type: ignore[method-assign]
-    client.pipeline = pipeline  # type: ignore[method-assign]
+def watch_commands(tracer: Tracer, client: redis.Redis) -> None:
+    """Have the client's commands and pipelines traced."""
+    # By its class: a method of its own put on the client would hold the client, and with it the
+    # connection of a thread that has ended, until the garbage collector looks at everything.
+    client.__class__ = _TracedRedis
+    assert isinstance(client, _TracedRedis)
+    client.spans = _CommandSpans(tracer, client)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import redis
 
 from shop_api.app import create_app
 from shop_api.gateway.access_log import AccessLog
@@ -81,6 +82,7 @@ def test_off_no_stage_and_no_listener_is_there(settings: Settings) -> None:
         assert isinstance(stages["request_identity"].forward, AccessLog)  # type: ignore[attr-defined]
         assert stages["tracing"] is stages["access_log"]
         for client in (app.services.redis, app.services.request_redis.client):
+            assert type(client) is redis.Redis
             assert not {"execute_command", "pipeline"} & set(vars(client))
         listening = app.services.engine.dispatch.before_cursor_execute
         assert not [each for each in listening if "tracing" in each.__module__]

@@ -1,16 +1,24 @@
 """Redis as requests ask it, against a real server that stops, hangs and comes back."""
 
+import gc
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 import redis
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import Tracer
 
 from shop_api.db.request_redis import FAILURE_LIMIT, OPEN_SECONDS, RedisAway, RequestRedis
 from shop_api.stack.redis import EmbeddedRedis, start_redis
+from shop_api.tracing.commands import watch_commands
 from tests.fixtures.processes import wait_until
 from tests.fixtures.stores import store_folder
 
@@ -105,6 +113,43 @@ def test_many_threads_ask_at_once_each_on_its_own_connection(embedded: EmbeddedR
     with ThreadPoolExecutor(MANY_THREADS) as pool:
         assert len(set(pool.map(ask, range(MANY_THREADS)))) == MANY_THREADS
     assert not requests.breaker.is_open
+    requests.close()
+
+
+def get_together(client: redis.Redis) -> list[object]:
+    with client.pipeline() as pipeline:
+        pipeline.get("no-such-key")
+        return pipeline.execute()
+
+
+def ask_in_a_span(requests: RequestRedis, tracer: Tracer) -> None:
+    with tracer.start_as_current_span("thread"):
+        assert requests.ask(redis.Redis.ping)
+        assert requests.ask(get_together) == [None]
+
+
+@pytest.mark.parametrize("is_traced", [False, True])
+def test_threads_that_ended_leave_no_connections(embedded: EmbeddedRedis, is_traced: bool) -> None:
+    requests = RequestRedis(embedded.url, timeout_seconds=10)
+    provider, spans = TracerProvider(), InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    tracer = provider.get_tracer("tests")
+    if is_traced:
+        requests.watch(partial(watch_commands, tracer))
+    # the garbage collector would close them at last
+    gc.disable()
+    try:
+        for _ in range(MANY_THREADS):
+            thread = threading.Thread(target=ask_in_a_span, args=(requests, tracer))
+            thread.start()
+            thread.join()
+        with redis.Redis.from_url(embedded.url) as other:
+            connections = len(other.client_list())
+    finally:
+        gc.enable()
+    assert connections < THREADS
+    commands = Counter(s.name for s in spans.get_finished_spans() if s.name != "thread")
+    assert commands == (dict.fromkeys(("PING", "PIPELINE"), MANY_THREADS) if is_traced else {})
     requests.close()
 
 
