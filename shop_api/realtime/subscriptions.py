@@ -3,16 +3,18 @@
 Belongs here: counting in Redis, and the lease a process has on what it counted there. Does not: the
 plans' figures (kernel/rate_limits.py), who may listen at all (websocket.py).
 
-A process writes how many of a tenant's listeners it has. The figure counts for as long as the
-process renews its lease, so that one that is killed holds nobody's place for longer than that.
-While Redis is away each process counts its own.
+A process writes how many of a tenant's listeners it has: when one enters, who waits for that, and
+after others have left, when it renews its lease. Leaving asks nothing, so that a Redis that hangs
+holds up nobody who goes. The figure counts for as long as the lease, so that a process that is
+killed holds nobody's place for longer than that. While Redis is away each process counts its own,
+and finds that it is back when it renews.
 """
 
 import logging
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -24,12 +26,15 @@ RENEW_SECONDS = 1.0
 # How often all figures are written anew; those of tenants that nobody writes for are forgotten.
 REWRITE_SECONDS = 600.0
 KEPT_SECONDS = 1800
+# Figures told in one round trip.
+WRITTEN_AT_ONCE = 500
 
 # Processes by when their lease ends.
 LEASES = "subscriptions:leases"
 
 # KEYS: the tenant's counts, the leases. ARGV: this process, how many it would have, the limit, how
-# long counts are kept. Answers 1 when all together are within the limit.
+# long counts are kept. Answers 1 when all together are within the limit; otherwise this process has
+# one less.
 TAKE = """
 local clock = redis.call('TIME')
 local now, total = clock[1] + clock[2] / 1e6, tonumber(ARGV[2])
@@ -44,10 +49,16 @@ for i = 1, #counts, 2 do
         end
     end
 end
-if total > tonumber(ARGV[3]) then return 0 end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-redis.call('EXPIRE', KEYS[1], ARGV[4])
-return 1
+local is_within = total <= tonumber(ARGV[3])
+local own = tonumber(ARGV[2])
+if not is_within then own = own - 1 end
+if own > 0 then
+    redis.call('HSET', KEYS[1], ARGV[1], own)
+    redis.call('EXPIRE', KEYS[1], ARGV[4])
+else
+    redis.call('HDEL', KEYS[1], ARGV[1])
+end
+return is_within and 1 or 0
 """
 # KEYS: the leases. ARGV: this process, for how long. Answers 1 when its lease had ended, or never
 # begun: what it counted may be gone.
@@ -63,10 +74,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Count:
-    """How many of a tenant's listeners this process has; written by one greenlet at a time."""
+    """How many of a tenant's listeners this process has."""
 
     listeners: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    # held by whoever tells Redis, one at a time: a figure must not overtake a newer one
+    telling: threading.Lock = field(default_factory=threading.Lock)
 
 
 class Subscriptions:
@@ -77,9 +89,14 @@ class Subscriptions:
         self._process = str(process_id)
         self._take = client.register_script(TAKE)
         self._renew = client.register_script(RENEW)
+        # of what is below; never held while Redis is asked
+        self._lock = threading.Lock()
         self._counts: dict[UUID, _Count] = {}
-        # something was counted that Redis was not told
-        self._is_behind = False
+        # tenants whose figure Redis may not have
+        self._owed: set[UUID] = set()
+        # until a renewal is answered, those who enter do not wait for Redis one after another
+        self._is_away = False
+        self._is_closed = False
         self._rewritten_at = time.monotonic()
 
     @contextmanager
@@ -91,11 +108,13 @@ class Subscriptions:
         try:
             yield True
         finally:
-            self._leave(tenant_id)
+            with self._lock:
+                self._counts[tenant_id].listeners -= 1
+                self._owed.add(tenant_id)
 
     def run(self) -> None:
-        """Renew the lease until killed."""
-        while True:
+        """Renew the lease until closed."""
+        while not self._is_closed:
             try:
                 self.renew()
             except redis.RedisError as error:
@@ -105,49 +124,104 @@ class Subscriptions:
             gevent.sleep(RENEW_SECONDS)
 
     def renew(self) -> None:
-        """Hold what this process counted for LEASE_SECONDS more."""
-        had_ended = self._renew(keys=[LEASES], args=[self._process, LEASE_SECONDS])
-        is_due = time.monotonic() - self._rewritten_at >= REWRITE_SECONDS
-        if had_ended or is_due or self._is_behind:
-            self._is_behind = False
+        """Hold what this process counted for LEASE_SECONDS more, and tell what has changed."""
+        try:
+            had_ended = self._renew(keys=[LEASES], args=[self._process, LEASE_SECONDS])
+        except redis.RedisError:
+            self._is_away = True
+            # it may have been done, and what it answers the next time no longer tells of a loss
+            self._owe_all()
+            raise
+        self._is_away = False
+        if had_ended or time.monotonic() - self._rewritten_at >= REWRITE_SECONDS:
+            self._owe_all()
             self._rewritten_at = time.monotonic()
-            for tenant_id in list(self._counts):
-                self._write(tenant_id)
+        owed = list(self._owed)
+        for start in range(0, len(owed), WRITTEN_AT_ONCE):
+            self._write(owed[start : start + WRITTEN_AT_ONCE])
+
+    def close(self) -> None:
+        """Give up the lease, and with it all places."""
+        self._is_closed = True
+        try:
+            self._redis.zrem(LEASES, self._process)
+        except redis.RedisError as error:
+            logger.warning("places are held for %s s more: %s", LEASE_SECONDS, error)
+
+    def _owe_all(self) -> None:
+        with self._lock:
+            self._owed.update(self._counts)
 
     def _enter(self, tenant_id: UUID, limit: int) -> bool:
-        count = self._counts.setdefault(tenant_id, _Count())
-        with count.lock:
+        while True:
+            with self._lock:
+                count = self._counts.setdefault(tenant_id, _Count())
+            with count.telling:
+                # forgotten while this one waited, if it is another one's
+                if self._counts.get(tenant_id) is count:
+                    return self._count_one_more(tenant_id, count, limit)
+
+    def _count_one_more(self, tenant_id: UUID, count: _Count, limit: int) -> bool:
+        with self._lock:
             wanted = count.listeners + 1
-            try:
+            self._owed.discard(tenant_id)
+        is_within, is_told = wanted <= limit, False
+        try:
+            if not self._is_away:
                 arguments: list[str | int] = [self._process, wanted, limit, KEPT_SECONDS]
                 is_within = self._take(keys=[_key(tenant_id), LEASES], args=arguments) == 1
-            except redis.RedisError as error:
-                logger.warning("cannot count listeners of other processes: %s", error)
-                self._is_behind = True
-                is_within = wanted <= limit
-            if is_within:
-                count.listeners = wanted
-            return is_within
-
-    def _leave(self, tenant_id: UUID) -> None:
-        count = self._counts[tenant_id]
-        with count.lock:
-            count.listeners -= 1
-        try:
-            self._write(tenant_id)
+                is_told = True
         except redis.RedisError as error:
-            logger.warning("cannot say that a listener has left: %s", error)
-            self._is_behind = True
+            logger.warning("cannot count listeners of other processes: %s", error)
+            self._is_away = True
+        finally:
+            with self._lock:
+                if not is_told:
+                    self._owed.add(tenant_id)
+        with self._lock:
+            count.listeners += is_within
+            self._forget_if_empty(tenant_id, count)
+        return is_within
 
-    def _write(self, tenant_id: UUID) -> None:
-        """Tell Redis how many of the tenant's there are here."""
-        key, count = _key(tenant_id), self._counts[tenant_id]
-        with count.lock:
-            if count.listeners:
-                self._redis.hset(key, self._process, str(count.listeners))
-                self._redis.expire(key, KEPT_SECONDS)
-            else:
-                self._redis.hdel(key, self._process)
+    def _write(self, tenant_ids: list[UUID]) -> None:
+        """Tell Redis how many of these tenants' there are here.
+
+        Without those for whom somebody enters meanwhile, who tells it.
+        """
+        with ExitStack() as held, self._redis.pipeline(transaction=False) as pipeline:
+            written: dict[UUID, _Count] = {}
+            for tenant_id in tenant_ids:
+                count = self._counts.get(tenant_id)
+                if count is not None and count.telling.acquire(blocking=False):
+                    held.callback(count.telling.release)
+                    written[tenant_id] = count
+            with self._lock:
+                self._owed -= written.keys()
+                for tenant_id, count in written.items():
+                    self._add(pipeline, tenant_id, count.listeners)
+            try:
+                pipeline.execute()
+            except BaseException:
+                self._is_away = True
+                with self._lock:
+                    self._owed |= written.keys()
+                raise
+            with self._lock:
+                for tenant_id, count in written.items():
+                    self._forget_if_empty(tenant_id, count)
+
+    def _add(self, pipeline: redis.client.Pipeline, tenant_id: UUID, listeners: int) -> None:
+        key = _key(tenant_id)
+        if listeners:
+            pipeline.hset(key, self._process, str(listeners))
+            pipeline.expire(key, KEPT_SECONDS)
+        else:
+            pipeline.hdel(key, self._process)
+
+    def _forget_if_empty(self, tenant_id: UUID, count: _Count) -> None:
+        """Keep nothing of a tenant without listeners, once Redis knows. Under both locks."""
+        if not count.listeners and tenant_id not in self._owed:
+            del self._counts[tenant_id]
 
 
 def _key(tenant_id: UUID) -> str:

@@ -7,7 +7,7 @@ imported that waits: psycopg chooses its way of waiting when it is imported.
 import atexit
 
 from shop_api.metrics.processes import count_start
-from shop_api.realtime.app import create_realtime_app
+from shop_api.realtime.app import EXTENSION, create_realtime_app
 from shop_api.settings import Settings
 from shop_api.stack.instances import Heartbeat
 
@@ -17,3 +17,4 @@ count_start("realtime")
 heartbeat = Heartbeat(str(settings.redis_url), "realtime")
 heartbeat.start()
 atexit.register(heartbeat.stop)
+atexit.register(app.extensions[EXTENSION].subscriptions.close)

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,12 +19,13 @@ from redis.retry import Retry
 
 from shop_api.app import App
 from shop_api.cli import main
+from shop_api.db.request_redis import RequestRedis
 from shop_api.kernel.clock import utc_now
 from shop_api.kernel.ids import new_id
 from shop_api.kernel.principal import SCOPES
 from shop_api.kernel.rate_limits import PLAN_LIMITS
-from shop_api.realtime.subscriptions import LEASE_SECONDS, Subscriptions
-from shop_api.stack.redis import start_redis
+from shop_api.realtime.subscriptions import LEASE_SECONDS, LEASES, Subscriptions
+from shop_api.stack.redis import EmbeddedRedis, start_redis
 from tests.fixtures.api import PLATFORM_KEY, Shop
 from tests.fixtures.processes import wait_until
 from tests.fixtures.realtime import Realtime, Socket, realtime_process
@@ -85,7 +86,7 @@ def test_one_more_than_the_plan_has_is_refused_in_any_process(
         assert code == 4429
         assert "at most 3 connections" in reason
         assert "policy subscriptions" in reason
-    # those that are open go on, and what closes is free for another at once
+    # those that are open go on, and what closes is free for another at the next renewal
     for socket in sockets:
         socket.send(type="ping")
         assert greeting(socket) == "pong"
@@ -134,6 +135,18 @@ def test_a_killed_process_holds_no_place(
     for socket in kept:
         socket.close()
     assert len(sockets) == 3
+
+
+def test_a_process_that_ends_in_order_gives_up_its_lease(
+    processes: tuple[Realtime, Realtime], app: App, tenant_id: UUID, tmp_path: Path
+) -> None:
+    with redis.Redis.from_url(str(processes[0].settings.redis_url)) as client:
+        others = set(client.zrange(LEASES, 0, -1))
+        with realtime_process(app.services.settings, tmp_path / "log") as ending:
+            socket = opened(ending, tenant_id)
+            assert len(set(client.zrange(LEASES, 0, -1)) - others) == 1
+        assert set(client.zrange(LEASES, 0, -1)) <= others
+    socket.close()
 
 
 def test_the_platform_changes_how_many(
@@ -187,9 +200,14 @@ def test_a_redis_that_forgot_is_told_again(redis_url: str) -> None:
                 process.renew()
             with held(other, tenant_id, 2, 1) as refused:
                 assert refused == [False]
+                assert other._counts == {}
+        # seen by others once it is told, and what has no listeners is not remembered
+        one.renew()
         with held(other, tenant_id, 2, 3) as again:
             assert again == [True, True, False]
+        other.renew()
         assert client.hgetall(f"subscriptions:{tenant_id}") == {}
+        assert (one._counts, other._counts) == ({}, {})
 
 
 def test_without_redis_each_process_counts_its_own_and_tells_it_later() -> None:
@@ -210,3 +228,92 @@ def test_without_redis_each_process_counts_its_own_and_tells_it_later() -> None:
                 with held(other, tenant_id, 2, 1) as refused:
                     assert refused == [False]
         server.stop()
+
+
+@pytest.fixture
+def own_redis() -> Iterator[EmbeddedRedis]:
+    with store_folder() as folder:
+        found = start_redis(folder)
+        yield found
+        found.stop()
+
+
+HUNG_TIMEOUT_SECONDS = 0.5
+
+
+def hasty(server: EmbeddedRedis) -> redis.Redis:
+    """A client as the realtime process counts with, with half its patience."""
+    return RequestRedis(server.url, HUNG_TIMEOUT_SECONDS).client
+
+
+def test_what_could_not_be_told_is_told_at_the_next_renewal(own_redis: EmbeddedRedis) -> None:
+    tenants = [uuid4() for _ in range(5)]
+    keys = [f"subscriptions:{tenant_id}" for tenant_id in tenants]
+    with redis.Redis.from_url(own_redis.url) as client, ExitStack() as stack:
+        process = Subscriptions(client, uuid4())
+        process.renew()
+        for tenant_id in tenants:
+            assert stack.enter_context(process.hold(tenant_id, 3))
+        client.flushall()
+        # no hash: one of the figures cannot be written
+        client.set(keys[1], "of another kind")
+        with pytest.raises(redis.RedisError):
+            process.renew()
+        client.delete(*keys)
+        process.renew()
+        assert [list(client.hgetall(key).values()) for key in keys] == [[b"1"]] * 5
+
+
+def test_a_renewal_that_was_done_unheard_loses_no_count(own_redis: EmbeddedRedis) -> None:
+    tenant_id = uuid4()
+    with redis.Redis.from_url(own_redis.url) as client:
+        process = Subscriptions(hasty(own_redis), uuid4())
+        process.renew()
+        with held(process, tenant_id, 1, 1):
+            client.flushall()
+            assert own_redis.process is not None
+            own_redis.process.send_signal(signal.SIGSTOP)
+            with pytest.raises(redis.TimeoutError):
+                process.renew()
+            # it does what it was asked meanwhile
+            own_redis.process.send_signal(signal.SIGCONT)
+            wait_until(lambda: client.zcard(LEASES) == 1)
+            process.renew()
+            with held(Subscriptions(client, uuid4()), tenant_id, 1, 1) as beside:
+                assert beside == [False]
+
+
+def test_a_hung_redis_holds_up_nobody_for_longer_than_one_timeout(
+    own_redis: EmbeddedRedis,
+) -> None:
+    process, tenant_id = Subscriptions(hasty(own_redis), uuid4()), uuid4()
+    process.renew()
+    assert own_redis.process is not None
+
+    def seconds_of(act: Callable[[], object]) -> float:
+        started = time.monotonic()
+        act()
+        return time.monotonic() - started
+
+    with ThreadPoolExecutor(20) as pool, ExitStack() as entered, ExitStack() as stopped:
+        leaving = entered.enter_context(ExitStack())
+        for _ in range(20):
+            assert leaving.enter_context(process.hold(tenant_id, 100))
+        own_redis.process.send_signal(signal.SIGSTOP)
+        stopped.callback(own_redis.process.send_signal, signal.SIGCONT)
+        assert seconds_of(leaving.close) < HUNG_TIMEOUT_SECONDS / 2
+        holds = [process.hold(tenant_id, 15) for _ in range(20)]
+
+        def enter_all() -> None:
+            admitted = list(pool.map(entered.enter_context, holds))
+            assert sum(admitted) == 15
+
+        assert seconds_of(enter_all) < HUNG_TIMEOUT_SECONDS * 2
+        with pytest.raises(redis.TimeoutError):
+            process.renew()
+        assert seconds_of(process.close) < HUNG_TIMEOUT_SECONDS * 2
+        stopped.close()
+        process.renew()
+        with redis.Redis.from_url(own_redis.url) as client:
+            told = client.hgetall(f"subscriptions:{tenant_id}")
+            assert list(told.values()) == [b"15"]
