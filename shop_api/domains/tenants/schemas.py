@@ -79,7 +79,7 @@ class RateLimits(Schema):
     requests = _limit(100_000, "Requests a minute.")
     burst = _limit(10_000, "Requests within a second.")
     analytics = _limit(50_000, "Requests to `/analytics` a minute.")
-    graphql = _limit(6_000, "GraphQL requests a minute.")
+    graphql = _limit(6_000, "GraphQL requests a minute; kept for `POST /graphql`, not served yet.")
     mutations = _limit(3_000, "Mutations a minute.")
     subscriptions = _limit(1_000, "Open WebSockets and event streams.")
 
