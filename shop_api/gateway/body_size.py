@@ -15,7 +15,8 @@ _LENGTH = re.compile(r"[0-9]{1,18}")
 
 
 class BodySize:
-    """413 for a body over its limit, 400 for a length that is no number."""
+    """413 for a body over its limit, 400 for a length that is no number: raised by rate_limit.py,
+    once the request is counted."""
 
     def __init__(self, forward: Stage, limit_bytes: int, import_limit_bytes: int) -> None:
         self.forward = forward
@@ -30,11 +31,11 @@ class BodySize:
         limit = self.limit(exchange.path)
         if length:
             if not _LENGTH.fullmatch(length):
-                raise DomainError(
+                exchange.refusal = DomainError(
                     ErrorKind.MALFORMED, "invalid_content_length", "Content-Length is not a number."
                 )
-            if int(length) > limit:
-                raise body_too_large(limit)
+            elif int(length) > limit:
+                exchange.refusal = body_too_large(limit)
         exchange.environ["shop_api.body_limit_bytes"] = limit
         return self.forward(exchange)
 

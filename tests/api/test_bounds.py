@@ -42,6 +42,7 @@ def test_bodies_over_the_limit_are_refused_declared_or_not(app: App, shop: Shop)
     large = json.dumps({"first_name": "x" * 60_000}).encode()
     declared = shop.api.post("/api/v1/customers", data=large, content_type="application/json")
     assert (declared.status, declared.code) == (413, "body_too_large")
+    assert "RateLimit" in declared.headers
     chunked = raw(
         app,
         "POST",
