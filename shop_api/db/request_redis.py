@@ -42,7 +42,7 @@ class RequestRedis:
         self.client = redis.Redis.from_url(
             url,
             # only what was closed meanwhile is tried again: a second try would double what a hung
-            # server costs
+            # server costs. Redis may have carried out the first: whatever is asked must bear that.
             retry=Retry(NoBackoff(), 1, (redis.ConnectionError,)),
             socket_timeout=timeout_seconds,
             socket_connect_timeout=timeout_seconds,

@@ -18,7 +18,8 @@ from shop_api.kernel.rate_limits import Quota
 # KEYS: of each scope the counter of the present window and of the one before. ARGV: now in
 # milliseconds, then of each scope the window in milliseconds, the limit and how many are wanted.
 # Answers, of each scope: how many were taken, how many are free now, and both counters. When a
-# scope has none free, nothing is taken of any.
+# scope has none free, nothing is taken of any. Sent again because its connection was closed, it may
+# take twice: a limit is then reached the earlier by one batch, and never passed.
 TAKE = """
 local now = tonumber(ARGV[1])
 local counts = redis.call('MGET', unpack(KEYS))

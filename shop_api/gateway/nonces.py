@@ -3,6 +3,10 @@
 Belongs here: remembering them in Redis. Does not: signatures (signatures.py).
 """
 
+import secrets
+
+import redis
+
 from shop_api.db.request_redis import RedisAway, RequestRedis
 from shop_api.kernel.errors import DomainError, ErrorKind
 
@@ -19,10 +23,9 @@ class NonceBook:
         Without Redis nobody knows, and the request is refused: that none is sent twice is what
         signing promises.
         """
+        token = secrets.token_hex(8)
         try:
-            return bool(
-                self.request_redis.ask(lambda client: client.set(name, 1, nx=True, ex=seconds))
-            )
+            return self.request_redis.ask(lambda client: _use(client, name, token, seconds))
         except RedisAway as error:
             raise DomainError(
                 ErrorKind.UNAVAILABLE,
@@ -31,3 +34,11 @@ class NonceBook:
                 " again shortly.",
                 retry_after_seconds=1,
             ) from error
+
+
+def _use(client: redis.Redis, name: str, token: str, seconds: int) -> bool:
+    """Whether the nonce is this token's: it also is when the command was carried out, its answer
+    was lost, and the command was sent again."""
+    if client.set(name, token, nx=True, ex=seconds):
+        return True
+    return client.get(name) == token.encode()

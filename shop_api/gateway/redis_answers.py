@@ -32,14 +32,18 @@ COMPRESS_FROM_BYTES = 1024
 VERSION_LENGTH = 32
 UNTIL_LENGTH = 14
 
-# The answer of a version that lasts beyond ARGV[2]; else the lease, if nobody has it.
+# The answer of a version that lasts beyond ARGV[2]; else the lease, if nobody has it, or this token
+# has: the script is sent again when its connection was closed before the answer.
 FIND_OR_CLAIM = f"""
 local head = redis.call('GETRANGE', KEYS[1], 0, {VERSION_LENGTH + UNTIL_LENGTH - 1})
 if string.sub(head, 1, {VERSION_LENGTH}) == ARGV[1]
     and tonumber(string.sub(head, {VERSION_LENGTH + 1})) > tonumber(ARGV[2]) then
     return {{'found', redis.call('GET', KEYS[1])}}
 end
-if redis.call('SET', KEYS[2], ARGV[3], 'NX', 'PX', ARGV[4]) then return {{'claimed'}} end
+if redis.call('SET', KEYS[2], ARGV[3], 'NX', 'PX', ARGV[4])
+    or redis.call('GET', KEYS[2]) == ARGV[3] then
+    return {{'claimed'}}
+end
 return {{'busy'}}
 """
 RENEW = """
