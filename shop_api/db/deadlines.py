@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.abc import PQGen
 from psycopg.errors import _WaitTimeout
+from psycopg.waiting import Ready
 from sqlalchemy import Engine, event
 
 from shop_api.kernel.errors import DomainError, ErrorKind
@@ -106,11 +107,21 @@ class PunctualConnection(psycopg.Connection[Any]):
         with suppress(psycopg.Error):
             self.cancel_safe(timeout=ENDING_SECONDS)
         try:
-            return super().wait(gen, interval, ENDING_SECONDS)
+            return super().wait(_resumed(gen), interval, ENDING_SECONDS)
         except _WaitTimeout as error:
             logger.warning("Postgres does not answer: a connection is closed at its deadline")
             self.pgconn.finish()
             raise psycopg.OperationalError("the server does not answer") from error
+
+
+def _resumed(gen: PQGen[Found]) -> PQGen[Found]:
+    """What was left waiting, told that nothing is ready yet: while it sends it takes no None."""
+    try:
+        wanted = gen.send(Ready.NONE)
+        while True:
+            wanted = gen.send((yield wanted))
+    except StopIteration as end:
+        return end.value
 
 
 def keep_deadlines(engine: Engine) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from shop_api.app import App, create_app
 from shop_api.db.deadlines import ENDING_SECONDS, deadline
 from shop_api.db.outages import outage_error
+from shop_api.db.round_trips import Statement
 from shop_api.db.tenancy import read_session, tenant_session
 from shop_api.kernel.errors import DomainError
 from tests.fixtures.api import AnswerChecker, ApiClient, open_shop
@@ -53,6 +54,24 @@ def test_statements_together_keep_to_the_deadline(
     assert 0.9 < time.monotonic() - started < 1.3
     # the connection is whole: nothing of it is left behind
     assert database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    with tenant_session(database.engine, tenant_id) as session:
+        assert session.fetch("SELECT 1 AS one", {})[0].one == 1
+
+
+def test_the_deadline_ends_what_is_still_being_sent(database: Database, tenant_id: UUID) -> None:
+    """The server is at the first statement and does not read the second, which is large."""
+    started = time.monotonic()
+    with (
+        pytest.raises(DBAPIError) as raised,
+        deadline.within(0.5),
+        tenant_session(database.engine, tenant_id) as session,
+    ):
+        session.fetch_together(
+            Statement(SLEEP, {"seconds": 30}),
+            Statement("SELECT length(%(text)s::text)", {"text": "x" * 8_388_608}),
+        )
+    assert code_of(raised.value) == "deadline_exceeded"
+    assert time.monotonic() - started < 1.3
     with tenant_session(database.engine, tenant_id) as session:
         assert session.fetch("SELECT 1 AS one", {})[0].one == 1
 
