@@ -9,6 +9,7 @@ counted since it wrote last.
 import logging
 import threading
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -19,16 +20,19 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from shop_api.db.deadlines import deadline
 from shop_api.db.json import encode_json
 from shop_api.db.round_trips import Statement
-from shop_api.db.tenancy import tenant_session
+from shop_api.db.tenancy import run_for_tenants
 from shop_api.kernel.clock import format_instant
 from shop_api.kernel.errors import DomainError
 from shop_api.metrics.tally import tally
-from shop_api.metrics.usage import Usage, UsageCounts, UsageKey
+from shop_api.metrics.usage import MAX_KEPT, Usage, UsageCounts, UsageKey
 
 # For all tenants of one time; what is not written by then is with the next.
 WRITE_SECONDS = 5.0
 # At the end of a process, which has other things to end too.
 LAST_WRITE_SECONDS = 2.0
+# Of one transaction, rounded up to a whole tenant. More of them save little: most of the time is
+# Postgres's.
+BATCH_TOTALS = 1000
 
 WRITE = """
 INSERT INTO api_usage (tenant_id, hour, method, route, status_class, process_id, requests, refusals,
@@ -43,6 +47,9 @@ ON CONFLICT (tenant_id, hour, method, route, status_class, process_id) DO UPDATE
     request_bytes = excluded.request_bytes, response_bytes = excluded.response_bytes,
     duration_microseconds = excluded.duration_microseconds, xid = excluded.xid
 """
+
+# The totals of a transaction, by tenant.
+Batch = dict[UUID, dict[UsageKey, Usage]]
 
 logger = logging.getLogger(__name__)
 
@@ -70,27 +77,50 @@ class UsageWriter:
             self._thread.join(timeout=WRITE_SECONDS)
         tally.flush()
         self.write(LAST_WRITE_SECONDS)
+        self._tell_loss()
 
     def write(self, seconds: float = WRITE_SECONDS) -> bool:
-        """Write all totals that have grown, a tenant at a time; whether that went well."""
-        by_tenant: defaultdict[UUID, dict[UsageKey, Usage]] = defaultdict(dict)
+        """Write the totals that have grown, those that wait longest first; whether all are."""
         with self._writing:
-            for place, total in self._counts.unwritten().items():
-                by_tenant[place.tenant_id][place] = total
             try:
                 with deadline.within(seconds):
-                    for tenant_id, totals in by_tenant.items():
-                        self._write_tenant(tenant_id, totals)
+                    self._write_all()
             except (DBAPIError, PoolTimeoutError, DomainError) as error:
                 if not self._is_cut_off:
                     logger.warning("usage is not written, it waits: %s", type(error).__name__)
                 self._is_cut_off = True
                 return False
-        self._is_cut_off = False
+            finally:
+                self._counts.let_go()
+            self._is_cut_off = False
         return True
 
-    def _write_tenant(self, tenant_id: UUID, totals: dict[UsageKey, Usage]) -> None:
-        statement = Statement(
+    def _write_all(self) -> None:
+        for number, batch in enumerate(_batches(self._counts.unwritten())):
+            try:
+                self._write_batch(batch)
+            except DBAPIError:
+                # it had all the time there is: the others come first the next time
+                if number == 0:
+                    for totals in batch.values():
+                        self._counts.postpone(totals)
+                raise
+            for totals in batch.values():
+                self._counts.written(totals)
+            if number == 0:
+                self._tell_loss()
+
+    def _write_batch(self, batch: Batch) -> None:
+        run_for_tenants(
+            self._engine,
+            [
+                (tenant_id, self._statement(tenant_id, totals))
+                for tenant_id, totals in batch.items()
+            ],
+        )
+
+    def _statement(self, tenant_id: UUID, totals: dict[UsageKey, Usage]) -> Statement:
+        return Statement(
             WRITE,
             {
                 "tenant_id": tenant_id,
@@ -98,9 +128,13 @@ class UsageWriter:
                 "totals": encode_json([_row(*entry) for entry in totals.items()]),
             },
         )
-        with tenant_session(self._engine, tenant_id, first=(statement,)):
-            pass
-        self._counts.written(totals)
+
+    def _tell_loss(self) -> None:
+        lost = self._counts.take_lost_requests()
+        if lost:
+            logger.error(
+                "usage of %d requests is lost: there was room for %d totals", lost, MAX_KEPT
+            )
 
     def _run(self) -> None:
         while not self._stopped.wait(self._interval):
@@ -108,6 +142,23 @@ class UsageWriter:
                 self.write()
             except Exception:
                 logger.exception("usage could not be written, it waits")
+
+
+def _batches(totals: dict[UsageKey, Usage]) -> Iterator[Batch]:
+    """All totals, in the order of the first of each tenant."""
+    by_tenant: defaultdict[int, dict[UsageKey, Usage]] = defaultdict(dict)
+    for place, total in totals.items():
+        by_tenant[place.tenant][place] = total
+    batch: Batch = {}
+    size = 0
+    for tenant, theirs in by_tenant.items():
+        batch[UUID(int=tenant)] = theirs
+        size += len(theirs)
+        if size >= BATCH_TOTALS:
+            yield batch
+            batch, size = {}, 0
+    if batch:
+        yield batch
 
 
 def _row(place: UsageKey, total: Usage) -> dict[str, Any]:
