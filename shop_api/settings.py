@@ -221,7 +221,12 @@ class Settings(BaseSettings):
         30_000_000,
         ge=0,
         description="Bodies larger than 64 KB that an API worker holds at once, together; a single"
-        " larger one is taken when there is no other.",
+        " larger one is taken when there is no other, and of one tenant two thirds.",
+    )
+    body_piece_seconds: float = Field(
+        10.0,
+        gt=0,
+        description="Longest that 64 KB of a body larger than that may take to arrive before 408.",
     )
     query_parameter_limit: int = Field(50, ge=1, description="Most query parameters.")
     deadline_seconds: float = Field(30.0, gt=0, description="Longest a request may run.")

@@ -6,14 +6,15 @@ mutation's own transaction (web/mutation.py).
 
 import hmac
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from hashlib import sha256
 from io import SEEK_END, BytesIO
 
 from werkzeug.http import parse_options_header
 
 from shop_api.db.deadlines import deadline
-from shop_api.gateway.body_memory import SMALL_BYTES, BodyMemory
+from shop_api.gateway.body_memory import PIECE_BYTES, SMALL_BYTES, BodyMemory, Room
 from shop_api.gateway.body_readers import BodyReaders, is_stranger
 from shop_api.gateway.body_size import body_too_large
 from shop_api.gateway.signatures import check_body
@@ -23,7 +24,8 @@ from shop_api.kernel.exchange import IS_INNER, Answer, Exchange, IdempotencyKey,
 # Nobody without a credential of their own has reason to send more: a login is a few hundred bytes.
 ANONYMOUS_LIMIT_BYTES = 65_536
 
-PIECE_BYTES = 262_144
+# A body of unknown length holds so much more each time that it has filled what it holds.
+STEP_BYTES = 1_000_000
 
 MUTATIONS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -66,17 +68,19 @@ class Idempotency:
                 self.readers.read(exchange, lambda: body.receive(SMALL_BYTES + 1))
         # a batch holds the bodies of what stands in it
         size = 0 if IS_INNER in exchange.environ else body.held_bytes()
-        with self.memory.held(size):
-            with deadline.paused():
-                self.readers.read(exchange, body.receive_all)
-            put_body(exchange, body.received)
-            # no copy of what was received
-            self._name(exchange, body.received.getvalue())
+        tenant_id = exchange.principal.tenant_id if exchange.principal else None
+        with self.memory.held(size, tenant_id, body.forget) as room:
             try:
+                with deadline.paused():
+                    self.readers.read(exchange, lambda: body.receive_all(self.memory, room))
+                put_body(exchange, body.received)
+                # no copy of what was received
+                self._name(exchange, body.received.getvalue())
                 return self.forward(exchange)
             finally:
                 # the body goes before the room for it does
-                exchange.environ["wsgi.input"] = body.received = BytesIO()
+                body.forget()
+                exchange.environ["wsgi.input"] = body.received
                 exchange.environ.pop("werkzeug.request", None)
 
     def _name(self, exchange: Exchange, body: bytes) -> None:
@@ -110,22 +114,31 @@ class Body:
         self._has_ended = False
 
     def held_bytes(self) -> int:
-        """How large it is, or may become when that is not known."""
+        """How large it is; when that is not known, how large it may become for the time being."""
         if self.declared is not None:
             return self.declared
-        return self.received.tell() if self._has_ended else self.limit
+        return self.received.tell() if self._has_ended else min(STEP_BYTES, self.limit)
 
-    def receive(self, size: int) -> None:
+    def forget(self) -> None:
+        """Let go of what was received."""
+        self.received = BytesIO()
+
+    def receive(self, size: int, read: Callable[[int], bytes] | None = None) -> None:
         """Wait for `size` bytes in all, or for its end. In pieces: the server holds each twice."""
+        read = read or self._stream.read
         while not self._has_ended and (missing := size - self.received.tell()) > 0:
             asked = min(missing, PIECE_BYTES)
-            piece = self._stream.read(asked)
+            piece = read(asked)
             self.received.write(piece)
             self._has_ended = len(piece) < asked
 
-    def receive_all(self) -> None:
-        """Wait for all of it."""
-        self.receive(self.limit + 1 if self.declared is None else self.declared)
+    def receive_all(self, memory: BodyMemory, room: Room) -> None:
+        """Wait for all of it, within the room it holds."""
+        read = partial(memory.receive, room, self._stream) if room.size else None
+        if self.declared is not None:
+            self.receive(self.declared, read)
+        else:
+            self._receive_in_steps(memory, room, read)
         size = self.received.tell()
         if size > self.limit:
             raise body_too_large(self.limit)
@@ -135,6 +148,17 @@ class Body:
                 "incomplete_body",
                 "The body ended before its Content-Length. Send it again.",
             )
+
+    def _receive_in_steps(
+        self, memory: BodyMemory, room: Room, read: Callable[[int], bytes] | None
+    ) -> None:
+        """Wait for a body of unknown length, which holds little more than has come."""
+        while not self._has_ended and (size := self.received.tell()) <= self.limit:
+            if size >= room.size:
+                memory.resize(room, room.size + STEP_BYTES)
+            self.receive(min(room.size, self.limit + 1), read)
+        if room.size:
+            memory.resize(room, self.received.tell())
 
 
 def put_body(exchange: Exchange, received: BytesIO) -> None:

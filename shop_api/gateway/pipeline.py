@@ -152,7 +152,7 @@ def build_stages(wsgi_app: Any, wiring: Wiring) -> list[tuple[str, Stage]]:
             wiring.public_paths,
             wiring.publishable_paths,
             BodyReaders(settings.api_threads),
-            BodyMemory(settings.body_memory_bytes, settings.api_threads // 4),
+            _body_memory(settings),
         ),
         "application": lambda _: Application(wsgi_app, wiring.answer_directly),
     }
@@ -162,6 +162,12 @@ def build_stages(wsgi_app: Any, wiring: Wiring) -> list[tuple[str, Stage]]:
         stage = makers[name](stage)
         stages.insert(0, (name, stage))
     return stages
+
+
+def _body_memory(settings: Settings) -> BodyMemory:
+    """What bodies of this process may hold; a few threads wait for it."""
+    waiting = settings.api_threads // 4
+    return BodyMemory(settings.body_memory_bytes, waiting, settings.body_piece_seconds)
 
 
 def _traced(forward: Stage, tracer: "Tracer | None") -> Stage:

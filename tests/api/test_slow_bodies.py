@@ -92,11 +92,26 @@ def test_half_sent_bodies_leave_threads_for_reads(app: App, shop: Shop, places: 
 LARGE = 9_000_000
 
 
-def test_large_bodies_leave_memory_for_small_ones(app: App, shop: Shop) -> None:
-    count = app.services.settings.body_memory_bytes // LARGE
-    with half_sent(app, CUSTOMERS, shop.api.token, count, LARGE):
+@contextmanager
+def room_taken(app: App, shop: Shop, other_shop: Shop) -> Iterator[None]:
+    """Two tenants' bodies leave no room for another one as large."""
+    assert app.services.settings.body_memory_bytes // LARGE == 3
+    with (
+        half_sent(app, CUSTOMERS, shop.api.token, 2, LARGE),
+        half_sent(app, CUSTOMERS, other_shop.api.token, 1, LARGE),
+    ):
+        yield
+
+
+def chunked(app: App, path: str, body: Any, token: str | None) -> Answered:
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    return raw(app, "POST", path, headers=headers, environ_overrides={"wsgi.input": body})
+
+
+def test_large_bodies_leave_memory_for_small_ones(app: App, shop: Shop, other_shop: Shop) -> None:
+    with room_taken(app, shop, other_shop):
         untouched = HalfSent()
-        refused = send(app, CUSTOMERS, untouched, shop.api.token, LARGE)
+        refused = send(app, CUSTOMERS, untouched, other_shop.api.token, LARGE)
         assert (refused.status, refused.code) == (503, "server_busy")
         assert refused.headers["Retry-After"] == "1"
         assert not untouched.is_waited_for.is_set()
@@ -105,21 +120,70 @@ def test_large_bodies_leave_memory_for_small_ones(app: App, shop: Shop) -> None:
     assert send(app, CUSTOMERS, io.BytesIO(body), shop.api.token, len(body)).status == 422
 
 
-def test_a_body_of_unknown_length_holds_memory_once_it_is_large(app: App, shop: Shop) -> None:
-    def chunked(body: bytes) -> Answered:
-        headers = {"Authorization": f"Bearer {shop.api.token}", "Content-Type": "application/json"}
-        overrides = {"wsgi.input": io.BytesIO(body)}
-        return raw(app, "POST", CUSTOMERS, headers=headers, environ_overrides=overrides)
-
-    large = encode({"first_name": "a" * 70_000})
-    count = app.services.settings.body_memory_bytes // LARGE
-    with half_sent(app, CUSTOMERS, shop.api.token, count, LARGE):
-        assert chunked(encode({"first_name": "Ada"})).status == 201
-        assert chunked(large).code == "server_busy"
-    assert chunked(large).code == "validation_failed"
+def test_large_bodies_of_a_tenant_leave_memory_for_others(
+    app: App, shop: Shop, other_shop: Shop
+) -> None:
+    body = encode({"first_name": "a" * (LARGE - 100)})
+    with half_sent(app, CUSTOMERS, shop.api.token, 2, LARGE):
+        refused = send(app, CUSTOMERS, io.BytesIO(body), shop.api.token, len(body))
+        assert refused.code == "server_busy"
+        other = send(app, CUSTOMERS, io.BytesIO(body), other_shop.api.token, len(body))
+        assert other.code == "validation_failed"
 
 
-def test_a_large_batch_has_room_for_what_stands_in_it(app: App, shop: Shop) -> None:
+def test_a_body_of_unknown_length_holds_memory_once_it_is_large(
+    app: App, shop: Shop, other_shop: Shop
+) -> None:
+    token = other_shop.api.token
+
+    def customer(name: str) -> Answered:
+        return chunked(app, CUSTOMERS, io.BytesIO(encode({"first_name": name})), token)
+
+    with room_taken(app, shop, other_shop):
+        assert customer("Ada").status == 201
+        # 27 of 30 MB are held: three steps are left
+        assert customer("a" * 2_900_000).code == "validation_failed"
+        assert customer("a" * 3_100_000).code == "server_busy"
+    assert customer("a" * 3_100_000).code == "validation_failed"
+    too_large = customer("a" * app.services.settings.body_limit_bytes)
+    assert (too_large.status, too_large.code) == (413, "body_too_large")
+
+
+class HalfSentInPieces(HalfSent):
+    """Of unknown length: 70 KB come at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent = 0
+
+    def read(self, size: int = -1) -> bytes:
+        if self.sent < 70_000:
+            self.sent += size
+            return b"a" * size
+        return super().read(size)
+
+
+def test_an_import_of_unknown_length_leaves_memory_for_others(
+    app: App, shop: Shop, other_shop: Shop
+) -> None:
+    body = HalfSentInPieces()
+    thread = threading.Thread(
+        target=chunked, args=(app, "/api/v1/imports", body, shop.api.token), daemon=True
+    )
+    thread.start()
+    assert body.is_waited_for.wait(5)
+    try:
+        large = {"first_name": "a" * 1_000_000}
+        told = {other_shop.api.post(CUSTOMERS, large).code for _ in range(3)}
+        assert told == {"validation_failed"}
+    finally:
+        body.let_go.set()
+        thread.join(5)
+
+
+def test_a_large_batch_has_room_for_what_stands_in_it(
+    app: App, shop: Shop, other_shop: Shop
+) -> None:
     inner = {
         "method": "POST",
         "path": CUSTOMERS,
@@ -128,7 +192,7 @@ def test_a_large_batch_has_room_for_what_stands_in_it(app: App, shop: Shop) -> N
     body = encode({"requests": [inner] * 2})
     # with what others hold there is room for the batch, and not for its parts once more
     held = app.services.settings.body_memory_bytes // LARGE - 1
-    with half_sent(app, CUSTOMERS, shop.api.token, held, LARGE):
+    with half_sent(app, CUSTOMERS, other_shop.api.token, held, LARGE):
         answered = shop.api.post("/api/v1/batch", data=body, content_type="application/json")
     told = {found["status"] for found in answered.json["responses"]}
     assert (answered.status, told) == (200, {422})
