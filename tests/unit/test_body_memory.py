@@ -127,7 +127,8 @@ def test_nobody_overtakes_who_waits() -> None:
     with ThreadPoolExecutor(2) as pool:
         waiters = Waiters(memory, pool)
         with memory.held(LIMIT - LARGE + 1):
-            waiters.ask("first", LARGE)
+            # not together with what comes next
+            waiters.ask("first", LIMIT - LARGE + 2)
             # there would be room for it
             waiters.ask("second", LARGE - 1)
             with pytest.raises(DomainError), memory.held(LARGE - 1):
