@@ -35,6 +35,10 @@ DIGEST = '"content-digest"'
 MAX_NONCE_LENGTH = 128
 # of both headers together: a signature with all a request has is some 400 characters long
 MAX_HEADER_LENGTH = 4096
+FORMS = {
+    "Signature-Input": 'such as `sig=("@method" "@path" "@query");created=1767225600;…`',
+    "Signature": "such as `sig=:…:` with the signature in base64",
+}
 
 
 class SignedRequest:
@@ -83,19 +87,45 @@ class _OneKey(HTTPSignatureKeyResolver):
 
 
 class _Verifier(HTTPMessageVerifier):
-    """The library's, with `created` held to this server's clock in both directions."""
+    """The library's, which says what a signature lacks, by this server's clock.
 
-    def __init__(self, key_resolver: _OneKey, skew_seconds: int, now: int) -> None:
-        super().__init__(signature_algorithm=ED25519, key_resolver=key_resolver)
+    `created` is held to the clock in both directions; `expires` without grace: its client chose it.
+    """
+
+    def __init__(self, key_id: str, public_key: bytes, skew_seconds: int, now: int) -> None:
+        super().__init__(signature_algorithm=ED25519, key_resolver=_OneKey(key_id, public_key))
+        self.max_clock_skew = timedelta(seconds=skew_seconds)
+        self._key_id = key_id
         self._skew_seconds = skew_seconds
         self._now = now
+
+    def _parse_dict_header(self, header_name: str, headers: Any) -> Any:
+        try:
+            return super()._parse_dict_header(header_name, headers)
+        except InvalidSignature as error:
+            raise refused(
+                f"{header_name} is missing or cannot be read. It is a dictionary with one member,"
+                f" {FORMS[header_name]} (RFC 9421)."
+            ) from error
 
     def validate_created_and_expires(
         self, sig_input: Any, max_age: timedelta | None = None
     ) -> None:
-        """Raise when it was made too long ago, or later than now."""
-        created = sig_input.params.get("created")
-        if created is not None and abs(created - self._now) > self._skew_seconds:
+        """Raise for what its parameters say of it, and when it is not of this time."""
+        given = sig_input.params
+        if "created" not in given:
+            raise refused("The signature lacks `created`, the time at which it was made.")
+        if given.get("keyid") != self._key_id:
+            raise refused(
+                "`keyid` of the signature must be the id of the API key in Authorization,"
+                f" {self._key_id}."
+            )
+        if given.get("alg", ED25519.algorithm_id) != ED25519.algorithm_id:
+            raise refused(f"`alg` of the signature must be {ED25519.algorithm_id}, or left out.")
+        created, expires = given["created"], given.get("expires")
+        if expires is not None and expires < self._now:
+            raise refused("The signature has expired: its `expires` is past. Sign it anew.")
+        if abs(created - self._now) > self._skew_seconds:
             raise DomainError(
                 ErrorKind.UNAUTHENTICATED,
                 "signature_expired",
@@ -138,16 +168,14 @@ class SignatureChecker:
         given = (environ.get("HTTP_SIGNATURE", ""), environ.get("HTTP_SIGNATURE_INPUT", ""))
         if sum(map(len, given)) > MAX_HEADER_LENGTH:
             raise refused(f"The signature is longer than {MAX_HEADER_LENGTH} characters.")
-        key = _OneKey(key_id, public_key)
-        verifier = _Verifier(key, self._skew_seconds, now_seconds(exchange))
-        verifier.max_clock_skew = timedelta(seconds=self._skew_seconds)
+        verifier = _Verifier(key_id, public_key, self._skew_seconds, now_seconds(exchange))
         request: Any = SignedRequest(exchange)
         try:
             (found,) = verifier.verify(request, max_age=None)
         except InvalidSignature as error:
             raise refused(
                 "The signature does not verify: it must be the only one, by the key's Ed25519 key,"
-                " with the key's id as `keyid` and the time as `created`, over what was sent."
+                " over what was sent."
             ) from error
         return found
 

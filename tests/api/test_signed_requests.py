@@ -144,6 +144,40 @@ def test_a_signature_must_say_what_protects(
     is_refused(service.call("GET", PRODUCTS, **changes), code)
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"created": None}, "lacks `created`"),
+        ({"keyid": None}, "`keyid` of the signature must be the id"),
+        ({"keyid": "another"}, "`keyid` of the signature must be the id"),
+        ({"alg": "hmac-sha256"}, "`alg` of the signature must be ed25519"),
+        ({"covered": ("@path", "@query")}, "does not cover @method"),
+    ],
+)
+def test_what_is_wrong_with_a_signature_is_named(
+    service: Service, changes: dict[str, Any], words: str
+) -> None:
+    answered = service.call("GET", PRODUCTS, **changes)
+    is_refused(answered, "invalid_signature")
+    assert words in answered.json["detail"]
+
+
+@pytest.mark.parametrize("name", ["Signature-Input", "Signature"])
+def test_a_header_that_cannot_be_read_is_named(service: Service, name: str) -> None:
+    headers = {**service.signer.headers("GET", PRODUCTS), name: "sig=("}
+    answered = service.api.get(PRODUCTS, headers=headers)
+    is_refused(answered, "invalid_signature")
+    assert answered.json["detail"].startswith(f"{name} is missing or cannot be read.")
+
+
+def test_a_signature_ends_when_its_client_said(service: Service) -> None:
+    now = int(time.time())
+    late = service.call("GET", PRODUCTS, created=now - 20, expires=now - 5)
+    is_refused(late, "invalid_signature")
+    assert "has expired" in late.json["detail"]
+    assert service.call("GET", PRODUCTS, created=now - 20, expires=now + 60).status == 200
+
+
 def test_more_may_be_covered_and_alg_may_be_left_out(service: Service) -> None:
     sent = {"X-Request-ID": "covered-by-it"}
     covered = (*COVERED, "x-request-id")
