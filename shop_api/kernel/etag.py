@@ -5,9 +5,11 @@ spoil the edit of a product; the hash is of the bytes, so that the tag is strong
 exact. A compressed answer carries the coding as a suffix.
 """
 
+import re
 from hashlib import sha256
 
 CODINGS = ("zstd", "br", "gzip")
+_OURS = re.compile(r'"\d+(-[^"]*)?"', re.ASCII)
 
 
 def make_etag(body: bytes, version: int = 0) -> str:
@@ -52,6 +54,18 @@ def matches_version(header: str, version: int) -> bool:
     return any(
         tag.startswith('"') and tag[1:].split("-")[0].rstrip('"') == str(version)
         for tag in _opaque_tags(header)
+    )
+
+
+def why_no_match(header: str, where: str, what: str) -> str:
+    """What to tell who sent If-Match that holds no longer, or never could."""
+    tags = _opaque_tags(header)
+    if any(_OURS.fullmatch(tag) for tag in tags):
+        return f"The {what} has changed since the version in {where}. Read it again."
+    if any(_OURS.fullmatch(tag.removeprefix("W/")) for tag in tags):
+        return f"The tag in {where} is weak, and a weak one never matches: send it without W/."
+    return (
+        f"{where} holds no tag of this API: send the ETag of an answer as it came, with its quotes."
     )
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from shop_api.db.keyset import KeysetPage, PageRequest, Sort
 from shop_api.db.tenancy import TenantSession
 from shop_api.kernel.errors import DomainError, ErrorKind
-from shop_api.kernel.etag import matches_version
+from shop_api.kernel.etag import matches_version, why_no_match
 from shop_api.kernel.exchange import Exchange
 from shop_api.kernel.principal import Principal
 from shop_api.spine.unit_of_work import Origin, UnitOfWork
@@ -74,7 +74,7 @@ class Call:
             raise DomainError(
                 ErrorKind.PRECONDITION_FAILED,
                 "precondition_failed",
-                "The resource has changed since the version in If-Match. Read it again.",
+                why_no_match(header, "If-Match", "resource"),
             )
 
     @property

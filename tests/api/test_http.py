@@ -96,9 +96,17 @@ def test_an_edit_of_an_older_version_changes_nothing(shop: Shop, kind: str) -> N
     old = made.headers["ETag"]
     assert shop.api.patch(target, {name: "B"}, headers={"If-Match": old}).status == 200
     shown = shop.api.get(target).body
-    for condition in (old, f"W/{old}", '"0"', "x", '""'):
+    said = {
+        old: "has changed",
+        f"W/{old}": "is weak",
+        '"0"': "has changed",
+        "x": "no tag of this API",
+        '""': "no tag of this API",
+    }
+    for condition, words in said.items():
         refused = shop.api.patch(target, {name: "C"}, headers={"If-Match": condition})
         assert (refused.status, refused.code) == (412, "precondition_failed"), condition
+        assert words in refused.json["detail"]
         if kind != "users":
             refused = shop.api.delete(target, headers={"If-Match": condition})
             assert (refused.status, refused.code) == (412, "precondition_failed")

@@ -3,12 +3,16 @@
 from collections.abc import Mapping
 
 from shop_api.kernel.errors import DomainError, ErrorKind, FieldError, invalid
+from shop_api.kernel.etag import why_no_match
 
-VERSION_CHANGED = DomainError(
-    ErrorKind.PRECONDITION_FAILED,
-    "precondition_failed",
-    "The product has changed since the version in if_match. Read it again.",
-)
+
+def version_changed(if_match: str) -> DomainError:
+    """The tag of an item is not of the product's version."""
+    return DomainError(
+        ErrorKind.PRECONDITION_FAILED,
+        "precondition_failed",
+        why_no_match(if_match, "if_match", "product"),
+    )
 
 
 def category_not_found(position: int) -> DomainError:

@@ -83,7 +83,7 @@ def _check_item(item: dict[str, Any], present: Present) -> None:
     if product is None:
         raise not_found("product")
     if "if_match" in item and not matches_version(item["if_match"], product.version):
-        raise errors.VERSION_CHANGED
+        raise errors.version_changed(item["if_match"])
     check_amounts(item, product.currency)
     for position, category_id in enumerate(item.get("category_ids", ())):
         if category_id not in present.category_ids:
