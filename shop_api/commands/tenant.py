@@ -95,7 +95,9 @@ class Limit(click.ParamType):
         if number == "plan":
             return kind, None
         if not number.isdecimal() or not 1 <= int(number) <= MAX_LIMIT:
-            self.fail(f"{value!r}: give a whole number from 1 on, or `plan`: {kind}=3000")
+            self.fail(
+                f"{value!r}: give a whole number from 1 to {MAX_LIMIT}, or `plan`: {kind}=3000"
+            )
         return kind, int(number)
 
 
@@ -116,6 +118,10 @@ def limits(slug: str, plan: str | None, limits: tuple[tuple[str, int | None], ..
 
     Without options they are only printed.
     """
+    names = [name for name, _ in limits]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise click.UsageError(f"each limit may be given once: {', '.join(twice)}")
     values = {"plan": plan, "rate_limits": dict(limits)}
     with ensure_stores(Settings(), must_exist=True) as settings:
         tenant_id = find_tenant_id(settings, slug)

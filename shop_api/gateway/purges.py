@@ -8,6 +8,7 @@ is found, in memory or in Redis, and what was being made meanwhile is not found 
 asks for the purges once in a second (upkeep.py), not for each request.
 """
 
+import re
 import secrets
 import time
 from fnmatch import fnmatchcase
@@ -20,6 +21,7 @@ import redis
 from shop_api.db.request_redis import RedisAway, RequestRedis
 
 KEY = "cache:purges"
+BASE = "/api/v1/"
 # No answer is kept longer.
 LIFE_SECONDS = 3600.0
 MAX_REMEMBERED = 10_000
@@ -38,6 +40,12 @@ class Purge(msgspec.Struct, frozen=True):
         return (self.tenant_id is None or self.tenant_id == tenant_id) and (
             self.pattern is None or fnmatchcase(path, self.pattern)
         )
+
+
+def can_match(pattern: str) -> bool:
+    """Whether a pattern means any path that an answer may be kept of."""
+    literal = re.split(r"[*?[]", pattern, maxsplit=1)[0]
+    return literal.startswith(BASE) or (literal != pattern and BASE.startswith(literal))
 
 
 def record_purge(client: redis.Redis, tenant_id: UUID | None, pattern: str | None) -> Purge:

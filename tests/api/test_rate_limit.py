@@ -255,7 +255,12 @@ def test_each_request_of_a_batch_counts(shop: Shop, database: Database) -> None:
 
 @pytest.mark.parametrize(
     ("option", "said"),
-    [("orders=3", "there is no limit 'orders'"), ("burst=0", "from 1 on"), ("burst", "from 1 on")],
+    [
+        ("orders=3", "there is no limit 'orders'"),
+        ("burst=0", "from 1 to 1000000000"),
+        ("burst=1000000001", "from 1 to 1000000000"),
+        ("burst", "from 1 to 1000000000"),
+    ],
 )
 def test_the_command_says_what_is_wrong(
     shop: Shop, database: Database, option: str, said: str
@@ -265,6 +270,15 @@ def test_the_command_says_what_is_wrong(
     )
     assert result.exit_code == 2
     assert said in result.output
+
+
+def test_the_command_refuses_a_limit_given_twice(shop: Shop, database: Database) -> None:
+    options = ["--limit", "burst=7", "--limit", "burst=plan"]
+    result = CliRunner().invoke(
+        main, ["tenant", "limits", shop.slug, *options], env=environment(database)
+    )
+    assert result.exit_code == 2
+    assert "each limit may be given once: burst" in result.output
 
 
 def test_the_command_prints_what_holds(shop: Shop, database: Database) -> None:

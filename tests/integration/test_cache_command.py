@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 
 from shop_api.app import App
 from shop_api.commands.cache import cache
+from shop_api.gateway.purges import can_match
 from shop_api.gateway.response_cache import ResponseCache
 from shop_api.gateway.upkeep import LIST_TIME, MAX_LISTS, MAX_WARMED, RECENT, Upkeep
 from shop_api.kernel.errors import DomainError, ErrorKind
@@ -62,6 +63,28 @@ def test_a_purge_says_when_it_cannot_be_told(database: Database, redis_url: str)
     assert (refused.exit_code, "there is no tenant" in refused.stderr) == (1, True)
     away = run(database, "redis://127.0.0.1:1")
     assert (away.exit_code, "nothing was purged" in away.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "meant"),
+    [
+        ("/products*", "/api/v1/products*"),
+        ("products", "/api/v1/products"),
+        ("/api/products/?", "/api/v1/products/?"),
+        ("/api/v1", "/api/v1/*"),
+    ],
+)
+def test_a_pattern_that_matches_no_path_is_refused(
+    database: Database, redis_url: str, pattern: str, meant: str
+) -> None:
+    refused = run(database, redis_url, pattern)
+    assert refused.exit_code == 2
+    assert f"paths begin with /api/v1/: did you mean '{meant}'?" in refused.stderr
+
+
+@pytest.mark.parametrize("pattern", ["*", "*products*", "/api/*", "/api/v?/search", "/api/v1/x"])
+def test_a_pattern_may_begin_as_paths_do_or_with_anything(pattern: str) -> None:
+    assert can_match(pattern)
 
 
 def tended(process: Process) -> Upkeep:
