@@ -145,7 +145,8 @@ class Settings(BaseSettings):
     platform_key: str | None = Field(
         None,
         min_length=32,
-        description="Bearer for POST /tenants. Unset: made once in the data folder.",
+        description="Bearer for GET, POST and PATCH of /tenants and the details of /health/ready."
+        " Unset: made once in the data folder, as the file `platform_key`.",
     )
     metrics_key: str | None = Field(
         None,

@@ -43,13 +43,13 @@ class Credentials:
         token = token.strip()
         principal = None
         if scheme.lower() != "bearer" or not token:
-            detail = "Send the API key or access token as `Authorization: Bearer …`."
+            detail = "Send the key or access token as `Authorization: Bearer …`."
             exchange.refusal = _error(detail)
             return
         if len(token) <= MAX_TOKEN_LENGTH:
             principal = self.authenticate(token)
         if principal is None:
-            detail = "The API key or access token is unknown, expired or revoked."
+            detail = "The key or access token is unknown, expired or revoked."
             exchange.refusal = _error(detail)
             return
         if len(self._cache) >= MAX_CACHED:

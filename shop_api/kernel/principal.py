@@ -46,6 +46,12 @@ ANY = "any"
 PLATFORM = "platform"
 # Only the key of whoever collects metrics.
 METRICS = "metrics"
+# What opens those two, and where who runs the product finds it.
+OPERATOR_KEYS = {
+    PLATFORM: "the platform key (SHOP_PLATFORM_KEY;"
+    " unset: the file platform_key of the data folder)",
+    METRICS: "the metrics key (SHOP_METRICS_KEY; unset: the file metrics_key of the data folder)",
+}
 
 _READ = frozenset(scope for scope in SCOPES if scope.endswith(":read"))
 _STAFF = frozenset(

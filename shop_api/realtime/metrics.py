@@ -9,6 +9,7 @@ import hmac
 from flask import Flask, Response, request
 
 from shop_api.kernel.errors import DomainError, ErrorKind
+from shop_api.kernel.principal import METRICS, OPERATOR_KEYS
 from shop_api.metrics.definitions import websocket_errors
 from shop_api.metrics.exposition import CONTENT_TYPE, exposition
 from shop_api.realtime import connection as closing
@@ -40,6 +41,8 @@ def add_metrics(app: Flask, metrics_key: str | None) -> None:
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if not metrics_key or not hmac.compare_digest(given.encode(), metrics_key.encode()):
             raise DomainError(
-                ErrorKind.UNAUTHENTICATED, "unauthenticated", "This needs the metrics key."
+                ErrorKind.UNAUTHENTICATED,
+                "unauthenticated",
+                f"Send {OPERATOR_KEYS[METRICS]}: Authorization: Bearer …",
             )
         return Response(exposition(), content_type=CONTENT_TYPE)

@@ -41,7 +41,7 @@ PROBLEMS: dict[int, tuple[str, DomainError]] = {
         DomainError(
             ErrorKind.UNAUTHENTICATED,
             "invalid_credential",
-            "The API key or access token is unknown, expired or revoked.",
+            "The key or access token is unknown, expired or revoked.",
         ),
     ),
     403: (
@@ -169,7 +169,9 @@ def problem_components(spec: Any) -> None:
         {
             "type": "http",
             "scheme": "bearer",
-            "description": "A secret key `sk_…`, a publishable key `pk_…`, or an access token.",
+            "description": "A secret key `sk_…`, a publishable key `pk_…`, or an access token."
+            " For who runs the product: the platform key for `/tenants` and the details of"
+            " `/health/ready`, the metrics key for `/metrics`.",
         },
     )
 

@@ -6,7 +6,7 @@ scopes there are (kernel/principal.py).
 
 from shop_api.kernel.errors import DomainError, ErrorKind
 from shop_api.kernel.exchange import Exchange
-from shop_api.kernel.principal import ANY, METRICS, PLATFORM, PUBLIC
+from shop_api.kernel.principal import ANY, METRICS, OPERATOR_KEYS, PLATFORM, PUBLIC
 
 # scopes that are no names a key can have
 NEEDS = {
@@ -22,10 +22,9 @@ def require_scope(exchange: Exchange, scope: str) -> None:
         return
     principal = exchange.principal
     if principal is None:
+        opener = OPERATOR_KEYS.get(scope, "an API key or an access token")
         raise DomainError(
-            ErrorKind.UNAUTHENTICATED,
-            "unauthenticated",
-            "Send an API key or an access token: Authorization: Bearer …",
+            ErrorKind.UNAUTHENTICATED, "unauthenticated", f"Send {opener}: Authorization: Bearer …"
         )
     if scope == PLATFORM:
         # the metrics key opens the metrics alone

@@ -123,6 +123,19 @@ def test_without_a_credential_nothing_but_the_public_answers(app: App) -> None:
             assert found == (401, "unauthenticated"), f"{method} {rule.rule}"
 
 
+@pytest.mark.parametrize(
+    ("path", "name"), [("/api/v1/tenants", "platform_key"), ("/metrics", "metrics_key")]
+)
+def test_an_operator_is_told_which_key_opens_what_is_his(app: App, path: str, name: str) -> None:
+    refused = Client(app).get(path)
+    assert refused.status_code == 401
+    assert refused.json is not None
+    assert f"the file {name} of the data folder" in refused.json["detail"]
+    document = app.flask.extensions["shop_api.openapi"].to_dict()
+    bearer = document["components"]["securitySchemes"]["bearer"]["description"]
+    assert name.replace("_", " ") in bearer
+
+
 def test_without_the_scope_nothing_answers(app: App, database: Database) -> None:
     tenant_id = make_tenant(database)
     bare = make_key(database, tenant_id, [])

@@ -98,6 +98,8 @@ def head(*lines: bytes, target: bytes = b"/health/live") -> bytes:
         (head(target=b"/" + b"a" * 100_000), {b"414", b"431"}),
         (head(target=b"/" + b"a" * 4 * MEGABYTE), {b"414", b"431"}),
         (head(b"X-Large: " + b"a" * 60_000), {b"200"}),
+        (head(b"X-Large: " + b"a" * 100_000), {b"200", b"431"}),
+        (head(b"X-Large: " + b"a" * 132_000), {b"431"}),
         (head(b"X-Large: " + b"a" * 200_000), {b"431"}),
         (head(b"X-Large: " + b"a" * 4 * MEGABYTE), {b"431"}),
         (head(*(b"X-%d: 1" % number for number in range(90))), {b"200"}),
@@ -112,6 +114,8 @@ def head(*lines: bytes, target: bytes = b"/health/live") -> bytes:
         "large_path",
         "huge_path",
         "long_header",
+        "longer_header",
+        "longest_header",
         "large_header",
         "huge_header",
         "headers",
@@ -128,6 +132,26 @@ def test_a_bomb_is_refused(
     assert answer.startswith(b"HTTP/1.1 "), answer[:200]
     assert answer.split(b" ", 2)[1] in statuses, answer[:200]
     assert_serves(running_api, shop)
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (head(b"X-Large: " + b"a" * 132_000), b"431"),
+        (head(*(b"X-%d: 1" % number for number in range(101))), b"431"),
+        (head(target=b"/" + b"a" * 70_000), b"414"),
+    ],
+    ids=["header", "headers", "url"],
+)
+def test_what_the_server_refuses_has_no_body_and_nothing_of_the_product(
+    running_api: ApiServer, data: bytes, status: bytes
+) -> None:
+    answer = send_raw(running_api, data)
+    lines, _, body = answer.partition(b"\r\n\r\n")
+    assert lines.split(b" ", 2)[1] == status, answer[:200]
+    assert body == b""
+    names = {line.partition(b":")[0].lower() for line in lines.split(b"\r\n")[1:]}
+    assert names <= {b"connection", b"content-length", b"date"}
 
 
 def test_a_long_url_is_told_as_a_problem_and_not_given_back(running_api: ApiServer) -> None:

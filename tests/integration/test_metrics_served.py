@@ -196,6 +196,7 @@ def test_only_the_metrics_key_opens_the_metrics(served: Served, token: str | Non
         with pytest.raises(urllib.error.HTTPError) as refusal:
             urllib.request.urlopen(request, timeout=10)
         assert refusal.value.code in (401, 403)
+        assert "the metrics key" in json.load(refusal.value)["detail"] or token == "sk_nobody"
 
 
 def test_the_files_of_the_dead_do_not_pile_up(served: Served, key: str) -> None:
