@@ -85,6 +85,7 @@ from shop_api.gateway.pipeline import Gateway, Wiring
 from shop_api.gateway.purges import Purges
 from shop_api.gateway.redis_answers import RedisAnswers
 from shop_api.gateway.response_cache import Sources
+from shop_api.kernel.errors import StartRefused
 from shop_api.kernel.principal import ANY, PUBLIC, PUBLISHABLE_SCOPES
 from shop_api.kernel.secret_keys import SecretKeys
 from shop_api.metrics.usage import usage
@@ -315,9 +316,9 @@ def _refuse_unsafe_role(engine: Engine) -> None:
 def make_services(settings: Settings) -> Services:
     """The means of the api process; every URL and secret must be set."""
     if not (settings.database_url and settings.redis_url):
-        raise RuntimeError("DATABASE_URL and REDIS_URL must be set; `shop-api serve` sets them")
+        raise StartRefused("DATABASE_URL and REDIS_URL must be set; `shop-api serve` sets them")
     if not (settings.secret_key and settings.platform_key):
-        raise RuntimeError(
+        raise StartRefused(
             "SHOP_SECRET_KEY and SHOP_PLATFORM_KEY must be set; `shop-api serve` sets them"
         )
     timeout = settings.deadline_seconds

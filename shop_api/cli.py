@@ -11,7 +11,7 @@ import click
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from shop_api.kernel.errors import DomainError
+from shop_api.kernel.errors import DomainError, StartRefused
 from shop_api.settings import explain
 from shop_api.stack.errors import DataFolderError, NoInstallationError
 
@@ -47,7 +47,7 @@ class PluggedGroup(click.Group):
             raise click.ClickException("\n".join(["settings:", *lines, advice])) from error
         except DomainError as error:
             raise click.ClickException(error.detail) from error
-        except (DataFolderError, NoInstallationError) as error:
+        except (DataFolderError, NoInstallationError, StartRefused) as error:
             raise click.ClickException(str(error)) from error
         except PermissionError as error:
             raise click.ClickException(f"{error.filename}: {error.strerror}") from error

@@ -27,6 +27,7 @@ from shop_api.db.engines import make_engine, require_safe_role
 from shop_api.db.pool_watch import watch_pool
 from shop_api.db.request_redis import RequestRedis
 from shop_api.kernel.clock import utc_now
+from shop_api.kernel.errors import StartRefused
 from shop_api.kernel.logs import configure_logging
 from shop_api.metrics.definitions import job_late, job_run_duration, job_runs
 from shop_api.metrics.processes import count_start
@@ -172,7 +173,7 @@ class Worker:
     def __init__(self, settings: Settings) -> None:
         urls = (settings.database_url, settings.exporter_database_url, settings.redis_url)
         if not all(urls):
-            raise RuntimeError(
+            raise StartRefused(
                 "set DATABASE_URL, SHOP_EXPORTER_DATABASE_URL and REDIS_URL,"
                 " or start with `shop-api serve`"
             )

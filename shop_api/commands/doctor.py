@@ -160,6 +160,9 @@ def _guarded(subject: str, advice: str, check: Callable[[], Finding]) -> Finding
     except (SQLAlchemyError, redis.RedisError) as error:
         reason = str(getattr(error, "orig", None) or error).strip()
         return Finding(subject, False, reason, advice)
+    except (ValueError, TypeError):
+        # its text may hold a part of the password
+        return Finding(subject, False, "cannot be read as a URL", advice)
 
 
 def _postgres(settings: Settings, *, is_embedded: bool) -> Iterator[Finding]:

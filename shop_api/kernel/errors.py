@@ -1,6 +1,6 @@
-"""The base of every error a client can act on; knows nothing of HTTP.
+"""The bases of the errors that a client, or an operator, can act on; knows nothing of HTTP.
 
-Belongs here: the kinds of error and their base class. Does not: a particular error (its domain's
+Belongs here: the kinds of error and their base classes. Does not: a particular error (its domain's
 `errors.py`) and its HTTP form (`kernel/problem.py` has the status per kind).
 """
 
@@ -52,6 +52,10 @@ class DomainError(Exception):
 
     def __str__(self) -> str:
         return f"{self.code}: {self.detail}"
+
+
+class StartRefused(RuntimeError):
+    """A process will not serve like this; the sentence says what an operator is to do."""
 
 
 def not_found(noun: str) -> DomainError:

@@ -13,7 +13,7 @@ from shop_api.db.engines import make_engine, require_safe_role
 from shop_api.db.pool_watch import watch_pool
 from shop_api.db.request_redis import RequestRedis
 from shop_api.kernel.clock import utc_now
-from shop_api.kernel.errors import DomainError, ErrorKind
+from shop_api.kernel.errors import DomainError, ErrorKind, StartRefused
 from shop_api.kernel.ids import new_id
 from shop_api.kernel.problem import STATUS, problem_body, problem_headers
 from shop_api.realtime.actors import ActorDirectory
@@ -36,7 +36,7 @@ COUNTING_TIMEOUT_SECONDS = 1.0
 def create_realtime_app(settings: Settings) -> Flask:
     """The application on the stores `settings` names; call it after gevent has patched."""
     if settings.database_url is None or settings.redis_url is None:
-        raise RuntimeError("set DATABASE_URL and REDIS_URL, or start with `shop-api serve`")
+        raise StartRefused("set DATABASE_URL and REDIS_URL, or start with `shop-api serve`")
     engine = make_engine(
         settings.database_url, settings, statement_timeout_seconds=settings.deadline_seconds
     )

@@ -7,7 +7,7 @@ import resource
 import ssl
 from typing import Any
 
-from shop_api.kernel.logs import JsonFormatter
+from shop_api.kernel.logs import JsonFormatter, log_uncaught_exceptions
 from shop_api.settings import Settings
 from shop_api.stack.children import authority
 from shop_api.stack.interrupts import end_forked_at_sigterm
@@ -45,3 +45,4 @@ def on_starting(_server: Any) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     end_forked_at_sigterm()
+    log_uncaught_exceptions()

@@ -6,7 +6,10 @@ Belongs here: what happens on SIGTERM. Does not: how gunicorn is configured (gun
 from types import FrameType
 
 import gevent
+from gunicorn.arbiter import Arbiter
 from gunicorn.workers.ggevent import GeventWorker
+
+from shop_api.kernel.logs import last_words
 
 # of the grace, the part over which closes are spread; the rest is for clients to answer and go
 JITTER_SHARE = 0.3
@@ -14,6 +17,11 @@ JITTER_SHARE = 0.3
 
 class RealtimeWorker(GeventWorker):
     """Drains the hub when asked to stop."""
+
+    def load_wsgi(self) -> None:
+        """Load the application; gunicorn would also print what keeps it from starting."""
+        with last_words(Arbiter.WORKER_BOOT_ERROR):
+            super().load_wsgi()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGTERM: not ready any more, close all sockets, then stop as any worker."""

@@ -5,6 +5,7 @@ Belongs here: how the server is configured. Does not: the application (wsgi.py).
 
 import logging
 import resource
+from pkgutil import resolve_name
 from typing import Any
 
 from granian import Granian
@@ -12,7 +13,7 @@ from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from shop_api.kernel.logs import JsonFormatter
+from shop_api.kernel.logs import JsonFormatter, configure_logging, last_words
 from shop_api.settings import Settings
 from shop_api.stack.interrupts import end_forked_at_sigterm
 
@@ -46,9 +47,16 @@ def log_configuration(level: str) -> dict[str, Any]:
     }
 
 
+def load(target: str) -> Any:
+    """The application, in a worker: multiprocessing would print what keeps it from starting."""
+    with last_words():
+        return resolve_name(target)
+
+
 def main() -> None:
     """Serve until SIGTERM or SIGINT; then no new requests, and the running ones finish."""
     settings = Settings()
+    configure_logging("api", settings.log_level)
     end_forked_at_sigterm()
     # a connection takes a file, and shells begin with 1 024
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -74,7 +82,7 @@ def main() -> None:
         workers_kill_timeout=max(1, int(settings.shutdown_grace_seconds)),
         log_level=LogLevels(settings.log_level.lower()),
         log_dictconfig=log_configuration(settings.log_level),
-    ).serve()
+    ).serve(target_loader=load)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,18 @@ def test_unreachable_stores_and_missing_roles_are_problems_with_advice(
     assert "Check REDIS_URL" in result.output
 
 
+def test_urls_of_the_right_form_that_cannot_be_read_are_problems(
+    environment: dict[str, str],
+) -> None:
+    environment["REDIS_URL"] = "redis://:word@127.0.0.1:port"
+    environment["DATABASE_URL"] = "postgresql://shop_app:word@127.0.0.1:port/shop"
+    result = examine(environment)
+    assert result.exit_code == 1
+    for subject in ("redis", "postgres", "application role"):
+        assert problems(result)[subject] == "cannot be read as a URL"
+    assert "word" not in result.output
+
+
 def test_an_old_schema_is_a_problem(environment: dict[str, str], database: Database) -> None:
     name = f"{database.name}_empty"
     database.server.execute(f"CREATE DATABASE {name}")
