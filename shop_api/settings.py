@@ -257,10 +257,16 @@ class Settings(BaseSettings):
 
     # usage
     usage_write_seconds: float = Field(
-        10.0,
+        60.0,
         gt=0,
         description="How often an API worker writes what its tenants asked; what it counted since"
         " is lost when it is killed.",
+    )
+    usage_retention_days: int = Field(
+        400,
+        ge=7,
+        description="How long Postgres keeps usage. The lake keeps what it took, until it is made"
+        " anew.",
     )
 
     # orders

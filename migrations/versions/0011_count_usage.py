@@ -26,6 +26,8 @@ CREATE TABLE api_usage (
         (tenant_id, hour, method, route, status_class, process_id)
 );
 CREATE INDEX ix_api_usage_xid ON api_usage (xid);
+CREATE INDEX ix_api_usage_unfolded ON api_usage (tenant_id, hour)
+    WHERE process_id <> '00000000-0000-0000-0000-000000000000';
 """
 
 

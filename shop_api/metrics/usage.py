@@ -101,8 +101,13 @@ class UsageCounts:
                 if place not in self._unwritten:
                     del self._totals[place]
 
+    def lose(self, requests: int) -> None:
+        """These cannot be written any more."""
+        with self._lock:
+            self._lost_requests += requests
+
     def take_lost_requests(self) -> int:
-        """How many requests were not counted, for want of room, since this was asked last."""
+        """How many requests were lost, for want of room or for good, since this was asked last."""
         with self._lock:
             lost, self._lost_requests = self._lost_requests, 0
         return lost

@@ -10,6 +10,7 @@ import logging
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -34,18 +35,30 @@ LAST_WRITE_SECONDS = 2.0
 # Postgres's.
 BATCH_TOTALS = 1000
 
+# How long an hour is written after its beginning. Later its rows may have been put together with
+# those of other processes (usage_fold.py), and a total written anew would count a second time.
+WRITABLE = timedelta(days=1)
+
 WRITE = """
-INSERT INTO api_usage (tenant_id, hour, method, route, status_class, process_id, requests, refusals,
-    cache_hits, request_bytes, response_bytes, duration_microseconds)
-SELECT %(tenant_id)s, hour, method, route, status_class, %(process_id)s, requests, refusals,
-    cache_hits, request_bytes, response_bytes, duration_microseconds
-FROM jsonb_to_recordset(%(totals)s::jsonb) AS t (hour timestamptz, method text, route text,
-    status_class text, requests bigint, refusals bigint, cache_hits bigint, request_bytes bigint,
-    response_bytes bigint, duration_microseconds bigint)
-ON CONFLICT (tenant_id, hour, method, route, status_class, process_id) DO UPDATE SET
-    requests = excluded.requests, refusals = excluded.refusals, cache_hits = excluded.cache_hits,
-    request_bytes = excluded.request_bytes, response_bytes = excluded.response_bytes,
-    duration_microseconds = excluded.duration_microseconds, xid = excluded.xid
+WITH totals AS (
+    SELECT hour, hour < now() - %(writable)s::interval AS is_late, method, route, status_class,
+        requests, refusals, cache_hits, request_bytes, response_bytes, duration_microseconds
+    FROM jsonb_to_recordset(%(totals)s::jsonb) AS t (hour timestamptz, method text, route text,
+        status_class text, requests bigint, refusals bigint, cache_hits bigint,
+        request_bytes bigint, response_bytes bigint, duration_microseconds bigint)
+), written AS (
+    INSERT INTO api_usage (tenant_id, hour, method, route, status_class, process_id, requests,
+        refusals, cache_hits, request_bytes, response_bytes, duration_microseconds)
+    SELECT %(tenant_id)s, hour, method, route, status_class, %(process_id)s, requests, refusals,
+        cache_hits, request_bytes, response_bytes, duration_microseconds
+    FROM totals WHERE NOT is_late
+    ON CONFLICT (tenant_id, hour, method, route, status_class, process_id) DO UPDATE SET
+        requests = excluded.requests, refusals = excluded.refusals,
+        cache_hits = excluded.cache_hits, request_bytes = excluded.request_bytes,
+        response_bytes = excluded.response_bytes,
+        duration_microseconds = excluded.duration_microseconds, xid = excluded.xid
+)
+SELECT coalesce(sum(requests), 0)::bigint AS late_requests FROM totals WHERE is_late
 """
 
 # The totals of a transaction, by tenant.
@@ -96,28 +109,32 @@ class UsageWriter:
         return True
 
     def _write_all(self) -> None:
-        for number, batch in enumerate(_batches(self._counts.unwritten())):
-            try:
+        is_any_written = False
+        try:
+            for batch in _batches(self._counts.unwritten()):
                 self._write_batch(batch)
-            except DBAPIError:
-                # it had all the time there is: the others come first the next time
-                if number == 0:
-                    for totals in batch.values():
-                        self._counts.postpone(totals)
-                raise
-            for totals in batch.values():
-                self._counts.written(totals)
-            if number == 0:
+                for totals in batch.values():
+                    self._counts.written(totals)
+                is_any_written = True
+        except DBAPIError:
+            # the first had all the time there is: the others come before it the next time
+            if not is_any_written:
+                for totals in batch.values():
+                    self._counts.postpone(totals)
+            raise
+        finally:
+            if is_any_written:
                 self._tell_loss()
 
     def _write_batch(self, batch: Batch) -> None:
-        run_for_tenants(
+        answers = run_for_tenants(
             self._engine,
             [
                 (tenant_id, self._statement(tenant_id, totals))
                 for tenant_id, totals in batch.items()
             ],
         )
+        self._counts.lose(sum(row.late_requests for (row,) in answers))
 
     def _statement(self, tenant_id: UUID, totals: dict[UsageKey, Usage]) -> Statement:
         return Statement(
@@ -125,6 +142,7 @@ class UsageWriter:
             {
                 "tenant_id": tenant_id,
                 "process_id": self._counts.process_id,
+                "writable": WRITABLE,
                 "totals": encode_json([_row(*entry) for entry in totals.items()]),
             },
         )
@@ -133,7 +151,9 @@ class UsageWriter:
         lost = self._counts.take_lost_requests()
         if lost:
             logger.error(
-                "usage of %d requests is lost: there was room for %d totals", lost, MAX_KEPT
+                "usage of %d requests is lost: it waited for over a day, or with %d other totals",
+                lost,
+                MAX_KEPT,
             )
 
     def _run(self) -> None:

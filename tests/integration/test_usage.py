@@ -3,7 +3,7 @@ lost on the way.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -28,7 +28,8 @@ from tests.fixtures.servers import api_server
 from tests.fixtures.stores import Database
 
 USAGE = "/api/v1/analytics/usage"
-NOON = datetime(2026, 3, 1, 12, 5, tzinfo=UTC)
+# of the hours that are still written
+RECENT = now().replace(minute=5) - timedelta(hours=4)
 KIND = ("GET", "/api/v1/products", "2xx")
 TOTALS = """
 SELECT sum(requests)::int AS requests, sum(refusals)::int AS refusals,
@@ -111,13 +112,13 @@ def test_totals_of_several_processes_add_up_and_a_retry_counts_once(database: Da
     one = Usage(1, 1, 1, 10, 100, 1000)
     for _ in range(3):
         for counts, writer in zip(processes, writers, strict=True):
-            counts.add(NOON, kind, one)
-            counts.add(NOON, kind, one)
+            counts.add(RECENT, kind, one)
+            counts.add(RECENT, kind, one)
             assert writer.write()
     # as after a commit whose answer was lost: written, and not known to be
     again = processes[0].unwritten()
     assert again == {}
-    processes[0].add(NOON, kind, one)
+    processes[0].add(RECENT, kind, one)
     lost = processes[0].unwritten()
     writers[0]._write_batch({tenant_id: lost})
     assert writers[0].write()
@@ -133,9 +134,9 @@ def test_a_connection_that_is_lost_costs_nothing(database: Database) -> None:
     settings = Settings(_env_file=None)
     engine = make_engine(database.application_url, settings, statement_timeout_seconds=5)
     writer = UsageWriter(engine, counts, 60)
-    counts.add(NOON, (tenant_id.int, *KIND), Usage(2))
+    counts.add(RECENT, (tenant_id.int, *KIND), Usage(2))
     assert writer.write()
-    counts.add(NOON, (tenant_id.int, *KIND), Usage(3))
+    counts.add(RECENT, (tenant_id.int, *KIND), Usage(3))
     with engine.connect() as connection:
         pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
         connection.rollback()
@@ -150,21 +151,21 @@ def test_hours_are_apart_and_let_go_of_once_written(database: Database) -> None:
     tenant_id, counts = uuid4(), UsageCounts()
     writer = UsageWriter(database.engine, counts, 60)
     kind = (tenant_id.int, *KIND)
-    counts.add(NOON, kind, Usage(1))
+    counts.add(RECENT, kind, Usage(1))
     assert writer.write()
-    counts.add(NOON + timedelta(hours=1), kind, Usage(2))
+    counts.add(RECENT + timedelta(hours=1), kind, Usage(2))
     # a clock that goes back
-    counts.add(NOON, kind, Usage(4))
+    counts.add(RECENT, kind, Usage(4))
     assert len(counts.unwritten()) == 1
     assert writer.write()
-    counts.add(NOON + timedelta(hours=2), kind, Usage(8))
+    counts.add(RECENT + timedelta(hours=2), kind, Usage(8))
     assert writer.write()
-    assert [place.hour.hour for place in counts._totals] == [14]
+    hour = RECENT.replace(minute=0, second=0, microsecond=0)
+    assert [place.hour for place in counts._totals] == [hour + timedelta(hours=2)]
     with psycopg.connect(database.exporter_url) as connection:
         found = connection.execute(
             "SELECT hour, requests FROM api_usage WHERE tenant_id = %s ORDER BY hour", (tenant_id,)
         ).fetchall()
-    hour = NOON.replace(minute=0)
     assert found == [
         (hour, 1),
         (hour + timedelta(hours=1), 6),

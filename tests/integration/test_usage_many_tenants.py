@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import defaultdict
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import psycopg
@@ -19,9 +19,11 @@ from shop_api.metrics.usage import Usage, UsageCounts, UsageKey
 from shop_api.settings import Settings
 from shop_api.spine import usage as spine_usage
 from shop_api.spine.usage import UsageWriter
+from tests.fixtures.lake import now
 from tests.fixtures.stores import Database
 
-NOON = datetime(2026, 3, 1, 12, 5, tzinfo=UTC)
+# of the hours that are still written
+RECENT = now().replace(minute=5) - timedelta(hours=4)
 
 
 def add_to_all(counts: UsageCounts, tenant_ids: list[UUID], kinds: int, at: datetime) -> None:
@@ -44,7 +46,7 @@ def requests_by_tenant(database: Database, tenant_ids: list[UUID]) -> dict[UUID,
 def test_three_thousand_tenants_are_written_in_two_rounds(database: Database) -> None:
     tenant_ids, counts = [uuid4() for _ in range(3000)], UsageCounts()
     writer = UsageWriter(database.engine, counts, 60)
-    add_to_all(counts, tenant_ids, 10, NOON)
+    add_to_all(counts, tenant_ids, 10, RECENT)
     assert writer.write() or writer.write()
     assert requests_by_tenant(database, tenant_ids) == dict.fromkeys(tenant_ids, 10)
 
@@ -55,7 +57,7 @@ def test_when_time_is_short_tenants_take_turns(database: Database) -> None:
     writer = UsageWriter(database.engine, counts, 60)
     rounds_cut_off = 0
     for _ in range(60):
-        add_to_all(counts, tenant_ids, 10, NOON)
+        add_to_all(counts, tenant_ids, 10, RECENT)
         rounds_cut_off += not writer.write(seconds=0.5)
         if len(requests_by_tenant(database, tenant_ids)) == len(tenant_ids):
             break
@@ -69,9 +71,9 @@ def test_totals_that_cannot_be_written_do_not_hold_up_the_others(
     monkeypatch.setattr(spine_usage, "BATCH_TOTALS", 10)
     tenant_ids, counts = [uuid4() for _ in range(20)], UsageCounts()
     writer = UsageWriter(database.engine, counts, 60)
-    add_to_all(counts, tenant_ids, 10, NOON)
+    add_to_all(counts, tenant_ids, 10, RECENT)
     assert writer.write()
-    add_to_all(counts, tenant_ids, 10, NOON)
+    add_to_all(counts, tenant_ids, 10, RECENT)
     with tenant_session(database.engine, tenant_ids[0]) as session:
         session.execute(text("SELECT FROM api_usage FOR UPDATE"))
         assert not writer.write(seconds=1)
@@ -98,8 +100,8 @@ def test_a_batch_writes_each_tenants_rows_as_that_tenant(database: Database) -> 
 def test_writing_takes_no_time_for_each_total_and_tenant() -> None:
     """20 000 totals of 2000 tenants, told to be written one tenant after the other, twice."""
     tenant_ids, counts = [uuid4() for _ in range(2000)], UsageCounts()
-    add_to_all(counts, tenant_ids, 10, NOON)
-    add_to_all(counts, tenant_ids, 10, NOON + timedelta(hours=1))
+    add_to_all(counts, tenant_ids, 10, RECENT)
+    add_to_all(counts, tenant_ids, 10, RECENT + timedelta(hours=1))
     by_tenant: defaultdict[int, dict[UsageKey, Usage]] = defaultdict(dict)
     for place, total in counts.unwritten().items():
         by_tenant[place.tenant][place] = total
@@ -115,10 +117,10 @@ def test_writing_takes_no_time_for_each_total_and_tenant() -> None:
 def test_what_grows_while_it_is_written_waits_behind_the_others() -> None:
     counts = UsageCounts()
     for route in ("a", "b", "c"):
-        counts.add(NOON, (1, "GET", route, "2xx"), Usage(1))
+        counts.add(RECENT, (1, "GET", route, "2xx"), Usage(1))
     taken = counts.unwritten()
     # growing does not change whose turn it is
-    counts.add(NOON, (1, "GET", "a", "2xx"), Usage(1))
+    counts.add(RECENT, (1, "GET", "a", "2xx"), Usage(1))
     assert [place.route for place in counts.unwritten()] == ["a", "b", "c"]
     counts.written(dict(list(taken.items())[:2]))
     assert [place.route for place in counts.unwritten()] == ["c", "a"]
@@ -133,10 +135,10 @@ def test_what_is_lost_is_told_once_with_its_number(
         "postgresql://127.0.0.1:9/none", Settings(_env_file=None), statement_timeout_seconds=1
     )
     for route in range(5):
-        counts.add(NOON, (tenant_id.int, "GET", f"/{route}", "2xx"), Usage(4))
+        counts.add(RECENT, (tenant_id.int, "GET", f"/{route}", "2xx"), Usage(4))
     for _ in range(3):
         assert not UsageWriter(away, counts, 60).write()
-        counts.add(NOON, (tenant_id.int, "GET", "/last", "2xx"), Usage(1))
+        counts.add(RECENT, (tenant_id.int, "GET", "/last", "2xx"), Usage(1))
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
     writer = UsageWriter(database.engine, counts, 60)
     assert writer.write()
