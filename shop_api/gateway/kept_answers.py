@@ -6,7 +6,7 @@ Belongs here: keeping and finding within bytes. Does not: whether an answer may 
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -44,6 +44,8 @@ class KeptAnswer:
     path: str
     query: str
     is_refreshing: bool = False
+    # as of which question it could not be made again by itself
+    given_up_at: datetime = LONG_AGO
     # as it was last given, and between when its Cache-Status stays the same
     _given: Answer | None = None
     _given_after: datetime = LONG_AGO
@@ -81,7 +83,8 @@ def with_status(headers: list[tuple[str, str]], status: tuple[str, str]) -> list
 
 
 class KeptAnswers:
-    """An LRU bounded in bytes."""
+    """An LRU bounded in bytes, in the order in which its entries were asked for, as far as that is
+    not turned round by how long a request takes."""
 
     def __init__(self, limit_bytes: int, *, keeps_first: bool = False) -> None:
         self.limit_bytes = limit_bytes
@@ -112,31 +115,53 @@ class KeptAnswers:
         entry.asked_at = now
         if entry is not self._last:
             with self._lock:
-                if key in self._entries:
+                # another one, if it was made again meanwhile
+                found = self._entries.get(key)
+                if found is not None:
+                    found.asked_at = now
                     self._entries.move_to_end(key)
-                self._last = entry
+                self._last = found
 
     def keep(self, key: Key, entry: KeptAnswer) -> None:
         """Keep an answer in the place of the one before it; not one that is larger than all."""
-        size = entry.size_bytes
-        if size > self.limit_bytes:
+        if entry.size_bytes > self.limit_bytes:
             return
         with self._lock:
             self._last = None
             old = self._entries.pop(key, None)
+            self._put(key, entry, old)
+
+    def replace(self, key: Key, entry: KeptAnswer) -> None:
+        """Keep an answer that nobody asked for in the place of the one before it, if that is still
+        there: what was asked for since stays before it."""
+        if entry.size_bytes > self.limit_bytes:
+            return
+        with self._lock:
+            old = self._entries.get(key)
             if old is not None:
-                self.size_bytes -= old.size_bytes
-            self._entries[key] = entry
-            self.size_bytes += size
-            while self.size_bytes > self.limit_bytes:
-                _, evicted = self._entries.popitem(last=False)
-                self.size_bytes -= evicted.size_bytes
+                entry.asked_at = old.asked_at
+                self._put(key, entry, old)
+                if self._last is old:
+                    self._last = entry
+
+    def _put(self, key: Key, entry: KeptAnswer, old: KeptAnswer | None) -> None:
+        if old is not None:
+            self.size_bytes -= old.size_bytes
+        self._entries[key] = entry
+        self.size_bytes += entry.size_bytes
+        while self.size_bytes > self.limit_bytes:
+            _, evicted = self._entries.popitem(last=False)
+            self.size_bytes -= evicted.size_bytes
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def newest_first(self) -> Iterator[tuple[Key, KeptAnswer]]:
-        """All entries as they are now, those used last before the others."""
+    def asked_after(self, since: datetime) -> list[KeptAnswer]:
+        """The answers asked for after `since`, the last asked first; looks at no others."""
+        found = []
         with self._lock:
-            entries = list(self._entries.items())
-        return reversed(entries)
+            for entry in reversed(self._entries.values()):
+                if entry.asked_at <= since:
+                    break
+                found.append(entry)
+        return found

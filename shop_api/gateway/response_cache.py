@@ -211,7 +211,8 @@ class ResponseCache:
         # to the millisecond, when it comes from Redis
         life = grant.until - (grant.made_at or now)
         is_whole = policy.is_shared and life >= longest - ROUNDING
-        self.kept.keep(
+        keep = self.kept.replace if exchange.is_repeat else self.kept.keep
+        keep(
             key,
             KeptAnswer(
                 Answer(200, list(answer.headers), answer.body),

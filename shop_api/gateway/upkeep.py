@@ -10,14 +10,18 @@ import threading
 import time
 from collections import Counter
 from datetime import datetime, timedelta
+from functools import cache
 from io import BytesIO
 from typing import Any
-from uuid import UUID
 
-from shop_api.gateway.kept_answers import LONG_AGO, KeptAnswer, Key
-from shop_api.gateway.response_cache import ResponseCache
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from shop_api.db.outages import describe, outage_error
+from shop_api.gateway.kept_answers import LONG_AGO, KeptAnswer
+from shop_api.gateway.response_cache import LakeVersion, ResponseCache
 from shop_api.kernel.clock import utc_now
-from shop_api.kernel.errors import DomainError
+from shop_api.kernel.errors import DomainError, ErrorKind
 from shop_api.kernel.exchange import Exchange
 
 LOOK_SECONDS = 0.5
@@ -43,9 +47,11 @@ class Upkeep:
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        # of each tenant what its figures were made from when last looked at, and until when its
-        # lists are made again
-        self._snapshots: dict[UUID, tuple[str | None, datetime]] = {}
+        # of each tenant whose lists were asked for of late, what its figures were made from when
+        # last looked at, and until when its lists are made again
+        self._snapshots: dict[int, tuple[str | None, datetime]] = {}
+        # Postgres did not answer what was last asked of it
+        self._is_away = False
 
     def start(self) -> None:
         """Start the thread if it does not run, knowing the purges."""
@@ -78,55 +84,88 @@ class Upkeep:
     def warm(self, now: datetime) -> int:
         """Make again what was asked for of late and is old; how many. Figures always, lists only
         after a snapshot of their tenant."""
-        count, lists = 0, Counter[UUID]()
-        for key, entry in self._cache.kept.newest_first():
+        asked = self._cache.kept.asked_after(now - RECENT)
+        lake_version = cache(self._cache.lake_version)
+        moved = self._moved(asked, lake_version, now)
+        count, lists, may_ask_postgres = 0, Counter[int](), True
+        for entry in asked:
+            tenant = entry.principal.tenant_id.int
+            if not entry.follows_lake and tenant not in moved:
+                continue
             if count >= MAX_WARMED or self._stopped.is_set():
                 break
-            if entry.asked_at <= now - RECENT:
+            if entry.asked_at <= entry.given_up_at:
                 continue
             if not entry.follows_lake:
-                tenant_id = entry.principal.tenant_id
-                if not self._has_moved(tenant_id, now) or lists[tenant_id] >= MAX_LISTS:
+                if not may_ask_postgres or lists[tenant] >= MAX_LISTS:
                     continue
-                lists[tenant_id] += 1
-            if self._is_old(entry):
-                self._ask_again(key, entry, now)
+                lists[tenant] += 1
+            if self._is_old(entry, lake_version):
+                self._ask_again(entry, now)
                 count += 1
+                if not entry.follows_lake and self._is_away:
+                    # the figures behind it need no Postgres; the lists have the next look
+                    may_ask_postgres = False
         return count
 
-    def _has_moved(self, tenant_id: UUID, now: datetime) -> bool:
-        """Whether the tenant's figures have changed within LIST_TIME."""
-        version = self._cache.lake_version(tenant_id)
-        seen, until = self._snapshots.get(tenant_id, (version, LONG_AGO))
-        if seen != version:
-            until = now + LIST_TIME
-        self._snapshots[tenant_id] = (version, until)
-        return now < until
+    def _moved(self, asked: list[KeptAnswer], lake_version: LakeVersion, now: datetime) -> set[int]:
+        """The tenants of these lists whose figures have changed within LIST_TIME."""
+        # by number: to hash a UUID is Python, 15 000 times a look
+        tenants = {
+            entry.principal.tenant_id.int: entry.principal.tenant_id
+            for entry in asked
+            if not entry.follows_lake
+        }
+        snapshots = {}
+        for tenant, tenant_id in tenants.items():
+            version = lake_version(tenant_id)
+            seen, until = self._snapshots.get(tenant, (version, LONG_AGO))
+            snapshots[tenant] = (version, until if seen == version else now + LIST_TIME)
+        self._snapshots = snapshots
+        return {tenant for tenant, (_, until) in snapshots.items() if now < until}
 
-    def _is_old(self, entry: KeptAnswer) -> bool:
-        tenant_id, policy = entry.principal.tenant_id, self._cache.find_policy(entry.path)
-        if entry.follows_lake or policy is None:
-            version = self._cache.lake_version(tenant_id)
+    def _is_old(self, entry: KeptAnswer, lake_version: LakeVersion) -> bool:
+        tenant_id = entry.principal.tenant_id
+        if entry.follows_lake:
+            version = lake_version(tenant_id)
         else:
+            policy = self._cache.find_policy(entry.path)
+            # it was kept by one
+            assert policy is not None
             resources = policy.resources(entry.principal.scopes)
             version = self._cache.versions.find(tenant_id, resources)
         epoch = self._cache.purges.epoch(tenant_id, entry.path)
         return version is not None and entry.version != epoch + version
 
-    def _ask_again(self, key: Key, entry: KeptAnswer, now: datetime) -> None:
+    def _ask_again(self, entry: KeptAnswer, now: datetime) -> None:
         exchange = Exchange(environ_of(entry), "GET", entry.path, now, request_id="upkeep")
         exchange.principal, exchange.api_version = entry.principal, entry.api_version
+        exchange.is_repeat = True
         try:
             self._cache(exchange)
         except DomainError as error:
-            # whoever asks for it is told
             logger.info("a kept answer is not made again: %s", error.code)
-            entry.asked_at = LONG_AGO
+        except (DBAPIError, PoolTimeoutError) as error:
+            self._tell(error)
+        except Exception:
+            logger.exception("a kept answer cannot be made again")
+        else:
+            if not entry.follows_lake:
+                self._is_away = False
             return
-        fresh = self._cache.kept.find(key)
-        if fresh is not None:
-            # by a client: this was no question
-            fresh.asked_at = entry.asked_at
+        # whoever asks for it is told
+        entry.given_up_at = entry.asked_at
+
+    def _tell(self, error: DBAPIError | PoolTimeoutError) -> None:
+        """Log what Postgres did instead of answering; that it is away once."""
+        known = outage_error(error)
+        if known is None:
+            logger.error("a kept answer cannot be made again", exc_info=error)
+        elif known.kind is not ErrorKind.UNAVAILABLE:
+            logger.info("a kept answer is not made again: %s", known.code)
+        elif not self._is_away:
+            self._is_away = True
+            logger.warning("kept lists are not made again meanwhile: %s", describe(error))
 
 
 def environ_of(entry: KeptAnswer) -> dict[str, Any]:

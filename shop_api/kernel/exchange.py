@@ -93,6 +93,8 @@ class Exchange:
     # the route's template, for logs and metrics; set when Flask has matched it
     route: str | None = None
     cache_status: str | None = None
+    # the process itself asks again what a client asked before
+    is_repeat: bool = False
     # how long it took to answer, once it is
     seconds: float = 0.0
     # of a signed request: the Content-Digest that was signed, "" without one

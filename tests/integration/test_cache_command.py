@@ -1,11 +1,14 @@
 """`shop-api cache purge`, and what a process does for its kept answers beside requests."""
 
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 import redis
 from click.testing import CliRunner, Result
+from sqlalchemy import Engine, create_engine, event
 
 from shop_api.app import App
 from shop_api.commands.cache import cache
@@ -161,6 +164,113 @@ def test_upkeep_is_bounded_and_gives_up_what_is_refused(start_process: Start) ->
     process.lake_version, process.make = "snapshot 2", refuse
     upkeep = tended(process)
     assert [upkeep.warm(NOON) for _ in range(3)] == [MAX_WARMED, 5, 0]
+
+
+def test_what_is_made_again_or_given_up_keeps_its_place_behind_later_questions(
+    start_process: Start,
+) -> None:
+    process, minute = start_process(), timedelta(minutes=1)
+    for number, query in enumerate(("first", "second", "third")):
+        process.get(FIGURES, query, at=NOON + number * minute)
+    upkeep, refused = tended(process), "third"
+
+    def make(exchange: Exchange) -> Answer:
+        if exchange.environ["QUERY_STRING"] == refused:
+            raise DomainError(ErrorKind.UNAVAILABLE, "lake_not_ready", "Not yet.")
+        return plain("new")
+
+    process.lake_version, process.make = "snapshot 2", make
+    assert [upkeep.warm(NOON + 3 * minute) for _ in range(2)] == [3, 0]
+    process.lake_version = "snapshot 3"
+    # without the third, which nobody has asked for since, and the first, which is too long ago
+    assert upkeep.warm(NOON + RECENT + minute / 2) == 1
+    refused = ""
+    process.get(FIGURES, "third", at=NOON + RECENT)
+    process.lake_version = "snapshot 4"
+    assert upkeep.warm(NOON + RECENT + minute / 2) == 2
+
+
+@contextmanager
+def away(_: Database) -> Iterator[Engine]:
+    yield create_engine("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
+
+
+@contextmanager
+def busy(database: Database) -> Iterator[Engine]:
+    engine = create_engine(database.application_url, pool_size=1, max_overflow=0, pool_timeout=0.1)
+    try:
+        with engine.connect():
+            yield engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def defective(database: Database) -> Iterator[Engine]:
+    engine = create_engine(database.application_url)
+    event.listen(engine, "engine_connect", lambda c: c.exec_driver_sql("SELECT nothing_such"))
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@pytest.mark.parametrize(("open_engine", "tried"), [(away, 1), (busy, 1), (defective, 3)])
+def test_lists_that_postgres_fails_hide_no_figures(
+    start_process: Start,
+    database: Database,
+    caplog: pytest.LogCaptureFixture,
+    open_engine: Callable[[Database], AbstractContextManager[Engine]],
+    tried: int,
+) -> None:
+    process = start_process()
+    upkeep = tended(process)
+    process.get(FIGURES)
+    for number in range(3):
+        process.get(LIST, f"n={number}")
+    assert upkeep.warm(NOON) == 0
+    process.versions.touch({(TENANT, CATALOGUE)})
+    process.lake_version = "snapshot 2"
+    process.made.clear()
+    with open_engine(database) as engine:
+
+        def make(exchange: Exchange) -> Answer:
+            if exchange.path == LIST:
+                engine.connect().close()
+            return plain("new")
+
+        process.make = make
+        # the lists were asked for after the figures
+        assert upkeep.warm(NOON) == tried + 1
+        assert process.made == [LIST] * tried + [FIGURES]
+        upkeep.warm(NOON)
+    told = [(record.levelname, record.exc_info is None) for record in caplog.records]
+    assert told == ([("WARNING", True)] if tried == 1 else [("ERROR", False)] * tried)
+    # those that were not tried are made once it is back
+    process.make = lambda _: plain("back")
+    assert upkeep.warm(NOON) == (1 if tried == 1 else 0)
+    assert upkeep._is_away is False
+
+
+def test_a_look_asks_for_a_tenant_s_snapshot_once_and_forgets_who_is_gone(
+    start_process: Start,
+) -> None:
+    process = start_process()
+    for number in range(5):
+        process.get(LIST, f"n={number}")
+        process.get(FIGURES, f"n={number}")
+    upkeep, asked = tended(process), list[UUID]()
+
+    def lake_version(tenant_id: UUID) -> str:
+        asked.append(tenant_id)
+        return "snapshot 1"
+
+    upkeep._cache.lake_version = lake_version
+    upkeep.warm(NOON)
+    assert asked == [TENANT]
+    assert list(upkeep._snapshots) == [TENANT.int]
+    upkeep.warm(NOON + RECENT)
+    assert (asked, upkeep._snapshots) == ([TENANT], {})
 
 
 @pytest.mark.parametrize("is_lost", [False, True])

@@ -1,5 +1,6 @@
 """The memory of kept answers, and the keys they are kept under."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
@@ -36,35 +37,48 @@ def place(path: object) -> Key:
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["keep", "use"]),
+            st.sampled_from(["keep", "use", "replace"]),
             st.integers(0, 7),
             st.integers(0, ENTRY_OVERHEAD_BYTES),
         ),
         max_size=60,
-    )
+    ),
+    st.integers(0, 60),
 )
 def test_the_least_recently_used_go_and_the_bytes_are_bounded(
-    steps: list[tuple[str, int, int]],
+    steps: list[tuple[str, int, int]], since: int
 ) -> None:
     kept = KeptAnswers(LIMIT)
     # key → entry, those used last at the end
     model: dict[int, KeptAnswer] = {}
-    for step, key, size in steps:
-        if step == "keep":
+    for number, (step, key, size) in enumerate(steps):
+        now = NOW + timedelta(seconds=number)
+        if step != "use":
             new = entry(size)
-            kept.keep(place(key), new)
-            model.pop(key, None)
-            model[key] = new
+            new.asked_at = now
+            if step == "keep":
+                kept.keep(place(key), new)
+                model.pop(key, None)
+                model[key] = new
+            else:
+                kept.replace(place(key), new)
+                if key in model:
+                    assert new.asked_at == model[key].asked_at
+                    model[key] = new
             while sum(e.size_bytes for e in model.values()) > LIMIT:
                 del model[next(iter(model))]
         elif key in model:
             found = kept.find(place(key))
             assert found is model[key]
-            kept.use(place(key), found, NOW)
+            kept.use(place(key), found, now)
+            assert found.asked_at == now
             model[key] = model.pop(key)
         assert len(kept) == len(model)
         assert kept.size_bytes == sum(e.size_bytes for e in model.values()) <= LIMIT
-        assert [e for _, e in kept.newest_first()] == list(reversed(model.values()))
+        after = NOW + timedelta(seconds=since)
+        for moment in (NOW - timedelta(seconds=1), after):
+            newest_first = [e for e in reversed(model.values()) if e.asked_at > moment]
+            assert kept.asked_after(moment) == newest_first
         for at in range(8):
             assert kept.find(place(at)) is model.get(at)
 
@@ -75,6 +89,29 @@ def test_one_that_is_larger_than_all_takes_nothing_s_place() -> None:
     kept.keep(place("b"), entry(LIMIT))
     assert kept.find(place("a")) is not None
     assert kept.find(place("b")) is None
+
+
+def test_a_question_answered_with_what_was_made_again_meanwhile_counts_for_the_new_one() -> None:
+    kept, old, new = KeptAnswers(LIMIT), entry(10), entry(10)
+    kept.keep(place("a"), old)
+    kept.keep(place("b"), entry(10))
+    kept.replace(place("a"), new)
+    kept.use(place("a"), old, NOW + timedelta(seconds=1))
+    assert kept.asked_after(NOW) == [new]
+
+
+def test_what_was_asked_for_long_ago_is_not_looked_at() -> None:
+    kept = KeptAnswers(1_000_000_000)
+    for number in range(10_000):
+        kept.keep(place(number), entry(10))
+
+    def seconds(since: datetime, found: int) -> float:
+        started = time.perf_counter()
+        assert len(kept.asked_after(since)) == found
+        return time.perf_counter() - started
+
+    all_seconds = min(seconds(NOW - timedelta(seconds=1), 10_000) for _ in range(5))
+    assert min(seconds(NOW, 0) for _ in range(5)) < all_seconds / 20
 
 
 def test_its_forms_are_kept_while_its_status_moves() -> None:
