@@ -53,7 +53,7 @@ def test_three_thousand_tenants_are_written_in_two_rounds(database: Database) ->
 
 def test_when_time_is_short_tenants_take_turns(database: Database) -> None:
     """All grow before each round, and a round has time for a part of them."""
-    tenant_ids, counts = [uuid4() for _ in range(3000)], UsageCounts()
+    tenant_ids, counts = [uuid4() for _ in range(6000)], UsageCounts()
     writer = UsageWriter(database.engine, counts, 60)
     rounds_cut_off = 0
     for _ in range(60):
