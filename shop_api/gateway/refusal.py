@@ -52,5 +52,6 @@ def _cache_status(exchange: Exchange) -> Header:
     """A problem was made now, for this request; it was looked up before where it might be kept."""
     if exchange.method != "GET":
         return METHOD
-    reason = "bypass" if exchange.cache_slot is None else "miss"
+    is_miss = exchange.cache_slot is not None or exchange.cache_status == "miss"
+    reason = "miss" if is_miss else "bypass"
     return (CACHE_STATUS, f"shop-api; fwd={reason}")

@@ -72,8 +72,9 @@ def test_queries_are_counted_for_each_request_alone(
     shop: Shop, lines: list[dict[str, Any]]
 ) -> None:
     shop.product()
-    # after the first, what the process keeps is there
-    shop.api.get("/api/v1/products")
+    # after the second, what the process keeps is there
+    for _ in range(2):
+        shop.api.get("/api/v1/products")
     lines.clear()
     for _ in range(3):
         shop.api.get("/api/v1/products")

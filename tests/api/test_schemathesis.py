@@ -21,7 +21,7 @@ from tests.fixtures.lake import new_lake
 from tests.fixtures.stores import Database
 
 # of each operation; `make fuzz` asks for a hundred, which takes minutes
-MAX_EXAMPLES = int(os.environ.get("SHOP_TEST_EXAMPLES", "6"))
+MAX_EXAMPLES = int(os.environ.get("SHOP_TEST_EXAMPLES", "3"))
 
 # What a schema cannot say: references that must exist, rules of values and between fields, the
 # present state.

@@ -30,7 +30,7 @@ from tests.fixtures.stores import store_folder
 ORDERS = int(os.environ.get("SHOP_TEST_FAULT_ORDERS", "300"))
 BUYERS = 6
 KILL_SECONDS = 1.5
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 
 
 @pytest.fixture

@@ -63,6 +63,7 @@ def test_every_answer_carries_them(running_api: ApiServer, shop: Shop) -> None:
         "reference": running_api.call("GET", "/api/docs"),
         "document": running_api.call("GET", "/api/v1/openapi.json"),
         "list": running_api.call("GET", PRODUCTS, token=token),
+        "list again": running_api.call("GET", PRODUCTS, token=token),
         "kept list": running_api.call("GET", PRODUCTS, token=token),
         "head": running_api.call("HEAD", TENANT, token=token),
         "made": running_api.call("POST", "/api/v1/customers", {"first_name": "Ada"}, token=token),
