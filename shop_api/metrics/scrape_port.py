@@ -107,8 +107,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _is_operator(self) -> bool:
         assert isinstance(self.server, ScrapePort)
         key = self.server.metrics_key
-        given = self.headers.get("Authorization", "").removeprefix("Bearer ")
-        return bool(key) and hmac.compare_digest(given.encode(), str(key).encode())
+        scheme, _, given = self.headers.get("Authorization", "").partition(" ")
+        is_bearer = scheme.lower() == "bearer"
+        return bool(key) and is_bearer and hmac.compare_digest(given.encode(), str(key).encode())
 
     def _answer(self, status: int, body: bytes, content_type: str) -> None:
         self.send_response(status)

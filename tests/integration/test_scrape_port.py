@@ -65,6 +65,15 @@ def test_only_the_metrics_key_opens_them(port: int, key: str | None) -> None:
     assert refused.value.headers["WWW-Authenticate"].startswith("Bearer")
 
 
+def test_a_key_without_its_scheme_opens_nothing(port: int) -> None:
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics")
+    for given in (KEY, f"Basic {KEY}"):
+        request.add_header("Authorization", given)
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=10)
+        assert refused.value.code == 401
+
+
 def test_nothing_else_is_there(port: int) -> None:
     assert answers(f"http://127.0.0.1:{port}/", 404)
     assert answers(f"http://127.0.0.1:{port}/api/v1/products", 404)
