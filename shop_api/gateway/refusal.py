@@ -37,12 +37,12 @@ def refuse(error: DomainError, exchange: Exchange) -> Answer:
     return Answer(STATUS[error.kind].value, headers, body)
 
 
-def server_busy(place: str, detail: str) -> DomainError:
+def server_busy(place: str, detail: str, code: str = "server_busy") -> DomainError:
     """503: no place is left (one of metrics' PLACES)."""
     server_busy_refusals.labels(place).inc()
     return DomainError(
         ErrorKind.UNAVAILABLE,
-        "server_busy",
+        code,
         f"{detail} Try again shortly.",
         retry_after_seconds=1,
     )

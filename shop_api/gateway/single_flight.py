@@ -14,13 +14,13 @@ import time
 from dataclasses import dataclass, field
 
 from shop_api.gateway.redis_answers import Asked, RedisAnswers, State
+from shop_api.gateway.refusal import server_busy
 from shop_api.kernel.errors import DomainError, ErrorKind
 from shop_api.kernel.exchange import Answer, CacheGrant, CacheSlot, Exchange, Stage
 from shop_api.metrics.definitions import (
     request_deduplication_hits,
     request_deduplication_misses,
     request_deduplication_wait,
-    server_busy_refusals,
 )
 
 # How often a leader without the lease looks for the answer of whoever has it.
@@ -188,10 +188,5 @@ def waited_too_long() -> DomainError:
 
 def too_many_wait() -> DomainError:
     """503: those who wait would leave no thread to anybody else."""
-    server_busy_refusals.labels("shared_answer").inc()
-    return DomainError(
-        ErrorKind.UNAVAILABLE,
-        "too_many_waiting",
-        "Too many requests wait for the same answer. Try again shortly.",
-        retry_after_seconds=1,
-    )
+    detail = "Too many requests wait for the same answer."
+    return server_busy("shared_answer", detail, "too_many_waiting")

@@ -26,8 +26,8 @@ class Day(fields.Date):
             raise ValidationError("Must be a date of the calendar.") from error
 
 
-class AnalyticsQuery(RealTimeQuery):
-    """Which figures: of which days, by which basis, compared with what."""
+class PeriodQuery(Schema):
+    """Which days, and how they are cut into points."""
 
     period = fields.String(
         validate=one_of(*PERIOD_NAMES),
@@ -42,6 +42,11 @@ class AnalyticsQuery(RealTimeQuery):
         validate=one_of(*INTERVALS),
         metadata={"description": "Length of a point of a series. Default: by the period's length."},
     )
+
+
+class AnalyticsQuery(PeriodQuery, RealTimeQuery):
+    """Which figures: of which days, by which basis, compared with what."""
+
     compare = fields.String(
         validate=one_of(*COMPARISONS),
         metadata={

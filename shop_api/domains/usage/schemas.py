@@ -2,27 +2,18 @@
 
 from marshmallow import Schema, fields
 
-from shop_api.domains.insights.schemas import Day, PeriodSchema, number
-from shop_api.domains.insights.service import INTERVALS, PERIOD_NAMES
+from shop_api.domains.insights.schemas import PeriodQuery, PeriodSchema, number
+from shop_api.domains.insights.service import PERIOD_NAMES
 from shop_api.web.fields import Instant, one_of
 
 
-class UsageQuery(Schema):
+class UsageQuery(PeriodQuery):
     """Which usage: of which days."""
 
     period = fields.String(
         # what was asked before the first sale is usage, too: there is no first day of it
         validate=one_of(*(name for name in PERIOD_NAMES if name != "all")),
         metadata={"description": "Days up to today in the tenant's timezone. Default `30d`."},
-    )
-    start = Day(
-        data_key="from",
-        metadata={"description": "First day, with `to` instead of `period`."},
-    )
-    end = Day(data_key="to", metadata={"description": "The day after the last."})
-    interval = fields.String(
-        validate=one_of(*INTERVALS),
-        metadata={"description": "Length of a point of a series. Default: by the period's length."},
     )
 
 
