@@ -40,11 +40,12 @@ def lake() -> None:
 
 @lake.command()
 def run() -> None:
-    """Export what changed since the last snapshot, and publish it."""
+    """Export what changed since the last snapshot, and publish it.
+
+    While the worker is writing, this waits for its end.
+    """
     with _open_lake("lake run") as context:
-        outcome = run_export(context, utc_now())
-    if outcome.state == "busy":
-        raise click.ClickException("another worker is writing the lake; try again")
+        outcome = run_export(context, utc_now(), waits=True)
     _show(outcome, "nothing changed")
 
 

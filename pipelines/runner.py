@@ -59,15 +59,21 @@ class Outcome:
     rows_written: dict[str, int] = field(default_factory=dict)
 
 
-def run_export(context: LakeContext, now: datetime) -> Outcome:
-    """Bring the lake up to the present instant: by what changed, or anew when that is not known."""
+def run_export(context: LakeContext, now: datetime, *, waits: bool = False) -> Outcome:
+    """Bring the lake up to the present instant: by what changed, or anew when that is not known.
+
+    While another process writes the lake it is busy; one that waits has its turn after that.
+    """
     with context.engine.connect() as connection:
         published = newest(connection)
         if published is not None and not is_any_unseen(
             connection, published.position, CONFIRM_AFTER
         ):
             return Outcome("idle", _snapshot(published))
-    with try_writer_lock(context.engine) as held:
+    if waits:
+        context.on_step("wait for who writes the lake")
+    lock = writer_lock if waits else try_writer_lock
+    with lock(context.engine) as held:
         if held is None:
             return Outcome("busy")
         with one_instant(context.engine) as reader:

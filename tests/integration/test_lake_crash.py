@@ -93,11 +93,11 @@ def test_a_killed_first_export_leaves_no_snapshot(
     assert run_verify(lake, now()).differences == []
 
 
-def test_of_two_runs_at_once_one_finds_the_other_busy(
+def test_of_two_runs_at_once_one_finds_the_other_busy_or_waits_for_it(
     database: Database, tenant_id: UUID, lake: LakeContext
 ) -> None:
     sell(database, tenant_id, 1)
-    reached, go_on = threading.Event(), threading.Event()
+    reached, waits, go_on = threading.Event(), threading.Event(), threading.Event()
 
     def pause(step: str) -> None:
         if step == "commit orders":
@@ -105,14 +105,20 @@ def test_of_two_runs_at_once_one_finds_the_other_busy(
             assert go_on.wait(30)
 
     first = open_lake(database, Path(lake.location), on_step=pause)
-    with ThreadPoolExecutor(1) as pool:
+    patient = open_lake(database, Path(lake.location), on_step=lambda _: waits.set())
+    with ThreadPoolExecutor(2) as pool:
         running = pool.submit(run_export, first, now())
         assert reached.wait(30)
         try:
             assert run_export(lake, now()).state == "busy"
+            waiting = pool.submit(run_export, patient, now(), waits=True)
+            assert waits.wait(30)
+            with pytest.raises(TimeoutError):
+                waiting.result(0.2)
         finally:
             go_on.set()
         assert running.result(30).state == "published"
+        assert waiting.result(30).state == "idle"
     assert run_export(lake, now()).state == "idle"
     assert run_verify(lake, now()).differences == []
 
