@@ -10,9 +10,6 @@ import time
 from shop_api.kernel.exchange import Answer, Exchange, Stage
 from shop_api.metrics.tally import NO_LENGTH, tally
 
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-# For a method that a client made up.
-OTHER_METHOD = "other"
 # For an endpoint that is none: no route matched, or a refusal came before the route was known.
 NO_ENDPOINT = "none"
 
@@ -39,7 +36,7 @@ class Metrics:
             length = exchange.environ.get("CONTENT_LENGTH")
             self.count(
                 (
-                    method if method in METHODS else OTHER_METHOD,
+                    method,
                     exchange.route or NO_ENDPOINT,
                     status,
                 ),

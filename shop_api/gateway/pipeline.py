@@ -38,7 +38,7 @@ from shop_api.gateway.signatures import SignatureChecker, UseNonce
 from shop_api.gateway.single_flight import SingleFlight
 from shop_api.gateway.upkeep import Upkeep
 from shop_api.kernel.clock import utc_now
-from shop_api.kernel.exchange import Exchange, Stage
+from shop_api.kernel.exchange import METHODS, OTHER_METHOD, Exchange, Stage
 from shop_api.kernel.secret_keys import SecretKeys
 from shop_api.settings import Settings
 
@@ -201,9 +201,11 @@ class Gateway:
         cache.on_first = self.upkeep.start
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        exchange = Exchange(
-            environ, environ["REQUEST_METHOD"], environ.get("PATH_INFO", "/"), utc_now()
-        )
+        method = environ["REQUEST_METHOD"]
+        if method not in METHODS:
+            # no route has it; Flask would take `post` for POST, which no stage took for a mutation
+            method = environ["REQUEST_METHOD"] = OTHER_METHOD
+        exchange = Exchange(environ, method, environ.get("PATH_INFO", "/"), utc_now())
         try:
             answer = self.first(exchange)
         except Exception:

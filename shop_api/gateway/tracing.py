@@ -11,9 +11,8 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, format_trace_id
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from shop_api.gateway.metrics import METHODS
 from shop_api.gateway.rate_limit import UNCOUNTED
-from shop_api.kernel.exchange import Answer, Exchange, Stage
+from shop_api.kernel.exchange import OTHER_METHOD, Answer, Exchange, Stage
 from shop_api.tracing.errors import fail
 
 HEADERS = {"traceparent": "HTTP_TRACEPARENT", "tracestate": "HTTP_TRACESTATE"}
@@ -34,7 +33,7 @@ class Tracing:
             return self.forward(exchange)
         environ = exchange.environ
         given = {name: environ[key] for name, key in HEADERS.items() if key in environ}
-        method = exchange.method if exchange.method in METHODS else "_OTHER"
+        method = "_OTHER" if exchange.method == OTHER_METHOD else exchange.method
         span = self.tracer.start_span(
             method,
             _propagator.extract(given, Context()),

@@ -21,6 +21,10 @@ IS_INNER = "shop_api.is_inner"
 
 Header = tuple[str, str]
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+# what any other is called, from the gateway's door on
+OTHER_METHOD = "other"
+
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
@@ -79,6 +83,7 @@ class Exchange:
     """A request on its way in."""
 
     environ: dict[str, Any]
+    # one of METHODS or OTHER_METHOD
     method: str
     path: str
     started_at: datetime

@@ -12,10 +12,15 @@ from sqlalchemy import text
 
 from shop_api.app import App, create_app
 from shop_api.db.tenancy import tenant_session
+from shop_api.gateway.metrics import NO_ENDPOINT
+from shop_api.kernel.exchange import OTHER_METHOD
+from shop_api.metrics.definitions import REGISTRY
+from shop_api.metrics.tally import tally
 from tests.fixtures.api import Answered, ApiClient, Shop, open_shop, raw
 from tests.fixtures.stores import Database
 
 PRODUCTS = "/api/v1/products"
+CUSTOMERS = "/api/v1/customers"
 TENANT = "/api/v1/tenant"
 INSTALLATION_ORIGIN = "https://console.example"
 
@@ -220,6 +225,30 @@ def test_other_methods_name_the_allowed_ones(
     answered = raw(app, method, target, headers={"Authorization": f"Bearer {shop.api.token}"})
     assert (answered.status, answered.code) == (405, "method_not_allowed")
     assert answered.headers["Allow"] == allowed
+
+
+@pytest.mark.parametrize("method", ["post", "Post", "get", "BREW", "X" * 50_000])
+def test_what_is_no_method_is_counted_as_other_and_never_done(
+    app: App, shop: Shop, method: str
+) -> None:
+    labels = {"method": OTHER_METHOD, "endpoint": NO_ENDPOINT, "status": "405"}
+
+    def count() -> float:
+        tally.flush()
+        return REGISTRY.get_sample_value("api_requests_total", labels) or 0.0
+
+    before = count()
+    answered = raw(
+        app,
+        "POST",
+        CUSTOMERS,
+        json={"first_name": "Ada"},
+        headers={"Authorization": f"Bearer {shop.api.token}", "Idempotency-Key": "once"},
+        environ_overrides={"REQUEST_METHOD": method},
+    )
+    assert (answered.status, answered.code) == (405, "method_not_allowed")
+    assert answered.headers["Allow"] == "GET, HEAD, OPTIONS, POST"
+    assert count() - before == 1
 
 
 def test_options_names_the_methods(app: App) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from prometheus_client import Histogram as PlainHistogram
 
-from shop_api.gateway.metrics import NO_ENDPOINT, OTHER_METHOD, Metrics
+from shop_api.gateway.metrics import Metrics
 from shop_api.kernel.clock import utc_now
 from shop_api.kernel.exchange import Answer, Exchange
 from shop_api.metrics.definitions import DURATION_BUCKETS, REGISTRY, SIZE_BUCKETS
@@ -101,15 +101,6 @@ def test_a_failure_of_a_stage_is_counted_as_500() -> None:
         Metrics(fail)(asked(route="/fails"))
     assert value("api_requests_total", method="GET", endpoint="/fails", status="500") == 1
     assert value("api_response_size_bytes_count", method="GET", endpoint="/fails") == 0
-
-
-def test_what_a_client_makes_up_is_no_label() -> None:
-    stage = Metrics(lambda _: Answer(404, [], b""))
-    before = value("api_requests_total", method=OTHER_METHOD, endpoint=NO_ENDPOINT, status="404")
-    for method in ("BREW", "get", "X" * 1000):
-        stage(asked(method, None))
-    found = value("api_requests_total", method=OTHER_METHOD, endpoint=NO_ENDPOINT, status="404")
-    assert found - before == 3
 
 
 @pytest.mark.parametrize(
