@@ -5,6 +5,8 @@ SHELL := /bin/sh
 BIN := .venv/bin
 STAMP := .venv/installed
 PYTEST_WORKERS ?= 2
+# the tests start some hundred processes: each would compile all modules anew
+export PYTHONDONTWRITEBYTECODE :=
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help

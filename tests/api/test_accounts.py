@@ -8,7 +8,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from argon2 import Type
+from argon2 import Type, extract_parameters
+from argon2.exceptions import VerifyMismatchError
 from joserfc import jwt
 from joserfc.jwk import OctKey
 from sqlalchemy import text
@@ -16,7 +17,7 @@ from sqlalchemy import text
 from shop_api.app import App
 from shop_api.db.tenancy import tenant_session
 from shop_api.domains.accounts.endpoints import token_policy
-from shop_api.domains.accounts.service import make_access_token
+from shop_api.domains.accounts.service import hash_of_nobody, make_access_token
 from shop_api.kernel.principal import PUBLISHABLE_SCOPES, ROLE_SCOPES, SCOPES
 from tests.fixtures import passwords
 from tests.fixtures.api import PASSWORD, PLATFORM_KEY, Answered, ApiClient, Shop
@@ -159,6 +160,14 @@ def test_passwords_cost_as_much_to_try_in_production() -> None:
     assert passwords.PRODUCTION.type is Type.ID
     assert passwords.PRODUCTION.memory_cost >= 64 * 1024
     assert passwords.PRODUCTION.time_cost >= 3
+
+
+def test_to_try_the_password_of_nobody_costs_as_much() -> None:
+    nobody = hash_of_nobody(passwords.PRODUCTION)
+    someone = passwords.PRODUCTION.hash("correct horse")
+    assert extract_parameters(nobody) == extract_parameters(someone)
+    with pytest.raises(VerifyMismatchError):
+        passwords.PRODUCTION.verify(nobody, "correct horse")
 
 
 def parts(token: str) -> list[str]:
