@@ -110,6 +110,7 @@ class Body:
         if self.declared is not None and self.declared > self.limit:
             raise body_too_large(self.limit)
         self.received = BytesIO()
+        self._exchange = exchange
         self._stream = environ["wsgi.input"]
         self._has_ended = False
 
@@ -130,6 +131,7 @@ class Body:
             asked = min(missing, PIECE_BYTES)
             piece = read(asked)
             self.received.write(piece)
+            self._exchange.received_bytes += len(piece)
             self._has_ended = len(piece) < asked
 
     def receive_all(self, memory: BodyMemory, room: Room) -> None:

@@ -4,7 +4,6 @@ Belongs here: what of a request is counted. Does not: what the metrics are calle
 Prometheus (shop_api/metrics).
 """
 
-import re
 import time
 
 from shop_api.kernel.exchange import Answer, Exchange, Stage
@@ -12,8 +11,6 @@ from shop_api.metrics.tally import NO_LENGTH, tally
 
 # For an endpoint that is none: no route matched, or a refusal came before the route was known.
 NO_ENDPOINT = "none"
-
-_LENGTH = re.compile(r"[0-9]{1,18}")
 
 
 class Metrics:
@@ -33,15 +30,10 @@ class Metrics:
         finally:
             exchange.seconds = seconds = time.perf_counter() - started
             method = exchange.method
-            length = exchange.environ.get("CONTENT_LENGTH")
             self.count(
+                (method, exchange.route or NO_ENDPOINT, status),
                 (
-                    method,
-                    exchange.route or NO_ENDPOINT,
-                    status,
-                ),
-                (
-                    int(length) if length and _LENGTH.fullmatch(length) else 0,
+                    exchange.received_bytes,
                     sent if method != "HEAD" else 0,
                     0 if exchange.principal is None else exchange.principal.tenant_id.int,
                     exchange.cache_status == "hit",

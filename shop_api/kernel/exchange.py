@@ -100,6 +100,8 @@ class Exchange:
     cache_status: str | None = None
     # the process itself asks again what a client asked before
     is_repeat: bool = False
+    # of the body; what is refused by its length is not received
+    received_bytes: int = 0
     # how long it took to answer, once it is
     seconds: float = 0.0
     # of a signed request: the Content-Digest that was signed, "" without one

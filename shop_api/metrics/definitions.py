@@ -40,7 +40,7 @@ api_request_duration = BatchedHistogram(
 )
 api_request_size = BatchedHistogram(
     "api_request_size_bytes",
-    "Bytes of request bodies, as their Content-Length says.",
+    "Bytes of request bodies, as far as they were received.",
     ("method", "endpoint"),
     buckets=SIZE_BUCKETS,
     registry=REGISTRY,

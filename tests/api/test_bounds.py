@@ -50,7 +50,8 @@ def test_bodies_over_the_limit_are_refused_declared_or_not(app: App, shop: Shop)
         input_stream=io.BytesIO(large),
         content_type="application/json",
         headers={"Authorization": f"Bearer {shop.api.token}", "Transfer-Encoding": "chunked"},
-        environ_overrides={"wsgi.input_terminated": True},
+        # werkzeug's client declares the length it finds
+        environ_overrides={"CONTENT_LENGTH": "", "wsgi.input_terminated": True},
     )
     assert (chunked.status, chunked.code) == (413, "body_too_large")
 
