@@ -13,14 +13,16 @@ from itertools import takewhile
 from typing import NamedTuple
 from uuid import uuid4
 
-# As long as Postgres is away they pile up.
-MAX_KEPT = 100_000
+# Totals that wait: as long as Postgres is away they pile up. Those of the running hour are kept
+# beside them once they are written, as many as there are tenants and kinds of request in an hour.
+MAX_UNWRITTEN = 100_000
 
 
 class UsageKey(NamedTuple):
-    """Whose requests of which kind, in the hour that begins then."""
+    """Whose requests of which kind, in the hour that begins then; ids as numbers."""
 
     hour: datetime
+    process: int
     tenant: int
     method: str
     route: str
@@ -42,6 +44,13 @@ class Usage(NamedTuple):
         """Both together."""
         return Usage(*(one + more for one, more in zip(self, other, strict=True)))
 
+    def minus(self, other: "Usage") -> "Usage":
+        """What is left without the other, which is part of it."""
+        return Usage(*(one - less for one, less in zip(self, other, strict=True)))
+
+
+NOTHING = Usage()
+
 
 class UsageCounts:
     """The totals of one process, under an id of its own."""
@@ -49,10 +58,10 @@ class UsageCounts:
     def __init__(self) -> None:
         self.process_id = uuid4()
         self._lock = threading.Lock()
-        # of an hour that is over before those of the next
+        # in the order in which their hours began here
         self._totals: dict[UsageKey, Usage] = {}
-        # those that wait longest first
-        self._unwritten: dict[UsageKey, None] = {}
+        # what is written of those that have grown since; those that wait longest first
+        self._unwritten: dict[UsageKey, Usage] = {}
         self._hour: datetime | None = None
         self._lost_requests = 0
 
@@ -60,16 +69,23 @@ class UsageCounts:
         """Add requests of a tenant, method, route and status class."""
         hour = now.replace(minute=0, second=0, microsecond=0)
         with self._lock:
-            # a clock that goes back must not open an hour that was let go of
-            if self._hour is None or hour > self._hour:
+            if hour != self._hour:
+                if self._hour is not None and hour < self._hour:
+                    # A clock that goes back opens an hour whose totals may have been let go of:
+                    # those that begin anew must not be written over them.
+                    self.process_id = uuid4()
                 self._hour = hour
-            place = UsageKey(self._hour, *key)
+            place = UsageKey(hour, self.process_id.int, *key)
             before = self._totals.get(place)
-            if before is None and len(self._totals) >= MAX_KEPT:
-                self._lost_requests += usage.requests
+            if before is None:
+                if len(self._unwritten) >= MAX_UNWRITTEN:
+                    self._lost_requests += usage.requests
+                    return
+                self._totals[place] = usage
+                self._unwritten[place] = NOTHING
                 return
-            self._totals[place] = usage if before is None else before.plus(usage)
-            self._unwritten.setdefault(place)
+            self._totals[place] = before.plus(usage)
+            self._unwritten.setdefault(place, before)
 
     def unwritten(self) -> dict[UsageKey, Usage]:
         """The totals that have grown since they were written, those that wait longest first."""
@@ -84,30 +100,46 @@ class UsageCounts:
             for place, total in totals.items():
                 self._unwritten.pop(place, None)
                 if self._totals[place] != total:
-                    self._unwritten[place] = None
+                    self._unwritten[place] = total
 
     def postpone(self, totals: Mapping[UsageKey, Usage]) -> None:
         """These totals could not be written: they are tried again behind the others."""
         with self._lock:
             for place in totals:
-                self._unwritten.pop(place, None)
-                self._unwritten[place] = None
+                before = self._unwritten.pop(place, None)
+                if before is not None:
+                    self._unwritten[place] = before
+
+    def give_up(self, totals: Mapping[UsageKey, Usage]) -> int:
+        """These totals can never be written: they are again what was written of them, and what
+        has grown meanwhile. How many requests are lost.
+        """
+        lost = 0
+        with self._lock:
+            for place, total in totals.items():
+                before = self._unwritten.pop(place)
+                lost += total.requests - before.requests
+                grown = self._totals[place].minus(total)
+                if grown != NOTHING:
+                    self._totals[place] = before.plus(grown)
+                    self._unwritten[place] = before
+                elif before != NOTHING:
+                    self._totals[place] = before
+                else:
+                    del self._totals[place]
+        return lost
 
     def let_go(self) -> None:
         """Let go of the written totals of hours that are over."""
         with self._lock:
-            hour = self._hour
-            for place in list(takewhile(lambda place: place.hour != hour, self._totals)):
+            hour, process = self._hour, self.process_id.int
+            over = takewhile(lambda p: p.hour != hour or p.process != process, self._totals)
+            for place in list(over):
                 if place not in self._unwritten:
                     del self._totals[place]
 
-    def lose(self, requests: int) -> None:
-        """These cannot be written any more."""
-        with self._lock:
-            self._lost_requests += requests
-
     def take_lost_requests(self) -> int:
-        """How many requests were lost, for want of room or for good, since this was asked last."""
+        """How many requests were lost for want of room since this was asked last."""
         with self._lock:
             lost, self._lost_requests = self._lost_requests, 0
         return lost

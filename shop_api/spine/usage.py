@@ -8,24 +8,26 @@ counted since it wrote last.
 
 import logging
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from shop_api.db.deadlines import deadline
 from shop_api.db.json import encode_json
+from shop_api.db.outages import describe
 from shop_api.db.round_trips import Statement
 from shop_api.db.tenancy import run_for_tenants
 from shop_api.kernel.clock import format_instant
 from shop_api.kernel.errors import DomainError
 from shop_api.metrics.tally import tally
-from shop_api.metrics.usage import MAX_KEPT, Usage, UsageCounts, UsageKey
+from shop_api.metrics.usage import MAX_UNWRITTEN, Usage, UsageCounts, UsageKey
 
 # For all tenants of one time; what is not written by then is with the next.
 WRITE_SECONDS = 5.0
@@ -42,14 +44,15 @@ WRITABLE = timedelta(days=1)
 WRITE = """
 WITH totals AS (
     SELECT hour, hour < now() - %(writable)s::interval AS is_late, method, route, status_class,
-        requests, refusals, cache_hits, request_bytes, response_bytes, duration_microseconds
+        process_id, requests, refusals, cache_hits, request_bytes, response_bytes,
+        duration_microseconds
     FROM jsonb_to_recordset(%(totals)s::jsonb) AS t (hour timestamptz, method text, route text,
-        status_class text, requests bigint, refusals bigint, cache_hits bigint,
+        status_class text, process_id uuid, requests bigint, refusals bigint, cache_hits bigint,
         request_bytes bigint, response_bytes bigint, duration_microseconds bigint)
 ), written AS (
     INSERT INTO api_usage (tenant_id, hour, method, route, status_class, process_id, requests,
         refusals, cache_hits, request_bytes, response_bytes, duration_microseconds)
-    SELECT %(tenant_id)s, hour, method, route, status_class, %(process_id)s, requests, refusals,
+    SELECT %(tenant_id)s, hour, method, route, status_class, process_id, requests, refusals,
         cache_hits, request_bytes, response_bytes, duration_microseconds
     FROM totals WHERE NOT is_late
     ON CONFLICT (tenant_id, hour, method, route, status_class, process_id) DO UPDATE SET
@@ -58,11 +61,18 @@ WITH totals AS (
         response_bytes = excluded.response_bytes,
         duration_microseconds = excluded.duration_microseconds, xid = excluded.xid
 )
-SELECT coalesce(sum(requests), 0)::bigint AS late_requests FROM totals WHERE is_late
+SELECT DISTINCT hour FROM totals WHERE is_late
 """
 
-# The totals of a transaction, by tenant.
-Batch = dict[UUID, dict[UsageKey, Usage]]
+# What Postgres refuses for what it is, however often it is tried: a sum beyond bigint.
+REFUSED_VALUES = (DataError, IntegrityError)
+
+# Why usage is lost.
+NO_ROOM = f"it waited with {MAX_UNWRITTEN} other totals"
+TOO_LATE = "it waited for over a day"
+
+# The totals of a transaction; those of a tenant are next to each other.
+Batch = dict[UsageKey, Usage]
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +87,8 @@ class UsageWriter:
         self._stopped = threading.Event()
         self._writing = threading.Lock()
         self._is_cut_off = False
+        # requests, by why they are
+        self._lost: Counter[str] = Counter()
         self._thread = threading.Thread(target=self._run, name="usage", daemon=True)
 
     def start(self) -> None:
@@ -113,48 +125,54 @@ class UsageWriter:
         try:
             for batch in _batches(self._counts.unwritten()):
                 self._write_batch(batch)
-                for totals in batch.values():
-                    self._counts.written(totals)
                 is_any_written = True
         except DBAPIError:
             # the first had all the time there is: the others come before it the next time
             if not is_any_written:
-                for totals in batch.values():
-                    self._counts.postpone(totals)
+                self._counts.postpone(batch)
             raise
         finally:
             if is_any_written:
                 self._tell_loss()
 
     def _write_batch(self, batch: Batch) -> None:
+        try:
+            late_hours = self._send(batch)
+        except REFUSED_VALUES as error:
+            self._take_apart(batch, error)
+            return
+        late = {place: total for place, total in batch.items() if place.hour in late_hours}
+        self._counts.written({p: total for p, total in batch.items() if p not in late})
+        self._lost[TOO_LATE] += self._counts.give_up(late)
+
+    def _take_apart(self, batch: Batch, error: DBAPIError) -> None:
+        """Write by halves what Postgres refused as a whole, down to the totals it refuses."""
+        entries = list(batch.items())
+        if len(entries) == 1:
+            ((place, _),) = entries
+            reason = f"Postgres refuses it of tenant {UUID(int=place.tenant)}: {describe(error)}"
+            self._lost[reason] += self._counts.give_up(batch)
+            return
+        middle = len(entries) // 2
+        for half in (entries[:middle], entries[middle:]):
+            self._write_batch(dict(half))
+
+    def _send(self, batch: Batch) -> set[datetime]:
+        """Write all of it or nothing; the hours that are over for so long that theirs is not."""
         answers = run_for_tenants(
             self._engine,
             [
-                (tenant_id, self._statement(tenant_id, totals))
-                for tenant_id, totals in batch.items()
+                _statement(UUID(int=tenant), dict(totals))
+                for tenant, totals in groupby(batch.items(), lambda entry: entry[0].tenant)
             ],
         )
-        self._counts.lose(sum(row.late_requests for (row,) in answers))
-
-    def _statement(self, tenant_id: UUID, totals: dict[UsageKey, Usage]) -> Statement:
-        return Statement(
-            WRITE,
-            {
-                "tenant_id": tenant_id,
-                "process_id": self._counts.process_id,
-                "writable": WRITABLE,
-                "totals": encode_json([_row(*entry) for entry in totals.items()]),
-            },
-        )
+        return {row.hour for rows in answers for row in rows}
 
     def _tell_loss(self) -> None:
-        lost = self._counts.take_lost_requests()
-        if lost:
-            logger.error(
-                "usage of %d requests is lost: it waited for over a day, or with %d other totals",
-                lost,
-                MAX_KEPT,
-            )
+        self._lost[NO_ROOM] += self._counts.take_lost_requests()
+        for reason, requests in (+self._lost).items():
+            logger.error("usage of %d requests is lost: %s", requests, reason)
+        self._lost.clear()
 
     def _run(self) -> None:
         while not self._stopped.wait(self._interval):
@@ -170,18 +188,30 @@ def _batches(totals: dict[UsageKey, Usage]) -> Iterator[Batch]:
     for place, total in totals.items():
         by_tenant[place.tenant][place] = total
     batch: Batch = {}
-    size = 0
-    for tenant, theirs in by_tenant.items():
-        batch[UUID(int=tenant)] = theirs
-        size += len(theirs)
-        if size >= BATCH_TOTALS:
+    for theirs in by_tenant.values():
+        batch |= theirs
+        if len(batch) >= BATCH_TOTALS:
             yield batch
-            batch, size = {}, 0
+            batch = {}
     if batch:
         yield batch
 
 
+def _statement(tenant_id: UUID, totals: Batch) -> tuple[UUID, Statement]:
+    values = {
+        "tenant_id": tenant_id,
+        "writable": WRITABLE,
+        "totals": encode_json([_row(*entry) for entry in totals.items()]),
+    }
+    return tenant_id, Statement(WRITE, values)
+
+
 def _row(place: UsageKey, total: Usage) -> dict[str, Any]:
-    row = {**place._asdict(), **total._asdict(), "hour": format_instant(place.hour)}
-    del row["tenant"]
-    return row
+    return {
+        "hour": format_instant(place.hour),
+        "process_id": UUID(int=place.process),
+        "method": place.method,
+        "route": place.route,
+        "status_class": place.status_class,
+        **total._asdict(),
+    }

@@ -21,7 +21,7 @@ from shop_api.metrics.tally import tally
 from shop_api.metrics.usage import Usage, UsageCounts
 from shop_api.settings import Settings
 from shop_api.spine.usage import UsageWriter
-from tests.fixtures.api import AnswerChecker, ApiClient, Shop
+from tests.fixtures.api import AnswerChecker, ApiClient, Shop, raw
 from tests.fixtures.lake import new_lake, now, rows
 from tests.fixtures.processes import wait_until
 from tests.fixtures.servers import api_server
@@ -104,6 +104,28 @@ def test_what_a_tenant_asks_is_written(app: App, shop: Shop, database: Database)
     assert written(database, shop.tenant_id)["requests"] - before == 5
 
 
+def test_what_a_request_only_declares_is_no_usage_and_holds_up_nobody(
+    app: App, shop: Shop, other_shop: Shop, database: Database
+) -> None:
+    told(app)
+    before = written(database, shop.tenant_id)
+    for _ in range(12):
+        answered = raw(
+            app,
+            "GET",
+            "/api/v1/tenant",
+            headers={"Authorization": f"Bearer {shop.api.token}"},
+            environ_overrides={"CONTENT_LENGTH": "9" * 18},
+        )
+        assert answered.status == 413
+    assert other_shop.api.get("/api/v1/products").status == 200
+    told(app)
+    after = written(database, shop.tenant_id)
+    assert after["requests"] - before["requests"] == 12
+    assert after["request_bytes"] == before["request_bytes"]
+    assert written(database, other_shop.tenant_id)["requests"] > 0
+
+
 def test_totals_of_several_processes_add_up_and_a_retry_counts_once(database: Database) -> None:
     tenant_id = uuid4()
     kind = (tenant_id.int, *KIND)
@@ -120,7 +142,7 @@ def test_totals_of_several_processes_add_up_and_a_retry_counts_once(database: Da
     assert again == {}
     processes[0].add(RECENT, kind, one)
     lost = processes[0].unwritten()
-    writers[0]._write_batch({tenant_id: lost})
+    writers[0]._send(lost)
     assert writers[0].write()
     assert writers[0].write()
     found = written(database, tenant_id)
@@ -154,7 +176,8 @@ def test_hours_are_apart_and_let_go_of_once_written(database: Database) -> None:
     counts.add(RECENT, kind, Usage(1))
     assert writer.write()
     counts.add(RECENT + timedelta(hours=1), kind, Usage(2))
-    # a clock that goes back
+    assert writer.write()
+    # a clock that goes back, to an hour that was let go of
     counts.add(RECENT, kind, Usage(4))
     assert len(counts.unwritten()) == 1
     assert writer.write()
@@ -164,11 +187,13 @@ def test_hours_are_apart_and_let_go_of_once_written(database: Database) -> None:
     assert [place.hour for place in counts._totals] == [hour + timedelta(hours=2)]
     with psycopg.connect(database.exporter_url) as connection:
         found = connection.execute(
-            "SELECT hour, requests FROM api_usage WHERE tenant_id = %s ORDER BY hour", (tenant_id,)
+            "SELECT hour, sum(requests)::int FROM api_usage WHERE tenant_id = %s GROUP BY hour"
+            " ORDER BY hour",
+            (tenant_id,),
         ).fetchall()
     assert found == [
-        (hour, 1),
-        (hour + timedelta(hours=1), 6),
+        (hour, 5),
+        (hour + timedelta(hours=1), 2),
         (hour + timedelta(hours=2), 8),
     ]
 

@@ -16,6 +16,7 @@ from shop_api.db.tenancy import tenant_session
 from shop_api.domains.operations.tasks import jobs
 from shop_api.metrics.usage import Usage, UsageCounts
 from shop_api.models.usage import ALL_PROCESSES
+from shop_api.spine import usage as spine_usage
 from shop_api.spine.jobs import WorkerContext
 from shop_api.spine.usage import WRITABLE, UsageWriter
 from shop_api.spine.usage_fold import FOLDED_AFTER, delete_usage, fold_usage, tenants_to_fold
@@ -109,7 +110,28 @@ def test_a_total_that_comes_late_does_not_count_again(
     assert writer.write()
     assert counts.unwritten() == {}
     assert sums(database, tenant_id) == before
-    assert "usage of 1 requests is lost" in caplog.text
+    assert "usage of 1 requests is lost: it waited for over a day" in caplog.text
+
+
+def test_of_a_total_that_comes_late_only_what_was_not_written_is_lost(
+    database: Database, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant_id, counts = uuid4(), UsageCounts()
+    writer = UsageWriter(database.engine, counts, 60)
+    before = hours_ago(1)
+    counts.add(before, (tenant_id.int, *KIND), Usage(5))
+    assert writer.write()
+    # a day goes by
+    monkeypatch.setattr(spine_usage, "WRITABLE", timedelta(minutes=30))
+    for grown in (2, 3):
+        counts.add(before, (tenant_id.int, *KIND), Usage(grown))
+        assert writer.write()
+    assert [row[4] for row in sums(database, tenant_id)] == [5]
+    told = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert [message.split(":")[0] for message in told] == [
+        "usage of 2 requests is lost",
+        "usage of 3 requests is lost",
+    ]
 
 
 def test_an_hour_that_is_written_is_not_folded(database: Database) -> None:

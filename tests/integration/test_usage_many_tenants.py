@@ -84,6 +84,35 @@ def test_totals_that_cannot_be_written_do_not_hold_up_the_others(
     assert requests_by_tenant(database, tenant_ids) == dict.fromkeys(tenant_ids, 20)
 
 
+def test_a_total_that_postgres_refuses_holds_up_no_other(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    tenant_ids, counts = [uuid4() for _ in range(150)], UsageCounts()
+    writer = UsageWriter(database.engine, counts, 60)
+    add_to_all(counts, tenant_ids, 10, RECENT)
+    assert writer.write()
+    add_to_all(counts, tenant_ids, 10, RECENT)
+    # one total each of the first tenant and of one in the midst of the second transaction
+    refused = [tenant_ids[0], tenant_ids[120]]
+    for tenant_id in refused:
+        counts.add(RECENT, (tenant_id.int, "GET", "/r/3", "2xx"), Usage(4, request_bytes=2**63))
+    assert writer.write()
+    expected = dict.fromkeys(tenant_ids, 20)
+    # as it was written before
+    assert requests_by_tenant(database, tenant_ids) == expected | dict.fromkeys(refused, 19)
+    told = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+    assert told == [
+        f"usage of 5 requests is lost: Postgres refuses it of tenant {tenant_id}:"
+        " NumericValueOutOfRange 22003"
+        for tenant_id in refused
+    ]
+    # and counts on from there
+    assert counts.unwritten() == {}
+    counts.add(RECENT, (refused[0].int, "GET", "/r/3", "2xx"), Usage(1))
+    assert writer.write()
+    assert requests_by_tenant(database, refused) == {refused[0]: 20, refused[1]: 19}
+
+
 def test_a_batch_writes_each_tenants_rows_as_that_tenant(database: Database) -> None:
     """Row-level security holds for each statement of a transaction of many tenants."""
     one, other = uuid4(), uuid4()
@@ -129,7 +158,7 @@ def test_what_grows_while_it_is_written_waits_behind_the_others() -> None:
 def test_what_is_lost_is_told_once_with_its_number(
     database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(usages, "MAX_KEPT", 3)
+    monkeypatch.setattr(usages, "MAX_UNWRITTEN", 3)
     tenant_id, counts = uuid4(), UsageCounts()
     away = make_engine(
         "postgresql://127.0.0.1:9/none", Settings(_env_file=None), statement_timeout_seconds=1
