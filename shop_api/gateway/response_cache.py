@@ -37,6 +37,10 @@ FindPolicy = Callable[[str], CachePolicy | None]
 # What a tenant's figures are made from now; None when it is not known.
 LakeVersion = Callable[[UUID], str | None]
 
+# Nothing is kept under a longer query: all that keeps answers holds it, and what is asked so is
+# hardly asked twice.
+MAX_QUERY_LENGTH = 1024
+
 # The part of an answer's life, its last, in which one request makes it anew.
 REFRESH_SHARE = 0.1
 ROUNDING = timedelta(milliseconds=2)
@@ -93,6 +97,9 @@ class ResponseCache:
         if principal is None or policy is None:
             return self._pass(exchange, BYPASS)
         query: str = exchange.environ.get("QUERY_STRING", "")
+        if len(query) > MAX_QUERY_LENGTH:
+            exchange.cache_status = "bypass"
+            return self._pass(exchange, BYPASS)
         if REAL_TIME in query:
             wants_now, query = without_real_time(query)
             if wants_now:
