@@ -195,8 +195,13 @@ class Gateway:
     def __init__(self, wsgi_app: Any, wiring: Wiring) -> None:
         self.stages = build_stages(wsgi_app, wiring)
         self.first = self.stages[0][1]
-        cache = dict(self.stages)["response_cache"]
+        stages = dict(self.stages)
+        cache, credentials = stages["response_cache"], stages["credentials"]
+        limits = stages["rate_limit"]
         assert isinstance(cache, ResponseCache)
+        assert isinstance(credentials, Credentials)
+        assert isinstance(limits, RateLimit)
+        credentials.admit_stranger = limits.admit_stranger
         self.upkeep = Upkeep(cache)
         cache.on_first = self.upkeep.start
 

@@ -22,6 +22,13 @@ UNCOUNTED = ("/health/", "/metrics")
 ANALYTICS = "/api/v1/analytics/"
 GRAPHQL = "/graphql"
 
+# Keys that a process looks up a second at most for addresses with no request left. To look up none
+# would let a stranger shut out whoever comes from the same address (an office, a mobile network)
+# with a valid key that this process has not seen; to look up all, two statements each, would let
+# them keep Postgres busy without a limit. One number for all such addresses together: only who
+# sends made-up keys from one, or sits beside somebody who does, meets it.
+MAX_STRANGER_LOOKUPS = 50
+
 # Addresses and actors whose leases a process keeps; past that it begins anew.
 MAX_KEPT = 20_000
 
@@ -81,10 +88,14 @@ class RateLimit:
         self._counted: dict[tuple[str, str], Counted] = {}
         # shared by a tenant's actors, by kinds of request, by addresses of one network
         self._leases: dict[tuple[str, Quota], Lease] = {}
+        # of keys from addresses with no request left, in the second it was last asked for
+        self._lookups = (0, 0)
 
     def __call__(self, exchange: Exchange) -> Answer:
         principal = exchange.principal
-        if exchange.path.startswith(UNCOUNTED) or (principal is not None and principal.is_platform):
+        # what is refused is no probe's: it may have been looked up
+        is_probe = exchange.refusal is None and exchange.path.startswith(UNCOUNTED)
+        if is_probe or (principal is not None and principal.is_platform):
             return self._admit(exchange)
         counted = self._find(exchange, principal)
         now = time.time()
@@ -97,9 +108,22 @@ class RateLimit:
         used_up = self.leases.take(counted.leases, now)
         exchange.answer_headers += counted.tell(second)
         if used_up is not None:
-            rate_limit_refusals.labels(used_up.quota.name).inc()
             raise _refusal(used_up)
         return self._admit(exchange)
+
+    def admit_stranger(self, exchange: Exchange) -> None:
+        """Have a key looked up that this process has not found valid before; raise `rate_limited`
+        when its address is known to have no request left, and enough were looked up for such."""
+        lease = self._leases.get(self._place_of(exchange.client_address(self.trusted_proxies)))
+        now = time.time()
+        if lease is None or not lease.is_empty(now):
+            return
+        second, (counted_in, count) = int(now), self._lookups
+        # several threads may write the same number: a few more, and no lock
+        self._lookups = (second, count + 1 if counted_in == second else 1)
+        if self._lookups[1] > MAX_STRANGER_LOOKUPS:
+            exchange.answer_headers += self._find(exchange, None).tell(second)
+            raise _refusal(lease)
 
     def _admit(self, exchange: Exchange) -> Answer:
         if exchange.refusal is not None:
@@ -118,9 +142,7 @@ class RateLimit:
                 self._counted.clear()
                 self._leases.clear()
             if principal is None:
-                network = network_of(key[0]) or "unknown"
-                lease = self._lease(f"address:{network}", self.address_quota)
-                counted = _counted([lease], None)
+                counted = _counted([self._lease(*self._place_of(key[0]))], None)
             else:
                 counted = self._of_principal(principal, key[1])
             self._counted[key] = counted
@@ -140,6 +162,10 @@ class RateLimit:
             quota = Quota(kind, getattr(limits, kind), MINUTE_SECONDS)
             leases.append(self._lease(tenant, quota))
         return _counted(leases, limits)
+
+    def _place_of(self, address: str) -> tuple[str, Quota]:
+        """Where the lease of an address is."""
+        return f"address:{network_of(address) or 'unknown'}", self.address_quota
 
     def _lease(self, scope: str, quota: Quota) -> Lease:
         return self._leases.setdefault((scope, quota), Lease(scope, quota))
@@ -163,7 +189,9 @@ def _counted(leases: list[Lease], limits: PlanLimits | None) -> Counted:
 
 
 def _refusal(lease: Lease) -> DomainError:
+    """429 for a quota that is used up; counted."""
     quota = lease.quota
+    rate_limit_refusals.labels(quota.name).inc()
     return DomainError(
         ErrorKind.RATE_LIMITED,
         "rate_limited",

@@ -13,7 +13,9 @@ from click.testing import CliRunner
 
 from shop_api.app import App, create_app
 from shop_api.cli import main
+from shop_api.gateway.rate_limit import MAX_STRANGER_LOOKUPS
 from shop_api.kernel.rate_limits import PLAN_LIMITS, PlanLimits
+from shop_api.kernel.tokens import make_token
 from tests.fixtures.api import (
     METRICS_KEY,
     PASSWORD,
@@ -24,6 +26,8 @@ from tests.fixtures.api import (
     Shop,
     open_shop,
 )
+from tests.fixtures.processes import wait_until
+from tests.fixtures.statements import statements
 from tests.fixtures.stores import Database
 
 # on a busy machine Redis, too, may take longer than a request waits for it, and nothing is counted
@@ -223,6 +227,57 @@ def test_probes_and_the_platform_are_not_counted(limited: tuple[App, ApiClient])
         assert live.status == 200
         assert "RateLimit" not in live.headers
         assert platform.get(PRODUCTS).status == 403
+
+
+def test_what_is_refused_where_probes_ask_is_counted(limited: tuple[App, ApiClient]) -> None:
+    """A key that anybody made up was looked up there, too."""
+    _, api = limited
+    address = {"X-Forwarded-For": f"2001:db8:{uuid4().hex[:4]}:4::7"}
+    wrong = api.with_token("sk_wrong")
+    answers = [wrong.get("/health/live", headers=address).status for _ in range(8)]
+    assert answers == [401] * 6 + [429] * 2
+    assert api.get("/health/live", headers=address).status == 200
+
+
+def test_made_up_keys_are_looked_up_within_bounds(limited: tuple[App, ApiClient]) -> None:
+    application, api = limited
+    address = {"X-Forwarded-For": f"2001:db8:{uuid4().hex[:4]}:5::7"}
+    started = time.monotonic()
+    with statements(application.services.engine) as sent:
+        answers = [
+            api.with_token(make_token("sk_")).get(TENANT, headers=address) for _ in range(500)
+        ]
+    seconds = ceil(time.monotonic() - started)
+    assert [answered.status for answered in answers] == [401] * 6 + [429] * 494
+    for refused in (answers[6], answers[-1]):
+        assert (refused.code, policies(refused)) == ("rate_limited", {"address": (6, 60)})
+        assert state(refused)[:2] == ("address", 0)
+        assert int(refused.headers["Retry-After"]) >= 1
+    lookups = sum("FROM api_keys" in statement for statement, _ in sent)
+    # one more each second, to hear whether the address may ask again
+    assert 6 <= lookups <= 6 + (MAX_STRANGER_LOOKUPS + 1) * (seconds + 1)
+
+
+def test_a_valid_key_is_served_beside_made_up_ones(
+    shop: Shop, limited: tuple[App, ApiClient]
+) -> None:
+    """From an address that has no request left: of an office, or of a mobile network."""
+    _, api = limited
+    address = {"X-Forwarded-For": f"2001:db8:{uuid4().hex[:4]}:6::7"}
+    seen = api.with_token(shop.api.token)
+    assert seen.get(TENANT, headers=address).status == 200
+    made = shop.api.post("/api/v1/api_keys", {"name": "new", "scopes": ["tenant:read"]}).json
+    for number in range(300):
+        stranger = api.with_token(make_token("sk_"))
+        assert stranger.get(PRODUCTS, headers=address).status == (401 if number < 6 else 429)
+        if number % 20 == 0:
+            assert seen.get(TENANT, headers=address).status == 200
+    # and one that this process has not seen: at the latest in the next second
+    unseen = api.with_token(made["key"])
+    wait_until(lambda: unseen.get(TENANT, headers=address).status == 200, 2)
+    # once it is revoked it is as good as made up
+    shop.api.delete(f"/api/v1/api_keys/{made['id']}")
+    assert unseen.get(TENANT, headers=address).status == 429
 
 
 def test_one_user_may_be_given_a_part(

@@ -35,7 +35,7 @@ def test_the_stages_are_built_in_the_order_of_the_list() -> None:
     away = RequestRedis("redis://localhost")
     wiring = Wiring(
         Settings(_env_file=None),
-        lambda _: None,
+        lambda _token, _before_lookup: None,
         Sources(lambda _: None, lambda _: None, ResourceVersions(away), Purges(away)),
         RedisAnswers(away, 0),
         lambda _: False,

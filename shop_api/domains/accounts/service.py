@@ -4,7 +4,7 @@ import hmac
 import logging
 import secrets
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -30,7 +30,14 @@ from shop_api.kernel.clock import utc_now
 from shop_api.kernel.errors import DomainError
 from shop_api.kernel.ids import new_id
 from shop_api.kernel.networks import network_of
-from shop_api.kernel.principal import METRICS, PUBLISHABLE_SCOPES, ROLE_SCOPES, Principal, Proof
+from shop_api.kernel.principal import (
+    METRICS,
+    PUBLISHABLE_SCOPES,
+    ROLE_SCOPES,
+    Principal,
+    Proof,
+    shared_set,
+)
 from shop_api.kernel.rate_limits import PLAN_LIMITS, limits_of
 from shop_api.kernel.secret_keys import SecretKeys, key_id
 from shop_api.kernel.tokens import hash_token, make_token
@@ -134,14 +141,19 @@ class Authenticator:
         self.platform_key = platform_key
         self.metrics_key = metrics_key
 
-    def __call__(self, token: str) -> Principal | None:
-        """The principal of a credential; None when it is not valid."""
+    def __call__(self, token: str, before_lookup: Callable[[], None]) -> Principal | None:
+        """The principal of a credential; None when it is not valid.
+
+        `before_lookup` is called before Postgres is asked for what anybody may have made up: a key.
+        The platform's keys are known here, and an access token is signed.
+        """
         if hmac.compare_digest(token.encode(), self.platform_key.encode()):
             return Principal(PLATFORM_TENANT, "platform:key", frozenset(), UNCOUNTED, True)
         if self.metrics_key and hmac.compare_digest(token.encode(), self.metrics_key.encode()):
             scopes = frozenset({METRICS})
             return Principal(PLATFORM_TENANT, "platform:metrics", scopes, UNCOUNTED, True)
         if token.startswith(("sk_", "pk_")):
+            before_lookup()
             return self._check_key(token)
         return self._check_access_token(token)
 
@@ -157,7 +169,7 @@ class Authenticator:
             if key.last_used_at is None or now - key.last_used_at > LAST_USED_RESOLUTION:
                 session = TenantSession(connection, key.tenant_id)
                 AccountRepository(session).touch_key(key.id, now)
-        scopes = frozenset(key.scopes)
+        scopes = shared_set(tuple(key.scopes))
         if key.kind == "publishable":
             scopes &= PUBLISHABLE_SCOPES
         return Principal(
@@ -165,7 +177,7 @@ class Authenticator:
             f"api_key:{key.id}",
             scopes,
             limits_of(tenant.plan, tenant.rate_limits),
-            origins=frozenset(tenant.cors_origins),
+            origins=shared_set(tuple(tenant.cors_origins)),
             is_publishable=key.kind == "publishable",
             expires_at=key.expires_at,
             proof=_proof_of(key),
@@ -191,7 +203,7 @@ class Authenticator:
             f"user:{user_id}",
             ROLE_SCOPES[user.role],
             limits_of(tenant.plan, tenant.rate_limits),
-            origins=frozenset(tenant.cors_origins),
+            origins=shared_set(tuple(tenant.cors_origins)),
             signed_in_at=issued_at,
             sign_in_id=sign_in_id,
             currency=tenant.currency,
