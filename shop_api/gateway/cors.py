@@ -3,14 +3,14 @@
 Belongs here: preflights and the headers that let a page read an answer. Does not: the lists, which
 are the installation's (a setting) and the tenant's own. A preflight has no credential, so it is
 answered for an origin that any tenant lists; the answer itself can be read only by a page of an
-origin that its own tenant lists.
+origin that its own tenant lists. Neither is counted by any quota: what strangers ask of origins is
+answered from a list in memory.
 """
 
 from collections.abc import Callable
 
 from shop_api.gateway.kept_answers import METHOD
-from shop_api.gateway.request_identity import with_common
-from shop_api.kernel.exchange import Answer, Exchange, Stage
+from shop_api.kernel.exchange import Answer, Exchange, Header, Stage
 
 EXPOSED = (
     "X-Request-ID, ETag, RateLimit, RateLimit-Policy, Retry-After, Idempotency-Replayed, Link,"
@@ -21,7 +21,12 @@ HEADERS = (
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-ID,"
     " X-Read-Position"
 )
-PREFLIGHT_SECONDS = "600"
+PREFLIGHT = [
+    ("Access-Control-Allow-Methods", METHODS),
+    ("Access-Control-Allow-Headers", HEADERS),
+    # seconds
+    ("Access-Control-Max-Age", "600"),
+]
 MAX_ORIGIN_LENGTH = 255
 
 # Whether some tenant lists the origin.
@@ -45,19 +50,15 @@ class Cors:
             and exchange.method == "OPTIONS"
             and exchange.header("ACCESS_CONTROL_REQUEST_METHOD")
         ):
-            answer = Answer(204, with_common([METHOD]), b"")
+            answer = Answer(204, [METHOD], b"")
             if self._is_allowed(origin, exchange):
-                answer.headers += [
-                    ("Access-Control-Allow-Methods", METHODS),
-                    ("Access-Control-Allow-Headers", HEADERS),
-                    ("Access-Control-Max-Age", PREFLIGHT_SECONDS),
-                    *_readable_by(origin),
-                ]
+                answer.headers += PREFLIGHT
+                exchange.answer_headers += _readable_by(origin)
         else:
-            # made anew by request_identity, whatever is kept further in
             answer = self.forward(exchange)
             if origin is not None and self._is_allowed(origin, exchange):
-                answer.headers += _readable_by(origin)
+                # the answer's own headers may be those of a kept one
+                exchange.answer_headers += _readable_by(origin)
         return answer
 
     def _is_allowed(self, origin: str, exchange: Exchange) -> bool:
@@ -69,9 +70,9 @@ class Cors:
         return self.is_known_origin(origin) if principal is None else origin in principal.origins
 
 
-def _readable_by(origin: str) -> list[tuple[str, str]]:
-    return [
+def _readable_by(origin: str) -> tuple[Header, ...]:
+    return (
         ("Access-Control-Allow-Origin", origin),
         ("Access-Control-Allow-Credentials", "true"),
         ("Access-Control-Expose-Headers", EXPOSED),
-    ]
+    )

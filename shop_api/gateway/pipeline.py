@@ -51,11 +51,11 @@ StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
 # Outermost first: a request passes them downwards, its answer upwards.
 ORDER = (
-    "cors",
     "request_identity",
     "tracing",
     "access_log",
     "metrics",
+    "cors",
     "compression",
     "conditional",
     "problems",
@@ -100,15 +100,15 @@ def build_stages(wsgi_app: Any, wiring: Wiring) -> list[tuple[str, Stage]]:
     secret_keys = SecretKeys.of(settings.secret_key or "", settings.accepted_secret_keys)
     logs_requests = settings.log_level in ("DEBUG", "INFO")
     makers: dict[str, Callable[[Stage], Stage]] = {
-        "cors": lambda forward: Cors(
-            forward, frozenset(settings.cors_origins), wiring.is_known_origin
-        ),
         "request_identity": RequestIdentity,
         "tracing": lambda forward: _traced(forward, wiring.tracer),
         "access_log": lambda forward: AccessLog(
             forward, settings.slow_request_seconds, write_line if logs_requests else _no_line
         ),
         "metrics": Metrics,
+        "cors": lambda forward: Cors(
+            forward, frozenset(settings.cors_origins), wiring.is_known_origin
+        ),
         "compression": lambda forward: Compression(forward, settings.compression_min_bytes),
         "conditional": Conditional,
         "problems": Problems,

@@ -65,6 +65,8 @@ def test_what_must_be_outside_of_what() -> None:
     place = {name: index for index, name in enumerate(ORDER)}
     for outer, inner, reason in [
         ("cors", "problems", "a browser must be able to read a refusal"),
+        ("access_log", "cors", "preflights are logged"),
+        ("metrics", "cors", "preflights are counted"),
         ("request_identity", "access_log", "the log line names the request"),
         ("access_log", "problems", "refusals are logged with their status"),
         ("metrics", "problems", "refusals are counted with their status"),

@@ -9,7 +9,6 @@ import psycopg
 import pytest
 
 from shop_api.app import App
-from shop_api.domains.tenants.repository import is_origin_listed
 from shop_api.kernel.cache_policy import REAL_TIME
 from shop_api.web.pagination import PAGING
 from tests.factories.big_shop import HOT_ROWS, ROWS, fill
@@ -213,24 +212,3 @@ def test_signing_in_looks_up_the_address(app: App, big_shop: Shop, api: ApiClien
         ).scalar_one()
     used = {node.get("Index Name") for node in nodes(explained[0]["Plan"])}
     assert "ix_users_email" in used
-
-
-def test_a_preflight_looks_up_its_origin(app: App, big_shop: Shop, database: Database) -> None:
-    with psycopg.connect(database.migrator_url, autocommit=True) as connection:
-        connection.execute(
-            "INSERT INTO tenants (id, name, slug, plan, currency, timezone, cors_origins,"
-            " created_at, updated_at) SELECT gen_random_uuid(), 'x', 'filler-' || n, 'free',"
-            " 'USD', 'UTC', ARRAY['https://' || n || '.example'], now(), now()"
-            " FROM generate_series(1, 20000) n"
-        )
-        connection.execute("VACUUM ANALYZE tenants")
-    with statements(app.services.engine) as sent, app.services.engine.begin() as asking:
-        assert is_origin_listed(asking, "https://7.example")
-    statement, parameters = sent[-1]
-    with app.services.engine.begin() as connected:
-        connected.exec_driver_sql("SELECT set_config('app.origin', 'https://7.example', true)")
-        explained = connected.exec_driver_sql(
-            f"EXPLAIN (FORMAT JSON) {statement}", parameters
-        ).scalar_one()
-    used = {node.get("Index Name") for node in nodes(explained[0]["Plan"])}
-    assert "ix_tenants_cors_origins" in used

@@ -8,7 +8,6 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
-    exists,
     func,
     insert,
     literal,
@@ -44,6 +43,10 @@ t = tenants.alias("t")
 
 TENANTS_BY_CREATED_AT = Sort("created_at", t.c.created_at, format_instant, datetime.fromisoformat)
 
+# The transaction then sees all tenants' own records.
+SHOW_TENANTS = text("SELECT set_config('app.shows_tenants_from', :first, true)")
+FROM_THE_FIRST = {"first": str(UUID(int=0))}
+
 # What holds amounts in the tenant's currency, or is about to.
 PRICED = text("""
 SELECT w.holder FROM (VALUES
@@ -58,11 +61,11 @@ SELECT w.holder FROM (VALUES
 """)
 
 
-def is_origin_listed(connection: Connection, origin: str) -> bool:
-    """Whether any tenant lists the browser origin; shows the transaction nothing else of them."""
-    connection.execute(text("SELECT set_config('app.origin', :origin, true)"), {"origin": origin})
-    found = exists().where(tenants.c.cors_origins.contains([origin]))
-    return connection.execute(select(found)).scalar_one()
+def list_origins(connection: Connection) -> frozenset[str]:
+    """The browser origins that tenants list, all of them."""
+    connection.execute(SHOW_TENANTS, FROM_THE_FIRST)
+    found = select(func.unnest(tenants.c.cors_origins)).distinct()
+    return frozenset(connection.execute(found).scalars())
 
 
 class TenantRepository(Repository):
@@ -126,8 +129,7 @@ class TenantDirectory:
 
     def __init__(self, session: TenantSession) -> None:
         self.session = session
-        first = {"first": str(UUID(int=0))}
-        session.execute(text("SELECT set_config('app.shows_tenants_from', :first, true)"), first)
+        session.execute(SHOW_TENANTS, FROM_THE_FIRST)
 
     def find(self, tenant_id: UUID) -> AnyRow | None:
         """A tenant's resource row."""

@@ -1,6 +1,7 @@
 """Making and changing tenants; knows no HTTP."""
 
 import logging
+import threading
 import time
 from typing import Any
 
@@ -8,45 +9,64 @@ from sqlalchemy import Engine, Row
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from shop_api.db.deadlines import deadline
 from shop_api.db.outages import describe
 from shop_api.domains.tenants import errors
-from shop_api.domains.tenants.repository import TenantRepository, is_origin_listed
+from shop_api.domains.tenants.repository import TenantRepository, list_origins
 from shop_api.domains.users.service import create_user
-from shop_api.kernel.errors import not_found
+from shop_api.kernel.errors import DomainError, not_found
 from shop_api.kernel.ids import new_id
 from shop_api.spine.unit_of_work import UnitOfWork
 
 logger = logging.getLogger(__name__)
 
-ORIGIN_SECONDS = 5.0
-MAX_ORIGINS = 1000
+# How long the list of origins is good for, at least: longer where it takes long to read, so that
+# no more than this part of a thread's time goes into it.
+ORIGIN_SECONDS = 2.0
+READING_SHARE = 0.1
+# How long it may take to read; the origins of 100 000 tenants take half a second.
+READING_SECONDS = 2.0
 
 
 class OriginDirectory:
     """Which browser origins some tenant lists: asked before a credential is known (preflights,
-    sign-in). An answer is kept for a moment; while Postgres is away no origin is known.
+    sign-in), by anybody and for any origin.
+
+    So the process holds all of them, some 100 bytes each and 20 of a tenant at most, and reads them
+    anew when it is asked and they are old. One thread does; the others are answered as of before,
+    as all are while Postgres is away.
     """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._kept: dict[str, tuple[float, bool]] = {}
+        self._listed: frozenset[str] = frozenset()
+        self._read_next_at = 0.0
+        self._reading = threading.Lock()
 
     def is_known(self, origin: str) -> bool:
         """Whether a tenant lists `origin`."""
-        now = time.monotonic()
-        kept = self._kept.get(origin)
-        if kept is not None and kept[0] > now:
-            return kept[1]
+        # who comes before it was read for the first time waits for that
+        if time.monotonic() >= self._read_next_at and self._reading.acquire(
+            blocking=not self._read_next_at
+        ):
+            try:
+                if time.monotonic() >= self._read_next_at:
+                    self._read()
+            finally:
+                self._reading.release()
+        return origin in self._listed
+
+    def _read(self) -> None:
+        started, pause = time.monotonic(), ORIGIN_SECONDS
         try:
-            with self.engine.begin() as connection:
-                is_listed = is_origin_listed(connection, origin)
+            with deadline.within(READING_SECONDS), self.engine.begin() as connection:
+                self._listed = list_origins(connection)
+            pause = max(pause, (time.monotonic() - started) / READING_SHARE)
         except (DBAPIError, PoolTimeoutError) as error:
-            logger.warning("cannot look up an origin: %s", describe(error))
-            return False
-        if len(self._kept) >= MAX_ORIGINS:
-            self._kept.clear()
-        self._kept[origin] = (now + ORIGIN_SECONDS, is_listed)
-        return is_listed
+            logger.warning("cannot read the origins of tenants: %s", describe(error))
+        except DomainError as error:
+            logger.warning("cannot read the origins of tenants: %s", error.code)
+        self._read_next_at = time.monotonic() + pause
 
 
 def create_tenant(work: UnitOfWork, values: dict[str, Any], owner: dict[str, str]) -> Row[Any]:
