@@ -4,6 +4,7 @@ import logging
 from functools import cache
 from typing import Any
 
+from shop_api.db.attempts import Attempts
 from shop_api.domains.accounts import errors, service
 from shop_api.domains.accounts.schemas import LoginBody, RefreshBody, TokensSchema
 from shop_api.domains.accounts.service import SignInThrottle, TokenPolicy, Tokens
@@ -34,11 +35,14 @@ def sign_in_throttle(services: Services) -> SignInThrottle:
     """How this installation counts sign-ins that fail."""
     settings = services.settings
     return SignInThrottle(
-        services.redis,
-        services.secret_keys.signing,
+        Attempts(
+            services.redis,
+            services.secret_keys.signing,
+            "sign-in",
+            settings.sign_in_window_seconds,
+        ),
         settings.sign_in_account_limit,
         settings.sign_in_address_limit,
-        settings.sign_in_window_seconds,
     )
 
 

@@ -1,7 +1,6 @@
 """Signing in, tokens and keys; knows no HTTP."""
 
 import hmac
-import logging
 import secrets
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -10,10 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import ceil
 from threading import BoundedSemaphore
-from typing import Any
 from uuid import UUID
 
-import redis
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 from argon2.low_level import ARGON2_VERSION
@@ -22,6 +19,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OctKey
 from sqlalchemy import Engine
 
+from shop_api.db.attempts import Attempts
 from shop_api.db.tenancy import PLATFORM_TENANT, TenantSession
 from shop_api.db.types import AnyRow
 from shop_api.domains.accounts import errors, repository
@@ -42,8 +40,6 @@ from shop_api.kernel.rate_limits import PLAN_LIMITS, limits_of
 from shop_api.kernel.secret_keys import SecretKeys, key_id
 from shop_api.kernel.tokens import hash_token, make_token
 from shop_api.spine.unit_of_work import UnitOfWork
-
-logger = logging.getLogger(__name__)
 
 # A key's last use is written at most this often, so that a busy key is no hot row.
 LAST_USED_RESOLUTION = timedelta(seconds=60)
@@ -262,25 +258,6 @@ def _jwt_keys(policy: TokenPolicy) -> KeySet:
     return KeySet([OctKey.import_key(key, {"kid": key_id(key)}) for key in keys])
 
 
-# Counts an attempt under each key; how many seconds to wait when one is past its limit, else 0.
-COUNT_ATTEMPT = """
-local wait = 0
-for i, key in ipairs(KEYS) do
-    local count = redis.call('INCR', key)
-    if count == 1 then redis.call('EXPIRE', key, ARGV[1]) end
-    if count > tonumber(ARGV[i + 1]) then wait = math.max(wait, redis.call('TTL', key), 1) end
-end
-return wait
-"""
-# Takes an attempt back.
-TAKE_BACK = """
-for _, key in ipairs(KEYS) do
-    if redis.call('EXISTS', key) == 1 then redis.call('DECR', key) end
-end
-"""
-IS_FAMILIAR = "return redis.call('EXISTS', KEYS[1])"
-REMEMBER = "redis.call('SET', KEYS[1], 1, 'EX', ARGV[1])"
-
 # How long a network counts as one from which somebody signs in.
 FAMILIAR_SECONDS = 2_592_000
 
@@ -295,47 +272,32 @@ class SignInThrottle:
     away nothing is counted.
     """
 
-    client: redis.Redis
-    secret_key: bytes
+    attempts: Attempts
     account_limit: int
     address_limit: int
-    window_seconds: int
 
     @contextmanager
     def attempt(self, email: str, address: str) -> Iterator[None]:
         """Count a sign-in that fails with `invalid_login`; raises `too_many_sign_ins`."""
-        network = network_of(address)
+        attempts, network = self.attempts, network_of(address)
         there = f"{email}\0{network}"
-        familiar = self._key("familiar", there)
-        is_familiar = bool(address and self._run(IS_FAMILIAR, [familiar]))
-        limits = {self._key("account", there if is_familiar else email): self.account_limit}
+        familiar = attempts.key("familiar", there)
+        is_familiar = bool(address) and attempts.is_remembered(familiar)
+        limits = {attempts.key("account", there if is_familiar else email): self.account_limit}
         if address:
-            limits[self._key("address", network)] = self.address_limit
-        wait = self._run(COUNT_ATTEMPT, list(limits), self.window_seconds, *limits.values())
+            limits[attempts.key("address", network)] = self.address_limit
+        wait = attempts.count(limits)
         if wait:
             raise errors.too_many_sign_ins(wait)
         try:
             yield
         except DomainError as error:
             if error.code != errors.INVALID_LOGIN.code:
-                self._run(TAKE_BACK, list(limits))
+                attempts.take_back(*limits)
             raise
-        self._run(TAKE_BACK, list(limits))
+        attempts.take_back(*limits)
         if address:
-            self._run(REMEMBER, [familiar], FAMILIAR_SECONDS)
-
-    def _key(self, kind: str, value: str) -> str:
-        # no address stands in Redis in the clear
-        digest = hmac.digest(self.secret_key, f"sign-in\0{kind}\0{value}".encode(), "sha256")
-        return f"sign_in:{kind}:{digest.hex()[:32]}"
-
-    def _run(self, script: str, keys: list[str], *arguments: int) -> int:
-        try:
-            found: Any = self.client.eval(script, len(keys), *keys, *map(str, arguments))
-        except redis.RedisError as error:
-            logger.warning("sign-ins are not counted: %s", type(error).__name__)
-            return 0
-        return int(found or 0)
+            attempts.remember(familiar, FAMILIAR_SECONDS)
 
 
 def check_login(engine: Engine, email: str, password: str, tenant_slug: str | None) -> AnyRow:
