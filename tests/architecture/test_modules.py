@@ -20,6 +20,12 @@ DOMAIN_FILES = {
 }
 
 
+def test_a_file_is_parsed_once_for_all_rules() -> None:
+    by_path = {source.path: source for source in sources()}
+    assert all(by_path[source.path] is source for source in sources("shop_api"))
+    assert sources() is sources()
+
+
 def test_every_module_opens_with_a_docstring() -> None:
     silent = [
         str(source.path)
@@ -103,7 +109,7 @@ def test_only_the_clock_reads_the_time() -> None:
         f"{source.path}:{node.lineno}"
         for source in sources("analytics", "pipelines", "shop_api")
         if str(source.path) != "shop_api/kernel/clock.py"
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr in {"now", "utcnow", "today"}

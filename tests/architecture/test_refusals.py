@@ -24,7 +24,7 @@ def sentences() -> Iterator[tuple[str, ast.expr]]:
 
 
 def refusals(source: Source) -> Iterator[ast.Call]:
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         match node:
             case ast.Call(func=ast.Name(id=name)) if name in SENTENCE_AT:
                 yield node
