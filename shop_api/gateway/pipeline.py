@@ -202,7 +202,7 @@ class Gateway:
         assert isinstance(credentials, Credentials)
         assert isinstance(limits, RateLimit)
         credentials.admit_stranger = limits.admit_stranger
-        self.upkeep = Upkeep(cache)
+        self.upkeep = Upkeep(cache, wiring.settings.deadline_seconds)
         cache.on_first = self.upkeep.start
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:

@@ -1,7 +1,7 @@
 """What a process does for its kept answers beside requests: hear of purges, and make the figures
 and lists that were asked for of late again when the lake has moved on.
 
-Belongs here: the thread, and its bounds. Does not: how an answer is made or kept.
+Belongs here: the threads, and their bounds. Does not: how an answer is made or kept.
 """
 
 import logging
@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from shop_api.db.deadlines import deadline
 from shop_api.db.outages import describe, outage_error
 from shop_api.gateway.kept_answers import LONG_AGO, KeptAnswer
 from shop_api.gateway.response_cache import LakeVersion, ResponseCache
@@ -40,13 +41,17 @@ logger = logging.getLogger(__name__)
 
 
 class Upkeep:
-    """The thread of one process; it starts with the first request, so that forks have their own."""
+    """The threads of one process; they start with the first request, so that forks have their own.
 
-    def __init__(self, cache: ResponseCache) -> None:
+    Purges have one to themselves: to make an answer again may take as long as a request may.
+    """
+
+    def __init__(self, cache: ResponseCache, deadline_seconds: float) -> None:
         self._cache = cache
+        self._deadline_seconds = deadline_seconds
         self._stopped = threading.Event()
         self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
         # of each tenant whose lists were asked for of late, what its figures were made from when
         # last looked at, and until when its lists are made again
         self._snapshots: dict[int, tuple[str | None, datetime]] = {}
@@ -54,27 +59,36 @@ class Upkeep:
         self._is_away = False
 
     def start(self) -> None:
-        """Start the thread if it does not run, knowing the purges."""
+        """Start the threads if they do not run, knowing the purges."""
         with self._lock:
-            if self._thread is None and not self._stopped.is_set():
-                self._cache.purges.refresh()
-                self._thread = threading.Thread(target=self._run, name="cache-upkeep", daemon=True)
-                self._thread.start()
+            if self._threads or self._stopped.is_set():
+                return
+            self._cache.purges.refresh()
+            self._threads = [
+                threading.Thread(target=self._keep_warm, name="cache-upkeep", daemon=True),
+                threading.Thread(target=self._hear_of_purges, name="cache-purges", daemon=True),
+            ]
+            for thread in self._threads:
+                thread.start()
 
     def close(self) -> None:
-        """End the thread."""
+        """End the threads."""
         self._stopped.set()
-        if self._thread is not None:
-            self._thread.join(timeout=5)
+        for thread in self._threads:
+            thread.join(timeout=5)
 
-    def _run(self) -> None:
-        pause, next_purges = LOOK_SECONDS, 0.0
+    def _hear_of_purges(self) -> None:
+        while not self._stopped.wait(PURGE_SECONDS):
+            try:
+                self._cache.purges.refresh()
+            except Exception:
+                logger.exception("the purges cannot be read, they are asked for again")
+
+    def _keep_warm(self) -> None:
+        pause = LOOK_SECONDS
         while not self._stopped.wait(pause):
             started = time.monotonic()
             try:
-                if started >= next_purges:
-                    self._cache.purges.refresh()
-                    next_purges = started + PURGE_SECONDS
                 self.warm(utc_now())
             except Exception:
                 logger.exception("the upkeep of kept answers failed, it goes on")
@@ -142,7 +156,8 @@ class Upkeep:
         exchange.principal, exchange.api_version = entry.principal, entry.api_version
         exchange.is_repeat = True
         try:
-            self._cache(exchange)
+            with deadline.within(self._deadline_seconds):
+                self._cache(exchange)
         except DomainError as error:
             logger.info("a kept answer is not made again: %s", error.code)
         except (DBAPIError, PoolTimeoutError) as error:

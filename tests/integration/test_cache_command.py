@@ -1,5 +1,7 @@
 """`shop-api cache purge`, and what a process does for its kept answers beside requests."""
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
@@ -9,12 +11,15 @@ import pytest
 import redis
 from click.testing import CliRunner, Result
 from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import OperationalError
 
 from shop_api.app import App
 from shop_api.commands.cache import cache
-from shop_api.gateway.purges import can_match
+from shop_api.db.deadlines import deadline
+from shop_api.gateway.purges import can_match, record_purge
 from shop_api.gateway.response_cache import ResponseCache
 from shop_api.gateway.upkeep import LIST_TIME, MAX_LISTS, MAX_WARMED, RECENT, Upkeep
+from shop_api.kernel.clock import utc_now
 from shop_api.kernel.errors import DomainError, ErrorKind
 from shop_api.kernel.exchange import Answer, Exchange
 from shop_api.spine.resources import CATALOGUE
@@ -90,9 +95,9 @@ def test_a_pattern_may_begin_as_paths_do_or_with_anything(pattern: str) -> None:
     assert can_match(pattern)
 
 
-def tended(process: Process) -> Upkeep:
+def tended(process: Process, deadline_seconds: float = 30.0) -> Upkeep:
     assert isinstance(process.stage, ResponseCache)
-    return Upkeep(process.stage)
+    return Upkeep(process.stage, deadline_seconds)
 
 
 def test_figures_asked_for_of_late_are_made_again_after_a_snapshot(start_process: Start) -> None:
@@ -250,6 +255,56 @@ def test_lists_that_postgres_fails_hide_no_figures(
     process.make = lambda _: plain("back")
     assert upkeep.warm(NOON) == (1 if tried == 1 else 0)
     assert upkeep._is_away is False
+
+
+def test_a_postgres_that_hangs_is_waited_for_no_longer_than_by_a_request(
+    start_process: Start, database: Database
+) -> None:
+    process = start_process()
+    upkeep = tended(process, deadline_seconds=0.5)
+    process.get(LIST)
+    assert upkeep.warm(NOON) == 0
+    process.versions.touch({(TENANT, CATALOGUE)})
+    process.lake_version = "snapshot 2"
+    ended: list[str] = []
+    with database.exporter_engine.connect() as connection:
+
+        def make(_: Exchange) -> Answer:
+            try:
+                connection.exec_driver_sql("SELECT pg_sleep(10)")
+            except OperationalError as error:
+                ended.append(type(error.orig).__name__)
+                raise
+            return plain("late")
+
+        process.make = make
+        started = time.monotonic()
+        assert upkeep.warm(NOON) == 1
+        assert (ended, time.monotonic() - started < 5) == (["QueryCanceled"], True)
+        assert deadline.at is None
+
+
+def test_a_purge_does_not_wait_for_what_is_made_again(
+    start_process: Start, redis_client: redis.Redis
+) -> None:
+    process = start_process()
+    upkeep, goes_on, at = tended(process), threading.Event(), utc_now()
+    process.get(FIGURES, at=at)
+
+    def make(_: Exchange) -> Answer:
+        assert goes_on.wait(20)
+        return plain("late")
+
+    process.make = make
+    upkeep.start()
+    try:
+        process.lake_version = "snapshot 2"
+        wait_until(lambda: len(process.made) == 2)
+        purge = record_purge(redis_client, TENANT, None)
+        wait_until(lambda: process.purges.epoch(TENANT, LIST) == f"{purge.id} ", 3)
+    finally:
+        goes_on.set()
+        upkeep.close()
 
 
 def test_a_look_asks_for_a_tenant_s_snapshot_once_and_forgets_who_is_gone(
