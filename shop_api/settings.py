@@ -20,6 +20,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from shop_api.kernel import url_forms
+
 
 def _of_form(pattern: str, example: str) -> AfterValidator:
     """Refuses other forms by an example: what was given may hold a password."""
@@ -33,14 +35,11 @@ def _of_form(pattern: str, example: str) -> AfterValidator:
 
 
 DatabaseUrl = Annotated[
-    str,
-    _of_form(r"postgres(ql)?(\+psycopg)?://.+", "postgresql://user:password@host:5432/database"),
+    str, _of_form(*url_forms.DATABASE), AfterValidator(url_forms.without_driver)
 ]
-RedisUrl = Annotated[str, _of_form(r"(rediss?|unix)://.*", "redis://host:6379/0")]
-CollectorUrl = Annotated[
-    str,
-    _of_form(r"https?://(?!.*/v1/traces/?$).+", "http://localhost:4318, without /v1/traces"),
-]
+RedisUrl = Annotated[str, _of_form(*url_forms.REDIS)]
+CollectorUrl = Annotated[str, _of_form(*url_forms.COLLECTOR)]
+LakeUrl = Annotated[str, _of_form(*url_forms.LAKE)]
 Memory = Annotated[str, _of_form(r"[1-9]\d*(\.\d+)? ?[KMGT]i?B", "128MB")]
 
 
@@ -87,7 +86,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         Path("var"), description="Folder for the embedded stores, the lake and generated secrets."
     )
-    lake_url: str | None = Field(
+    lake_url: LakeUrl | None = Field(
         None,
         description="Folder of the lake. Unset: `lake` in the data folder.",
     )

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from importlib.metadata import entry_points
 from typing import Any
 
+import psycopg
 import redis
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
@@ -23,7 +24,8 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 from sqlalchemy.exc import OperationalError
 
-from shop_api.db.engines import make_engine, require_safe_role
+from shop_api.db.engines import make_engine, require_safe_role_at_once
+from shop_api.db.outages import describe
 from shop_api.db.pool_watch import watch_pool
 from shop_api.db.request_redis import RequestRedis
 from shop_api.kernel.clock import utc_now
@@ -47,6 +49,13 @@ DEBOUNCE_SECONDS = 0.1
 WAKE_SPACING_SECONDS = 0.5
 FRESHNESS_CHECK_SECONDS = 10.0
 JOB_STATEMENT_TIMEOUT_SECONDS = 600.0
+# What a job meets whose store is away: the next run finds it back.
+OUT_OF_REACH = (
+    OperationalError,
+    psycopg.OperationalError,
+    redis.ConnectionError,
+    redis.TimeoutError,
+)
 # The worker ends this much before the grace is over, and at the latest then is killed from outside.
 END_MARGIN_SECONDS = 2.0
 
@@ -123,10 +132,10 @@ class JobRunner:
                 elif planned is not None and planned > self._clock():
                     # too soon: the tick that the wake replaced stays due
                     self._bring_forward(planned)
-        except OperationalError as error:
+        except OUT_OF_REACH as error:
             job_runs.labels(self.job.name, "failed").inc()
             logger.warning(
-                "job cannot reach Postgres: %s", error.orig, extra={"job": self.job.name}
+                "job cannot reach its stores: %s", describe(error), extra={"job": self.job.name}
             )
         except Exception:
             job_runs.labels(self.job.name, "failed").inc()
@@ -183,7 +192,7 @@ class Worker:
         engine = make_engine(
             application_url, settings, statement_timeout_seconds=JOB_STATEMENT_TIMEOUT_SECONDS
         )
-        require_safe_role(engine)
+        require_safe_role_at_once(engine)
         self.context = WorkerContext(
             settings=settings,
             engine=engine,

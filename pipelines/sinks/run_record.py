@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import psycopg
 from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
+from shop_api.db.outages import describe
 from shop_api.models import lake_snapshots, pipeline_runs
 
 ERROR_CHARACTERS = 2000
@@ -73,12 +76,13 @@ def succeed(
 
 def fail(connection: Connection, run_id: int, error: BaseException, now: datetime) -> None:
     """Record why the run ended."""
-    text = f"{type(error).__name__}: {error}"[:ERROR_CHARACTERS]
+    is_of_store = isinstance(error, (SQLAlchemyError, psycopg.Error))
+    text = describe(error) if is_of_store else f"{type(error).__name__}: {error}"
     connection.rollback()
     connection.execute(
         update(pipeline_runs)
         .where(pipeline_runs.c.id == run_id)
-        .values(state="failed", error=text, finished_at=now)
+        .values(state="failed", error=text[:ERROR_CHARACTERS], finished_at=now)
     )
     connection.commit()
 

@@ -65,6 +65,7 @@ from shop_api.bulk.product_checks import (
 from shop_api.bulk.readers import absent_columns, find_files, read_chunks
 from shop_api.bulk.rejects import RejectLog, storable
 from shop_api.bulk.staging import Staging, new_staging
+from shop_api.db.outages import describe
 from shop_api.db.tenancy import tenant_session
 from shop_api.kernel.errors import DomainError, not_found
 from shop_api.spine.unit_of_work import Origin, UnitOfWork
@@ -282,7 +283,7 @@ def _close_broken(journal: Journal, summary: Summary, error: DBAPIError | psycop
     try:
         journal.finish("failed", summary.counts, summary.rejects, detail)
     except DBAPIError as second:
-        logger.warning("cannot close job %s: %s", journal.job_id, second)
+        logger.warning("cannot close job %s: %s", journal.job_id, describe(second))
 
 
 def _interrupter(single: Engine) -> Callable[[], None]:
@@ -294,7 +295,7 @@ def _interrupter(single: Engine) -> Callable[[], None]:
         try:
             driver.cancel_safe(timeout=INTERRUPT_SECONDS)
         except psycopg.Error as error:
-            logger.warning("cannot interrupt the import's statement: %s", error)
+            logger.warning("cannot interrupt the import's statement: %s", describe(error))
 
     return interrupt
 

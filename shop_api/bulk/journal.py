@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from shop_api.bulk.fields import ENTITIES, WRITTEN_ALONE
 from shop_api.bulk.rejects import RejectLog
+from shop_api.db.outages import describe
 from shop_api.db.tenancy import tenant_session
 from shop_api.kernel.clock import utc_now
 from shop_api.kernel.ids import new_id
@@ -177,7 +178,7 @@ class Journal:
                     ),
                 ).one()
         except DBAPIError as error:
-            logger.warning("cannot renew the lease of job %s: %s", self.job_id, error)
+            logger.warning("cannot renew the lease of job %s: %s", self.job_id, describe(error))
             return
         if row.is_cancel_requested:
             self._is_cancelled.set()

@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 import click
+import psycopg
 import redis
 from dotenv import dotenv_values
 from pydantic import ValidationError
@@ -25,6 +26,7 @@ from sqlalchemy.pool import NullPool
 from shop_api.commands.serve import is_port_taken
 from shop_api.db.engines import check_role, sqlalchemy_url
 from shop_api.db.migrate import current_revision, newest_revision
+from shop_api.db.outages import describe
 from shop_api.kernel.clock import utc_now
 from shop_api.settings import Settings, explain
 from shop_api.stack.children import live_url
@@ -37,6 +39,7 @@ REDIS_LEAST = (6, 2)
 # changes of these are what the lake is made from
 LAKE_SUBJECTS = ("order", "product", "customer", "tenant", "category")
 SNAPSHOT_LAG_LIMIT_SECONDS = 3600
+LOOK = "Look into the log files of the data folder."
 # read by a command or by the benchmarks, and no settings
 OTHER_VARIABLES = {"SHOP_KEY", "SHOP_DEMO_KEY", "SHOP_BENCH_ORDERS"}
 
@@ -90,10 +93,10 @@ def examine(given: Settings) -> list[Finding]:
                 _redis(settings),
                 *_lake(settings),
             ]
-    except (SQLAlchemyError, RuntimeError, OSError) as error:
-        findings.append(
-            Finding("stores", False, str(error), "Look into the log files of the data folder.")
-        )
+    except (psycopg.Error, SQLAlchemyError) as error:
+        findings.append(Finding("stores", False, describe(error), LOOK))
+    except (RuntimeError, OSError) as error:
+        findings.append(Finding("stores", False, str(error), LOOK))
     return findings
 
 
@@ -158,8 +161,7 @@ def _guarded(subject: str, advice: str, check: Callable[[], Finding]) -> Finding
     try:
         return check()
     except (SQLAlchemyError, redis.RedisError) as error:
-        reason = str(getattr(error, "orig", None) or error).strip()
-        return Finding(subject, False, reason, advice)
+        return Finding(subject, False, describe(error), advice)
     except (ValueError, TypeError):
         # its text may hold a part of the password
         return Finding(subject, False, "cannot be read as a URL", advice)

@@ -4,6 +4,7 @@ Belongs here: choosing the database and saying what happened. Does not: the revi
 """
 
 import click
+import psycopg
 from sqlalchemy import create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
@@ -11,6 +12,7 @@ from sqlalchemy.pool import NullPool
 from shop_api.db.engines import sqlalchemy_url
 from shop_api.db.migrate import current_revision, newest_revision
 from shop_api.db.migrate import migrate as run_migrations
+from shop_api.db.outages import describe
 from shop_api.settings import Settings
 from shop_api.stack.stores import ensure_stores
 
@@ -31,13 +33,21 @@ def migrate() -> None:
         try:
             before = _revision(url)
             run_migrations(url)
-        except (DBAPIError, RuntimeError) as error:
-            raise click.ClickException(str(getattr(error, "orig", error))) from error
+        except RuntimeError as error:
+            raise click.ClickException(str(error)) from error
+        except DBAPIError as error:
+            raise _refusal(error) from error
         head = newest_revision()
         if before == head:
             click.echo(f"The schema is at {head} already.")
         else:
             click.echo(f"The schema is at {head} now (was {before or 'empty'}).")
+
+
+def _refusal(error: DBAPIError) -> click.ClickException:
+    """What failed; of a statement, what Postgres said besides. That is about the schema."""
+    said = error.orig.diag.message_primary if isinstance(error.orig, psycopg.Error) else None
+    return click.ClickException(f"{describe(error)}: {said}" if said else describe(error))
 
 
 def _revision(url: str) -> str | None:

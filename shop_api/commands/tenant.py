@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from shop_api.commands.platform import find_tenant_id, not_acceptable, open_work, platform_work
 from shop_api.db.constraints import constraint_error, register_constraints
+from shop_api.db.outages import describe
 from shop_api.domains.tenants.errors import CONSTRAINTS as TENANT_CONSTRAINTS
 from shop_api.domains.tenants.repository import TenantRepository
 from shop_api.domains.tenants.schemas import MAX_LIMIT, TenantBody
@@ -75,7 +76,7 @@ def create(
         raise click.ClickException(error.detail) from error
     except DBAPIError as error:
         known = constraint_error(error)
-        raise click.ClickException(known.detail if known else str(error.orig)) from error
+        raise click.ClickException(known.detail if known else describe(error)) from error
     click.echo(f"tenant    {row.id}")
     click.echo(f"slug      {slug}")
     click.echo(f"login     {email}")

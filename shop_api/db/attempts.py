@@ -11,6 +11,8 @@ from typing import Any
 
 import redis
 
+from shop_api.db.outages import describe
+
 # Counts an attempt under each key; how many seconds to wait when one is past its limit, else 0.
 COUNT_ATTEMPT = """
 local wait = 0
@@ -69,6 +71,6 @@ class Attempts:
         try:
             found: Any = self.client.eval(script, len(keys), *keys, *map(str, arguments))
         except redis.RedisError as error:
-            logger.warning("%ss are not counted: %s", self.sort, type(error).__name__)
+            logger.warning("%ss are not counted: %s", self.sort, describe(error))
             return 0
         return int(found or 0)

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 
 from shop_api.db.deadlines import keep_deadlines
+from shop_api.db.outages import describe
 from shop_api.db.pool_watch import WatchedPool
 from shop_api.db.query_watch import watch_queries
 from shop_api.kernel.errors import StartRefused
@@ -156,3 +158,11 @@ def require_safe_role(engine: Engine) -> None:
     engine.dispose()
     with engine.connect():
         pass
+
+
+def require_safe_role_at_once(engine: Engine) -> None:
+    """As `require_safe_role`, for processes that are of no use while the database is away."""
+    try:
+        require_safe_role(engine)
+    except OperationalError as error:
+        raise StartRefused(f"The database cannot be reached: {describe(error)}.") from error

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import psycopg
 from sqlalchemy import Engine
 
+from shop_api.db.outages import describe
 from shop_api.metrics.definitions import replica_lag
 from shop_api.metrics.tally import tally
 
@@ -143,8 +144,7 @@ class Replica:
             try:
                 self._watch()
             except psycopg.Error as error:
-                # not its sentence: it can quote the URL, with its password
-                self._miss(f"cannot be reached: {type(error).__name__} {error.sqlstate or ''}")
+                self._miss(f"cannot be reached: {describe(error)}")
             except NoReplica:
                 self._miss("is no replica of DATABASE_URL, but a server of its own")
             self._stopped.wait(CHECK_SECONDS)

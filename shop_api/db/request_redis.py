@@ -14,6 +14,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from shop_api.db.outages import describe
 from shop_api.kernel.breaker import Breaker
 
 Found = TypeVar("Found")
@@ -68,7 +69,7 @@ class RequestRedis:
             was_open = breaker.is_open
             breaker.failed()
             if breaker.is_open and not was_open:
-                logger.warning("Redis is away, requests go on without it: %s", error)
+                logger.warning("Redis is away, requests go on without it: %s", describe(error))
             raise RedisAway from error
         breaker.succeeded()
         return found

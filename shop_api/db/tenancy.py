@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, Executable, Result
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from shop_api.db.outages import describe
 from shop_api.db.replica import Replica
 from shop_api.db.round_trips import Statement, read_alone, run_together
 
@@ -220,7 +221,7 @@ def _ask_replica(replica: Replica, ask: Callable[[Engine], Answer]) -> Answer | 
         is_outage = isinstance(error, OperationalError) or error.connection_invalidated
         if not is_outage or isinstance(error.orig, QueryCanceled):
             raise
-        logger.warning("the replica is away: %s", type(error.orig).__name__)
+        logger.warning("the replica is away: %s", describe(error))
         replica.lost()
         return None
 

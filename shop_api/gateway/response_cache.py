@@ -23,7 +23,10 @@ from urllib.parse import parse_qsl
 from uuid import UUID
 
 import msgspec
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from shop_api.db.outages import describe
 from shop_api.gateway.kept_answers import CACHE_STATUS, METHOD, KeptAnswer, KeptAnswers, Key
 from shop_api.gateway.purges import Purges
 from shop_api.kernel.cache_policy import REAL_TIME, CachePolicy
@@ -185,6 +188,8 @@ class ResponseCache:
             answer = self._make(exchange, wanted, "stale", entry)
             if answer.status == 200:
                 return answer
+        except (OperationalError, PoolTimeoutError) as error:
+            logger.warning("a kept answer could not be made anew: %s", describe(error))
         except Exception:
             logger.exception("a kept answer could not be made anew, it is given for its time")
         finally:

@@ -9,7 +9,7 @@ import redis
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from shop_api.db.engines import make_engine, require_safe_role
+from shop_api.db.engines import make_engine, require_safe_role_at_once
 from shop_api.db.pool_watch import watch_pool
 from shop_api.db.request_redis import RequestRedis
 from shop_api.kernel.clock import utc_now
@@ -40,7 +40,7 @@ def create_realtime_app(settings: Settings) -> Flask:
     engine = make_engine(
         settings.database_url, settings, statement_timeout_seconds=settings.deadline_seconds
     )
-    require_safe_role(engine)
+    require_safe_role_at_once(engine)
     watch_pool(engine, "realtime", "primary", sum(settings.pool_size))
     log = EventLog(engine, utc_now)
     client = redis.Redis.from_url(

@@ -22,6 +22,7 @@ from gevent.event import Event as Signal
 from sqlalchemy.exc import SQLAlchemyError
 from wsproto.events import Ping as PingFrame
 
+from shop_api.db.outages import describe
 from shop_api.kernel.principal import Principal
 from shop_api.realtime import messages
 from shop_api.realtime.actors import Standings, admit
@@ -337,6 +338,6 @@ class Connection:
             self._replay = None
 
     def _pause(self, error: Exception) -> None:
-        logger.warning("cannot read past events, trying again: %s", error)
+        logger.warning("cannot read past events, trying again: %s", describe(error))
         self._signal.wait(RETRY_SECONDS)
         self._signal.clear()

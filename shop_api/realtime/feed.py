@@ -15,6 +15,7 @@ import gevent
 from gevent.event import AsyncResult
 from sqlalchemy.exc import SQLAlchemyError
 
+from shop_api.db.outages import describe
 from shop_api.realtime.event_log import BATCH_ROWS, EventLog
 from shop_api.realtime.messages import EVENT_SCOPES, Event, OutgoingEvent
 
@@ -83,7 +84,7 @@ class Feed:
                 try:
                     self._read_batch()
                 except SQLAlchemyError as error:
-                    logger.warning("cannot read missed events, trying again: %s", error)
+                    logger.warning("cannot read missed events, trying again: %s", describe(error))
                 except Exception:
                     logger.exception("reading missed events failed, trying again")
                 else:

@@ -11,6 +11,7 @@ from uuid import UUID
 import gevent
 from sqlalchemy.exc import SQLAlchemyError
 
+from shop_api.db.outages import describe
 from shop_api.realtime.actors import ActorDirectory
 from shop_api.realtime.connection import CLOSE_RESTART, Connection
 from shop_api.realtime.event_log import EventLog
@@ -106,6 +107,8 @@ class Hub:
                 for connection in connections:
                     connection.check_standing(standings)
             except SQLAlchemyError as error:
-                logger.warning("cannot ask what listeners may do, trying again: %s", error)
+                logger.warning(
+                    "cannot ask what listeners may do, trying again: %s", describe(error)
+                )
             except Exception:
                 logger.exception("asking what listeners may do failed, trying again")

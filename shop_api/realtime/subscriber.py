@@ -12,6 +12,7 @@ from redis.backoff import NoBackoff
 from redis.client import PubSub
 from redis.retry import Retry
 
+from shop_api.db.outages import describe
 from shop_api.realtime.feed import Feed
 from shop_api.realtime.messages import decode_published
 from shop_api.spine.relay import channel_of
@@ -57,7 +58,7 @@ class Subscriber:
                     delay = RETRY_MIN_SECONDS
                     self._listen(pubsub)
             except redis.RedisError as error:
-                logger.warning("lost Redis, trying again in %.1f s: %s", delay, error)
+                logger.warning("lost Redis, trying again in %.1f s: %s", delay, describe(error))
             except Exception:
                 # what was missed meanwhile is read from Postgres when the channels are subscribed
                 delay = max(delay, FAILED_SECONDS)

@@ -21,6 +21,8 @@ from uuid import UUID
 import gevent
 import redis
 
+from shop_api.db.outages import describe
+
 LEASE_SECONDS = 3.0
 RENEW_SECONDS = 1.0
 # How often all figures are written anew; those of tenants that nobody writes for are forgotten.
@@ -118,7 +120,7 @@ class Subscriptions:
             try:
                 self.renew()
             except redis.RedisError as error:
-                logger.warning("cannot say who listens, trying again: %s", error)
+                logger.warning("cannot say who listens, trying again: %s", describe(error))
             except Exception:
                 logger.exception("saying who listens failed, trying again")
             gevent.sleep(RENEW_SECONDS)
@@ -146,7 +148,7 @@ class Subscriptions:
         try:
             self._redis.zrem(LEASES, self._process)
         except redis.RedisError as error:
-            logger.warning("places are held for %s s more: %s", LEASE_SECONDS, error)
+            logger.warning("places are held for %s s more: %s", LEASE_SECONDS, describe(error))
 
     def _owe_all(self) -> None:
         with self._lock:
@@ -172,7 +174,7 @@ class Subscriptions:
                 is_within = self._take(keys=[_key(tenant_id), LEASES], args=arguments) == 1
                 is_told = True
         except redis.RedisError as error:
-            logger.warning("cannot count listeners of other processes: %s", error)
+            logger.warning("cannot count listeners of other processes: %s", describe(error))
             self._is_away = True
         finally:
             with self._lock:

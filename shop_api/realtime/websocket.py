@@ -16,6 +16,7 @@ from flask import Flask, Response, g, request
 from flask_sock import Sock
 from sqlalchemy import select
 
+from shop_api.db.outages import describe
 from shop_api.db.tenancy import tenant_session
 from shop_api.kernel.errors import DomainError, ErrorKind
 from shop_api.kernel.ids import new_id
@@ -84,7 +85,7 @@ def _admit(services: RealtimeServices) -> Principal | None:
         standings = services.actors.standings([holder] if holder is not None else [])
         principal = redeem_ticket(services.redis, ticket)
     except (redis.RedisError, sqlalchemy.exc.SQLAlchemyError) as error:
-        logger.warning("cannot admit a listener: %s", error)
+        logger.warning("cannot admit a listener: %s", describe(error))
         websocket_errors.labels(UNAVAILABLE).inc()
         raise _unavailable("A store is away. Try again shortly.") from error
     return principal and admit(principal, standings)
@@ -150,7 +151,7 @@ def _join(services: RealtimeServices, websocket: Any, principal: Principal) -> b
     try:
         feed = services.hub.enter(principal.tenant_id)
     except sqlalchemy.exc.SQLAlchemyError as error:
-        logger.warning("cannot open a feed: %s", error)
+        logger.warning("cannot open a feed: %s", describe(error))
         websocket_errors.labels(UNAVAILABLE).inc()
         close_politely(websocket, closing.CLOSE_TRY_AGAIN, "try again shortly")
         return False

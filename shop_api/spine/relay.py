@@ -21,6 +21,7 @@ from uuid import UUID
 import psycopg
 import redis
 
+from shop_api.db.outages import describe
 from shop_api.kernel.clock import format_instant
 from shop_api.metrics.definitions import relay_caught_up, relay_events, relay_lag
 from shop_api.spine.cursors import Snapshot, find_cursor, save_cursor
@@ -111,7 +112,9 @@ class Relay:
                     if self._wait_for_lock(connection):
                         self._lead(connection)
             except psycopg.OperationalError as error:
-                logger.warning("relay lost Postgres, trying again in %.1f s: %s", delay, error)
+                logger.warning(
+                    "relay lost Postgres, trying again in %.1f s: %s", delay, describe(error)
+                )
                 self._stopped.wait(delay)
                 delay = min(delay * 2, RETRY_MAX_SECONDS)
             finally:
@@ -156,7 +159,9 @@ class Relay:
                 seen = self._advance(connection, seen)
                 delay = RETRY_MIN_SECONDS
             except redis.RedisError as error:
-                logger.warning("relay cannot publish, trying again in %.1f s: %s", delay, error)
+                logger.warning(
+                    "relay cannot publish, trying again in %.1f s: %s", delay, describe(error)
+                )
                 self._stopped.wait(delay)
                 delay = min(delay * 2, RETRY_MAX_SECONDS)
                 continue

@@ -112,7 +112,7 @@ class UsageWriter:
                     self._write_all()
             except (DBAPIError, PoolTimeoutError, DomainError) as error:
                 if not self._is_cut_off:
-                    logger.warning("usage is not written, it waits: %s", type(error).__name__)
+                    logger.warning("usage is not written, it waits: %s", describe(error))
                 self._is_cut_off = True
                 return False
             finally:

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import psycopg
 
+from shop_api.db.outages import describe
 from shop_api.db.read_routing import WrittenPositions
 from shop_api.db.replica import STALE_SECONDS
 from shop_api.db.request_redis import RequestRedis
@@ -88,12 +89,7 @@ class Waker:
             except psycopg.Error as error:
                 # what was due when the connection broke is still due
                 self._due.set()
-                # not psycopg's sentence: it can quote the URL, with its password
-                logger.warning(
-                    "cannot notify, readers fall back to polling: %s %s",
-                    type(error).__name__,
-                    error.sqlstate,
-                )
+                logger.warning("cannot notify, readers fall back to polling: %s", describe(error))
                 self._stopped.wait(RETRY_SECONDS)
 
     def _notify(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:

@@ -19,6 +19,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from shop_api.db.outages import describe
 from shop_api.kernel.clock import utc_now
 from shop_api.kernel.ids import new_id
 
@@ -96,7 +97,9 @@ class Heartbeat:
                 is_heard = True
             except redis.RedisError as error:
                 if is_heard:
-                    logger.warning("this process cannot be registered in Redis: %s", error)
+                    logger.warning(
+                        "this process cannot be registered in Redis: %s", describe(error)
+                    )
                 is_heard = False
             self._stopped.wait(BEAT_SECONDS)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 
@@ -138,7 +139,10 @@ def _first_use() -> Iterator[None]:
 
 
 def _url(server: Any, role: str) -> str:
-    return str(server.get_uri(database=DATABASE)).replace("postgres:@", f"{role}@", 1)
+    url = str(server.get_uri(database=DATABASE)).replace("postgres:@", f"{role}@", 1)
+    # of a socket: its folder may have any name
+    address, mark, folder = url.partition("?host=")
+    return f"{address}{mark}{quote(folder)}"
 
 
 def _write_configuration(folder: Path) -> None:

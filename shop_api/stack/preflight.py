@@ -16,6 +16,7 @@ from sqlalchemy.pool import NullPool
 
 from shop_api.db.engines import check_role, refuse_unsafe_role, sqlalchemy_url
 from shop_api.db.migrate import current_revision, is_known, newest_revision
+from shop_api.db.outages import describe
 from shop_api.kernel.errors import StartRefused
 from shop_api.settings import Settings
 
@@ -56,10 +57,9 @@ def _absent_databases(settings: Settings) -> Iterator[str]:
             refuse_unsafe_role(check_role(engine), variable)
             _refuse_old_schema(engine, variable)
         except OperationalError as error:
-            yield _absent(variable, error.orig)
+            yield _absent(variable, error)
         except SQLAlchemyError as error:
-            reason = _one_line(getattr(error, "orig", error))
-            raise StartRefused(f"{variable} cannot be used: {reason}. {DOCTOR}") from error
+            raise StartRefused(f"{variable} cannot be used: {describe(error)}. {DOCTOR}") from error
         except ValueError as error:
             # its text may hold a part of the password
             raise StartRefused(f"{variable} cannot be read as a URL. {DOCTOR}") from error
@@ -95,6 +95,7 @@ def _absent_redis(settings: Settings) -> Iterator[str]:
             socket_timeout=TIMEOUT_SECONDS,
             socket_connect_timeout=TIMEOUT_SECONDS,
         ) as client:
+            _refuse_unusable_options(client)
             client.ping()
     except redis.RedisError as error:
         yield _absent("REDIS_URL", error)
@@ -103,9 +104,13 @@ def _absent_redis(settings: Settings) -> Iterator[str]:
         raise StartRefused(f"REDIS_URL cannot be read as a URL. {DOCTOR}") from error
 
 
-def _absent(variable: str, error: BaseException | None) -> str:
-    return f"{variable}, {MEANWHILE[variable]} until it is back: {_one_line(error)}"
+def _refuse_unusable_options(client: redis.Redis) -> None:
+    """What can be known of them before a connection is made never comes right."""
+    try:
+        client.connection_pool.make_connection()
+    except redis.RedisError as error:
+        raise StartRefused(f"REDIS_URL has an option that cannot be. {DOCTOR}") from error
 
 
-def _one_line(error: BaseException | None) -> str:
-    return " ".join(str(error).split()).rstrip(".")
+def _absent(variable: str, error: BaseException) -> str:
+    return f"{variable}, {MEANWHILE[variable]} until it is back: {describe(error)}"

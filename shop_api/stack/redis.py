@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import redis
 from redis.backoff import NoBackoff
@@ -144,7 +145,7 @@ def _socket_path(folder: Path) -> Path:
 
 
 def _url(socket_path: Path) -> str:
-    return f"unix://{socket_path}"
+    return f"unix://{quote(str(socket_path))}"
 
 
 def _client(url: str) -> redis.Redis:

@@ -24,6 +24,7 @@ from sqlalchemy.pool import NullPool
 
 from shop_api.db.engines import sqlalchemy_url
 from shop_api.db.migrate import current_revision, migrate, newest_revision
+from shop_api.db.outages import describe
 from shop_api.settings import Settings
 from shop_api.stack.errors import DataFolderError, NoInstallationError
 from shop_api.stack.interrupts import uninterrupted
@@ -75,7 +76,9 @@ class Stores:
             if self._redis is not None and not self._redis.is_running():
                 logger.warning("the embedded Redis has died, starting it")
                 self._redis = start_redis(self._given.data_dir)
-        except (psycopg.OperationalError, subprocess.SubprocessError, RuntimeError) as error:
+        except psycopg.OperationalError as error:
+            logger.warning("it does not start yet: %s", describe(error))
+        except (subprocess.SubprocessError, RuntimeError) as error:
             logger.warning("it does not start yet: %s", error)
 
     def stop(self) -> None:
@@ -97,7 +100,7 @@ def _start_postgres_patiently(data_dir: Path) -> EmbeddedPostgres:
         except (psycopg.OperationalError, subprocess.SubprocessError) as error:
             if time.monotonic() > deadline:
                 raise
-            logger.info("the embedded PostgreSQL does not answer yet: %s", error)
+            logger.info("the embedded PostgreSQL does not answer yet: %s", describe(error))
             time.sleep(RETRY_SECONDS)
 
 

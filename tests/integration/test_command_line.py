@@ -88,6 +88,15 @@ def test_settings_that_are_not_acceptable_are_listed(
         ("SHOP_MIGRATOR_DATABASE_URL", "secret", "must be of the form postgresql://"),
         ("SHOP_DUCKDB_MEMORY", "secret", "must be of the form 128MB"),
         ("SHOP_OTLP_ENDPOINT", "http://secret/v1/traces", "without /v1/traces"),
+        # with a password that is not escaped, libpq or redis-py would quote a part of it
+        ("DATABASE_URL", "postgresql://shop_app:x@secret@db:5432/shop", "@ written as %40"),
+        ("DATABASE_READ_URL", "postgresql://shop_app:secret/x@db/shop", "/ as %2F"),
+        ("SHOP_EXPORTER_DATABASE_URL", "postgresql://u:secret/?x@db/shop", "/ as %2F"),
+        ("SHOP_MIGRATOR_DATABASE_URL", "postgresql://u:secret%x@db/shop", "% as %25"),
+        ("REDIS_URL", "redis://:x@secret@cache:6379/0", "@ written as %40"),
+        ("REDIS_URL", "redis://:1?secret@cache:6379/0", "? as %3F"),
+        ("SHOP_OTLP_ENDPOINT", "http://u:x@secret@collector:4318", "@ written as %40"),
+        ("SHOP_LAKE_URL", "s3://key:x@secret@bucket/lake", "written as %40"),
         ("SHOP_POOL_PRESET", "secret", "'low', 'default' or 'high'"),
     ],
 )

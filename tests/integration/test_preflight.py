@@ -6,13 +6,17 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
+import redis
 
 from shop_api.settings import Settings
+from shop_api.stack.postgres import start_postgres
 from shop_api.stack.preflight import refuse_unusable_stores
+from shop_api.stack.redis import start_redis
 from tests.fixtures.copies import SERVE, Copy
 from tests.fixtures.processes import answers, free_port, process_environment, running, wait_until
-from tests.fixtures.stores import Database
+from tests.fixtures.stores import Database, store_folder
 
 ONLY_API = [*SERVE, "--only", "api"]
 
@@ -105,10 +109,11 @@ def test_an_older_schema_is_refused_and_a_newer_one_serves(copy: Copy, database:
 
 def test_urls_and_options_nobody_reads_are_refused_without_their_text(copy: Copy) -> None:
     for changes in (
-        {"database_url": "postgresql://shop_app:pass@word@host:port/shop"},
+        {"database_url": "postgresql://shop_app:word@host:port/shop"},
         {"database_url": "postgresql://127.0.0.1/shop?option=1"},
         {"redis_url": "redis://:word@host:port"},
         {"redis_url": "redis://host/0?secret=word"},
+        {"redis_url": "redis://:word@127.0.0.1:1/0?protocol=9"},
     ):
         with pytest.raises(RuntimeError, match="shop-api doctor") as refused:
             refuse(copy, **changes)
@@ -130,7 +135,57 @@ def test_stores_that_are_away_are_told_and_waited_for(copy: Copy) -> None:
         assert answers(f"http://127.0.0.1:{copy.api_port}/health/ready", 503)
     said = [line for line in copy.log.read_text().splitlines() if line.startswith("away")]
     assert [line.split()[1] for line in said] == ["DATABASE_URL,", "REDIS_URL,"]
-    assert "503 until it is back" in said[0]
+    assert "503 until it is back: OperationalError (nothing listens there)" in said[0]
+    assert "nothing is told live until it is back: ConnectionError (Connection refused)" in said[1]
+
+
+def test_what_is_away_is_described_and_not_quoted(copy: Copy) -> None:
+    """The host may be the end of a password."""
+    for changes in (
+        {"database_url": "postgresql://shop_app:x@word.invalid/shop"},
+        {"redis_url": "redis://:x@word.invalid:6379"},
+        {"database_url": "postgresql://shop_app@/shop?host=/word"},
+        {"redis_url": "unix:///word/redis.sock"},
+    ):
+        (said,) = refuse(copy, **changes)
+        assert "word" not in said
+        assert said.endswith(
+            (
+                "(the host's name is not known)",
+                "no such socket or file)",
+                "No such file or directory)",
+            )
+        )
+
+
+def test_embedded_stores_serve_from_a_folder_whose_name_urls_escape() -> None:
+    with store_folder() as outer:
+        folder = outer / "me@shop"
+        folder.mkdir(mode=0o755)
+        outer.chmod(0o755)
+        postgres, cache = start_postgres(folder), start_redis(folder)
+        try:
+            given = Settings(
+                _env_file=None,
+                database_url=postgres.application_url,
+                redis_url=cache.url,
+            )
+            with psycopg.connect(str(given.database_url)) as connection:
+                assert connection.execute("SELECT current_user").fetchone() == ("shop_app",)
+            with redis.Redis.from_url(str(given.redis_url)) as client:
+                assert client.ping()
+        finally:
+            cache.stop()
+            postgres.stop()
+
+
+def test_a_url_that_names_its_driver_is_read_by_all(copy: Copy) -> None:
+    """libpq, which the relay and the waker hand it to, would quote all of it."""
+    url = copy.environment["DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://")
+    given = Settings(_env_file=None, database_url=url, database_read_url=url)
+    for read in (given.database_url, given.database_read_url):
+        with psycopg.connect(str(read)) as connection:
+            assert connection.execute("SELECT current_user").fetchone() == ("shop_app",)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from shop_api.bulk.journal import (
 )
 from shop_api.bulk.locks import import_session
 from shop_api.bulk.rejects import RejectLog
+from shop_api.db.outages import describe
 from shop_api.db.tenancy import tenant_session
 from shop_api.domains.imports.repository import JobRepository
 from shop_api.domains.imports.service import JOB_KIND, is_retried, stored_mapping
@@ -123,9 +124,9 @@ class ImportRunner:
             if is_retried(error):
                 release_job(engine, tenant_id, job_id, utc_now() + timedelta(seconds=RETRY_SECONDS))
             logger.info("import %s ended: %s", job_id, error)
-        except OperationalError:
+        except OperationalError as error:
             # the database went away: the lease passes, and the job is taken up again
-            logger.exception("import %s was cut short", job_id)
+            logger.warning("import %s was cut short: %s", job_id, describe(error))
         except Exception:
             logger.exception("import %s failed", job_id)
             if not journal.is_closed:

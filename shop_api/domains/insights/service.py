@@ -30,6 +30,7 @@ from analytics.periods import (
     find_zone,
     local_date,
 )
+from shop_api.db.outages import describe
 from shop_api.domains.insights import errors
 from shop_api.domains.insights.repository import follow_snapshots
 from shop_api.kernel.money import currency_digits
@@ -209,11 +210,8 @@ class Insights:
                 follow_snapshots(self._database_url, self._see, self._stopped)
             except psycopg.OperationalError as error:
                 if not self._is_cut_off:
-                    # not psycopg's sentence: it can quote the URL, with its password
                     logger.warning(
-                        "cannot follow the lake, its last snapshot stands: %s %s",
-                        type(error).__name__,
-                        error.sqlstate,
+                        "cannot follow the lake, its last snapshot stands: %s", describe(error)
                     )
                 self._is_cut_off = True
             except Exception:

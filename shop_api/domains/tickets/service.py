@@ -8,6 +8,7 @@ import logging
 
 import redis
 
+from shop_api.db.outages import describe
 from shop_api.domains.tickets.errors import TICKETS_UNAVAILABLE
 from shop_api.kernel.principal import Principal
 from shop_api.realtime.tickets import issue_ticket
@@ -20,5 +21,5 @@ def issue(client: redis.Redis, principal: Principal, life_seconds: int) -> str:
     try:
         return issue_ticket(client, principal, life_seconds)
     except redis.RedisError as error:
-        logger.warning("cannot issue a ticket: %s", error)
+        logger.warning("cannot issue a ticket: %s", describe(error))
         raise TICKETS_UNAVAILABLE from error
