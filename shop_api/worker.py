@@ -222,6 +222,7 @@ class Worker:
             retention_seconds=settings.event_retention_seconds,
             clock=utc_now,
             on_events=self._wake_jobs,
+            positions=self.context.waker.positions,
         )
         self._stopped = threading.Event()
         self._relay_failed = False

@@ -6,7 +6,8 @@ Belongs here: the positions writers leave behind, and the choice. Does not: how 
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from threading import Lock
 from uuid import UUID
@@ -20,8 +21,11 @@ MAX_KEPT = 10_000
 
 # Two processes that write at once may come here in either order.
 NOTE = """
-local newest = tonumber(redis.call('GET', KEYS[1]) or 0)
-if tonumber(ARGV[1]) > newest then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
+for i, key in ipairs(KEYS) do
+    local newest = tonumber(redis.call('GET', key) or 0)
+    local written = ARGV[i + 1]
+    if tonumber(written) > newest then redis.call('SET', key, written, 'PX', ARGV[1]) end
+end
 """
 
 _TOKEN = re.compile(r"[0-9a-f]{1,16}")
@@ -30,7 +34,9 @@ _TOKEN = re.compile(r"[0-9a-f]{1,16}")
 class WrittenPositions:
     """The newest position at which each tenant wrote: in this process, and in Redis for all.
 
-    Kept for as long as a replica that serves may lack it.
+    Kept for as long as a replica that serves may lack it. What cannot be told now is told before
+    this process notes or asks for another; other processes hear of it from the relay, as they do of
+    versions (spine/versions.py).
     """
 
     def __init__(
@@ -46,6 +52,8 @@ class WrittenPositions:
         self._lock = Lock()
         # tenant → (position, until)
         self._kept: dict[UUID, tuple[int, float]] = {}
+        # whose position this process could not tell
+        self._owed: set[UUID] = set()
 
     def note(self, tenant_id: UUID, position: int) -> None:
         """Something was committed at a position."""
@@ -56,12 +64,14 @@ class WrittenPositions:
                 self._kept[tenant_id] = position, until
             if len(self._kept) > MAX_KEPT:
                 self._forget()
-        life = int(self._seconds * 1000)
-        try:
-            self._requests.ask(lambda _: self._note(keys=[_key(tenant_id)], args=[position, life]))
-        except RedisAway:
-            # other processes, which cannot ask either, read from the primary
-            return
+        with suppress(RedisAway):
+            self._tell({tenant_id})
+
+    def note_in(
+        self, pipeline: redis.client.Pipeline, tenant_ids: Collection[UUID], position: int
+    ) -> None:
+        """As part of a pipeline: all that these tenants have written is before a position."""
+        self._set(pipeline, dict.fromkeys(tenant_ids, position))
 
     def known_here(self, tenant_id: UUID) -> int:
         """The newest that this process knows of; 0: none of late."""
@@ -70,8 +80,42 @@ class WrittenPositions:
 
     def known_to_all(self, tenant_id: UUID) -> int:
         """The newest of all processes; RedisAway when it cannot be had."""
+        if self._owed:
+            self._tell(())
         found = self._requests.ask(partial(redis.Redis.get, name=_key(tenant_id)))
         return int(found) if found else 0
+
+    def _tell(self, tenant_ids: Iterable[UUID]) -> None:
+        """Tell Redis of these and of those that are owed; RedisAway when it cannot be told."""
+        now = self._clock()
+        with self._lock:
+            told = {
+                tenant_id: self._kept[tenant_id]
+                for tenant_id in {*tenant_ids, *self._owed}
+                if tenant_id in self._kept
+            }
+        # a replica that serves after its time has replayed it
+        due = {tenant_id: position for tenant_id, (position, until) in told.items() if until >= now}
+        try:
+            if due:
+                self._requests.ask(lambda client: self._set(client, due))
+        except RedisAway:
+            with self._lock:
+                self._owed |= due.keys()
+            raise
+        if self._owed:
+            with self._lock:
+                # another thread may have written, and not told it, meanwhile
+                self._owed -= {
+                    tenant_id
+                    for tenant_id, entry in told.items()
+                    if self._kept.get(tenant_id) == entry
+                }
+
+    def _set(self, client: redis.Redis, positions: Mapping[UUID, int]) -> None:
+        keys = [_key(tenant_id) for tenant_id in positions]
+        life = int(self._seconds * 1000)
+        self._note(keys=keys, args=[life, *positions.values()], client=client)
 
     def _forget(self) -> None:
         now = self._clock()
@@ -80,6 +124,7 @@ class WrittenPositions:
         for tenant_id in list(kept)[: len(kept) - MAX_KEPT // 2]:
             del kept[tenant_id]
         self._kept = kept
+        self._owed &= kept.keys()
 
 
 class ReadRouting:

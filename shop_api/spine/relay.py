@@ -1,8 +1,8 @@
 """The relay: every committed event, from Postgres to Redis, in order per tenant.
 
-Belongs here: reading the spine, publishing it, and replacing the versions of what it tells of, in
-case a writer died before it did. Does not: who listens (realtime), durable consumers with cursors
-of their own (pipelines, webhooks).
+Belongs here: reading the spine, publishing it, and replacing the versions of what it tells of and
+noting how far a replica must be, in case a writer could not or died before it did. Does not: who
+listens (realtime), durable consumers with cursors of their own (pipelines, webhooks).
 
 Among any number of workers one relay runs: the one whose connection holds the advisory lock. That
 connection also listens and reads, so a relay that lost its lock cannot read on. A successor reads
@@ -22,6 +22,8 @@ import psycopg
 import redis
 
 from shop_api.db.outages import describe
+from shop_api.db.read_routing import WrittenPositions
+from shop_api.db.round_trips import POSITION
 from shop_api.kernel.clock import format_instant
 from shop_api.metrics.definitions import relay_caught_up, relay_events, relay_lag
 from shop_api.spine.cursors import Snapshot, find_cursor, save_cursor
@@ -39,6 +41,9 @@ BATCH_ROWS = 1000
 POLL_SECONDS = 1.0
 RETRY_MIN_SECONDS = 0.1
 RETRY_MAX_SECONDS = 2.0
+
+# Whatever the snapshot shows was written before the position.
+HERE = f"SELECT pg_current_snapshot()::text, ({POSITION.decode()})"
 
 TRY_LOCK = "SELECT pg_try_advisory_lock(%s)"
 
@@ -86,12 +91,15 @@ class Relay:
         retention_seconds: float,
         clock: Callable[[], datetime],
         on_events: Callable[[], None] = lambda: None,
+        positions: WrittenPositions | None = None,
     ) -> None:
         self._url = url
         self._redis = client
         self._retention = timedelta(seconds=retention_seconds)
         self._clock = clock
         self._on_events = on_events
+        # None: there is no replica that could lack what was written
+        self._positions = positions
         self._stopped = threading.Event()
         self._published: dict[UUID, int] = {}
         self.is_leading = False
@@ -174,9 +182,8 @@ class Relay:
         count = 0
         with connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            row = connection.execute("SELECT pg_current_snapshot()::text").fetchone()
-            assert row is not None
-            snapshot = Snapshot.parse(row[0])
+            ((shown, position),) = connection.execute(HERE).fetchall()
+            snapshot = Snapshot.parse(shown)
             if snapshot == seen:
                 self._has_caught_up(now)
                 return seen
@@ -192,7 +199,7 @@ class Relay:
                 )
                 while batch := rows.fetchmany(BATCH_ROWS):
                     count += len(batch)
-                    self._publish(batch)
+                    self._publish(batch, position)
         self._has_caught_up(now)
         if count:
             save_cursor(connection, CURSOR, snapshot.xmin, now)
@@ -203,8 +210,11 @@ class Relay:
         self.caught_up_at = now
         relay_caught_up.set(now.timestamp())
 
-    def _publish(self, rows: Sequence[Row]) -> None:
-        """Publish a batch in one round trip, leaving out what this relay has published before."""
+    def _publish(self, rows: Sequence[Row], position: int) -> None:
+        """Publish a batch in one round trip, leaving out what this relay has published before.
+
+        All of it was written before the position.
+        """
         fresh = [row for row in rows if row[1] > self._published.get(row[0], 0)]
         if not fresh:
             return
@@ -213,6 +223,8 @@ class Relay:
             touched |= touched_by(tenant_id, (subject_type,))
         with self._redis.pipeline(transaction=False) as pipeline:
             # first: who hears of an event and reads finds nothing older
+            if self._positions is not None:
+                self._positions.note_in(pipeline, {row[0] for row in fresh}, position)
             replace_versions(pipeline, touched)
             for row in fresh:
                 pipeline.publish(channel_of(row[0]), published_message(row))

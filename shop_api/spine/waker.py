@@ -54,16 +54,17 @@ class Waker:
     ) -> None:
         """A unit of these tenants has committed before a position in the write-ahead log.
 
-        The position comes first: who reads a new version must not fetch what belongs to it from a
-        replica that lacks it.
+        The wake comes first: while this process waits for a Redis that it cannot reach, the relay
+        tells the same. Then the position: who reads a new version must not fetch what belongs to it
+        from a replica that lacks it.
         """
+        if has_events:
+            self.wake()
         if self.positions is not None and position is not None:
             for tenant_id in tenant_ids:
                 self.positions.note(tenant_id, position)
         if touched:
             self.versions.touch(touched)
-        if has_events:
-            self.wake()
 
     def wake(self) -> None:
         """Ask for a NOTIFY soon; returns at once."""

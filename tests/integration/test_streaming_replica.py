@@ -22,11 +22,14 @@ from shop_api.spine.unit_of_work import Origin, unit_of_work
 from tests.factories.rows import NOW
 from tests.fixtures.api import AnswerChecker, Answered, ApiClient, Shop, open_shop
 from tests.fixtures.processes import wait_until
+from tests.fixtures.realtime import relaying
 from tests.fixtures.replicas import StreamingReplica, streaming_replica
 from tests.fixtures.stores import Database, Server
 
 LAG_LIMIT_SECONDS = 1.5
 CUSTOMERS = "/api/v1/customers"
+# more than a mutation waits for Redis, and less than a replica may lag
+PAUSE_MILLISECONDS = 380
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +167,38 @@ def test_a_replica_that_has_not_replayed_a_write_is_not_asked_by_its_tenant(
         assert sees(client(other_app, shop), made)
 
 
+def test_what_redis_was_not_told_in_time_is_seen_in_every_process(
+    app: App,
+    other_app: App,
+    replica: StreamingReplica,
+    database: Database,
+    redis_client: redis.Redis,
+    redis_url: str,
+) -> None:
+    shop, stranger = make_shop(app), make_shop(app)
+    path = f"{CUSTOMERS}/{make_customer(shop.api).json['id']}"
+    routing, reader = other_app.services.reads, client(other_app, shop)
+    assert routing is not None
+    with relaying(database.exporter_url, redis_url, app.services.waker.positions) as relay:
+        # until the relay has told of these events, too
+        wait_until(lambda: relay.is_leading and relay.caught_up_at is not None)
+        wait_until(lambda: routing.replica_for(shop.tenant_id, None) is not None)
+        replica.pause()
+        try:
+            paused_at = time.monotonic()
+            redis_client.execute_command("CLIENT", "PAUSE", PAUSE_MILLISECONDS, "ALL")
+            assert shop.api.patch(path, {"first_name": "Grace"}).status == 200
+            assert redis_client.ping()
+            time.sleep(0.1)
+            assert reader.get(path).json["first_name"] == "Grace"
+            # the process that reads has Redis and a replica for others all the while
+            with Reads(other_app).expected(on_replica=True):
+                assert client(other_app, stranger).get(CUSTOMERS).status == 200
+            assert time.monotonic() - paused_at < LAG_LIMIT_SECONDS
+        finally:
+            replica.resume()
+
+
 def test_a_token_is_honoured_whatever_redis_knows(
     app: App, other_app: App, replica: StreamingReplica, redis_client: redis.Redis
 ) -> None:
@@ -278,19 +313,28 @@ def test_what_was_written_is_known_before_its_version_is(
     app: App, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a reader keeps, under the new version, what a replica had before."""
-    shop, versions = make_shop(app), app.services.waker.versions
+    waker = app.services.waker
+    shop, versions, wake = make_shop(app), waker.versions, waker.wake
     known: list[int] = []
     touch = versions.touch
+    woken_at: list[int] = []
 
     def look(touched: set[Touch]) -> None:
         known.append(int(redis_client.get(f"position:{shop.tenant_id}") or 0))
         touch(touched)
 
+    def look_and_wake() -> None:
+        woken_at.append(int(redis_client.get(f"position:{shop.tenant_id}") or 0))
+        wake()
+
     monkeypatch.setattr(versions, "touch", look)
+    # the relay, which tells the same, does not wait for who waits for Redis
+    monkeypatch.setattr(waker, "wake", look_and_wake)
     product = shop.product()
     made = shop.api.patch(f"/api/v1/products/{product['id']}", {"name": "Other"})
     assert len(known) == 2
     assert known[-1] == int(made.headers["X-Read-Position"], 16)
+    assert woken_at[-1] == known[0]
 
 
 def test_a_lag_is_known_from_what_was_written_when() -> None:
