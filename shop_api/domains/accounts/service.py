@@ -95,13 +95,13 @@ class TokenPolicy:
 
 
 @contextmanager
-def sign_in_place(places: BoundedSemaphore) -> Iterator[None]:
-    """One of the threads that may sign somebody in at a time; 503 at once when all are taken.
+def sign_in_place(places: BoundedSemaphore, wait_seconds: float = 0.0) -> Iterator[None]:
+    """One of the places where passwords are checked; 503 when none comes free in that time.
 
     Who waits for a password to be checked holds a thread. Anybody may ask for that, and must not
     take the threads that serve customers.
     """
-    if not places.acquire(blocking=False):
+    if not places.acquire(timeout=wait_seconds):
         raise errors.sign_in_busy()
     try:
         yield
@@ -109,20 +109,9 @@ def sign_in_place(places: BoundedSemaphore) -> Iterator[None]:
         places.release()
 
 
-@contextmanager
-def _argon2() -> Iterator[None]:
-    """One of the few runs this process makes at a time; 503 when none comes free soon."""
-    if not _runs.acquire(timeout=RUN_WAIT_SECONDS):
-        raise errors.sign_in_busy()
-    try:
-        yield
-    finally:
-        _runs.release()
-
-
 def hash_password(password: str) -> str:
     """Argon2id, with the library's parameters."""
-    with _argon2():
+    with sign_in_place(_runs, RUN_WAIT_SECONDS):
         return _hasher.hash(password)
 
 
@@ -320,7 +309,7 @@ def check_login(engine: Engine, email: str, password: str, tenant_slug: str | No
 
 def _verify(password_hash: str, password: str) -> bool:
     try:
-        with _argon2():
+        with sign_in_place(_runs, RUN_WAIT_SECONDS):
             return _hasher.verify(password_hash, password)
     except (VerifyMismatchError, VerificationError, InvalidHashError):
         return False
