@@ -24,7 +24,8 @@ logger = logging.getLogger(__name__)
 # no more than this part of a thread's time goes into it.
 ORIGIN_SECONDS = 2.0
 READING_SHARE = 0.1
-# How long it may take to read; the origins of 100 000 tenants take half a second.
+# How long it may take to read: two origins of each of 10 000 tenants take 35 ms and 4 MB, of
+# 100 000 tenants 0.4 s and 24 MB.
 READING_SECONDS = 2.0
 
 
@@ -32,9 +33,9 @@ class OriginDirectory:
     """Which browser origins some tenant lists: asked before a credential is known (preflights,
     sign-in), by anybody and for any origin.
 
-    So the process holds all of them, some 100 bytes each and 20 of a tenant at most, and reads them
-    anew when it is asked and they are old. One thread does; the others are answered as of before,
-    as all are while Postgres is away.
+    So the process holds all of them, 20 of a tenant at most, and reads them anew when it is asked
+    and they are old. One thread does; the others are answered as of before, as all are while
+    Postgres is away.
     """
 
     def __init__(self, engine: Engine) -> None:
