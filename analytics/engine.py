@@ -38,6 +38,10 @@ class FilesGone(Exception):
     """A file of the snapshot was replaced long ago and is deleted: read a newer snapshot."""
 
 
+class BadStatement(Exception):
+    """DuckDB does not take the statement, or it fails on the rows; the message is DuckDB's."""
+
+
 class Engine:
     """Runs statements over lists of Parquet files under one folder."""
 
@@ -129,6 +133,8 @@ class Engine:
             raise FilesGone(
                 "a file of this snapshot is not there any more; read the newest snapshot"
             ) from error
+        except duckdb.Error as error:
+            raise BadStatement(str(error)) from error
         finally:
             self._watchdog.release(ticket)
             cursor.close()

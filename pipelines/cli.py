@@ -1,19 +1,25 @@
-"""`shop-api lake`: running, rebuilding, checking, tidying and opening the lake by hand.
+"""`shop-api lake`: running, rebuilding, checking, tidying, opening and asking the lake by hand.
 
 Belongs here: options and what is printed. Does not: the work (runner.py, verification.py,
-compaction.py).
+compaction.py, extracts.py).
 """
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from analytics.contracts import CONTRACTS
+from analytics.engine import BadStatement, QueryTimeout, QueryTooLarge
+from analytics.tenant_lake import LakeNotFoundError, TenantLake, open_lake
+from pipelines import extracts
 from pipelines.compaction import run_compact
 from pipelines.context import LakeContext
 from pipelines.runner import Outcome, run_export, run_rebuild
@@ -96,14 +102,83 @@ def snapshot(tenant: str, as_json: bool) -> None:
     With --json it is what analytics.tenant_lake.open_lake takes; it holds no password, and needs
     no database to be read.
     """
-    with _open_lake("lake snapshot") as context, context.engine.connect() as connection:
+    with _open_lake("lake snapshot") as context:
+        described = _describe(context, tenant)
+    if as_json:
+        click.echo(json.dumps(described, indent=2))
+        return
+    newest_snapshot = described["snapshot"]
+    versions = ", ".join(f"{name} {number}" for name, number in newest_snapshot["versions"].items())
+    click.echo(f"lake      {described['location']}")
+    click.echo(f"tenant    {described['tenant_id']}")
+    click.echo(f"regional  {described['timezone']}, {described['currency']}")
+    click.echo(f"snapshot  {newest_snapshot['id']}, as of {newest_snapshot['as_of']}")
+    click.echo(f"versions  {versions}")
+
+
+@lake.command()
+@click.argument("tenant")
+@click.argument("statement")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(tuple(extracts.WRITERS)),
+    default="table",
+    show_default=True,
+    help="How the rows are written to standard output.",
+)
+def sql(tenant: str, statement: str, form: str) -> None:
+    """Run a SELECT over TENANT's tables, by their names; - reads it from standard input.
+
+    It reads the newest snapshot, and nothing but this tenant's files.
+    """
+    if statement == "-":
+        statement = sys.stdin.read()
+    with _open_lake("lake sql") as context, _tenant_lake(context, tenant) as opened:
+        try:
+            rows = opened.sql(statement)
+        except (BadStatement, QueryTimeout, QueryTooLarge) as error:
+            raise click.ClickException(str(error)) from error
+    extracts.WRITERS[form](rows, sys.stdout)
+
+
+@lake.command()
+@click.argument("tenant")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--table", "tables", multiple=True, type=click.Choice(list(CONTRACTS)), help="Only this one."
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(extracts.FILE_FORMATS),
+    default="parquet",
+    show_default=True,
+)
+def export(tenant: str, folder: Path, tables: tuple[str, ...], form: str) -> None:
+    """Write TENANT's tables at the newest snapshot into FOLDER, one file each, to keep.
+
+    Files that stand there already are left alone, and nothing is written.
+    """
+    with _open_lake("lake export") as context, _tenant_lake(context, tenant) as opened:
+        try:
+            written = extracts.write_tables(opened, folder, tables or tuple(CONTRACTS), form)
+        except OSError as error:
+            raise click.ClickException(f"{folder}: {error.strerror or error}") from error
+    for path, count in written.items():
+        click.echo(f"{count:>12,}  {path}")
+
+
+def _describe(context: LakeContext, tenant: str) -> dict[str, Any]:
+    """What a notebook opens the tenant's lake with."""
+    with context.engine.connect() as connection:
         found = find_tenant(connection, tenant)
         published = newest(connection)
     if found is None:
         raise click.ClickException(f"there is no tenant {tenant!r}")
     if published is None:
         raise click.ClickException("nothing is published yet; run: shop-api lake run")
-    described = {
+    return {
         "location": str(Path(context.location).absolute()),
         "tenant_id": found.id,
         "timezone": found.timezone,
@@ -114,15 +189,13 @@ def snapshot(tenant: str, as_json: bool) -> None:
             "versions": dict(published.versions),
         },
     }
-    if as_json:
-        click.echo(json.dumps(described, indent=2))
-        return
-    versions = ", ".join(f"{name} {version}" for name, version in published.versions.items())
-    click.echo(f"lake      {described['location']}")
-    click.echo(f"tenant    {found.id}")
-    click.echo(f"regional  {found.timezone}, {found.currency}")
-    click.echo(f"snapshot  {published.id}, as of {published.position.as_of.isoformat()}")
-    click.echo(f"versions  {versions}")
+
+
+def _tenant_lake(context: LakeContext, tenant: str) -> TenantLake:
+    try:
+        return open_lake(_describe(context, tenant))
+    except LakeNotFoundError as error:
+        raise click.ClickException(str(error)) from error
 
 
 @contextmanager

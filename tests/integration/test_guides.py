@@ -15,7 +15,7 @@ def test_the_commonest_jobs_are_done_as_the_guide_says() -> None:
 
 
 def test_analysts_read_the_lake_as_the_guide_says() -> None:
-    assert follow(GUIDES / "analysts.md", data="var/") == 9
+    assert follow(GUIDES / "analysts.md", data="var/") == 12
 
 
 def test_requests_are_traced_as_the_guide_says() -> None:

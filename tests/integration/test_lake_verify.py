@@ -1,13 +1,12 @@
 """Verification finds what differs, and the commands say it."""
 
-import os
 from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
 
 import polars as pl
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from analytics.contracts import CONTRACTS
 from analytics.lake import Lake
@@ -28,7 +27,7 @@ from tests.factories.sales import (
     refund,
     selling,
 )
-from tests.fixtures.lake import new_lake, now, published
+from tests.fixtures.lake import invoke, new_lake, now, published
 from tests.fixtures.stores import Database
 
 # One figure of each table that is changed behind the lake's back, and the measure it shows in.
@@ -124,19 +123,6 @@ def test_a_shop_that_is_selling_is_compared_at_one_instant(
     verified = run_verify(lake, now(), go_on_selling)
     assert verified.differences == []
     assert verified.figures > 0
-
-
-def invoke(database: Database, lake: LakeContext, *arguments: str) -> Result:
-    """A lake command on this database and lake."""
-    folder = Path(lake.location)
-    environment = {
-        "DATABASE_URL": database.application_url,
-        "SHOP_EXPORTER_DATABASE_URL": database.exporter_url,
-        "REDIS_URL": os.environ.get("REDIS_URL", "redis://127.0.0.1:1/0"),
-        "SHOP_DATA_DIR": str(folder.parent),
-        "SHOP_LAKE_URL": lake.location,
-    }
-    return CliRunner().invoke(commands, arguments, env=environment)
 
 
 def test_the_commands_run_verify_rebuild_and_compact(

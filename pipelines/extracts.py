@@ -1,0 +1,97 @@
+"""What people take out of the lake by hand: rows as text, tables as files.
+
+Belongs here: writing what was read. Does not: reading it (analytics/tenant_lake.py) and the options
+of the commands (cli.py).
+"""
+
+import csv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import msgspec
+import polars as pl
+from rich.console import Console
+from rich.table import Table
+
+from analytics.contracts import CONTRACTS
+from analytics.engine import Row
+from analytics.tenant_lake import TenantLake
+from pipelines.sinks.delta import empty
+
+FILE_FORMATS = ("parquet", "csv")
+# On a terminal nobody reads more; all of them are counted.
+SHOWN_ROWS = 200
+
+
+def write_table(rows: Sequence[Row], out: TextIO) -> None:
+    """The first rows as a table for people."""
+    table = Table()
+    for name in rows[0] if rows else ():
+        is_number = isinstance(rows[0][name], int | float) or hasattr(rows[0][name], "quantize")
+        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
+    for row in rows[:SHOWN_ROWS]:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    console = Console(file=out)
+    if rows:
+        console.print(table)
+    left = len(rows) - SHOWN_ROWS
+    more = f", {left:,} of them not shown: --format csv writes all" if left > 0 else ""
+    console.print(f"{len(rows):,} rows{more}", highlight=False)
+
+
+def write_csv(rows: Sequence[Row], out: TextIO) -> None:
+    """All rows with a line of names, amounts exact, instants in RFC 3339."""
+    if not rows:
+        return
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(rows[0])
+    writer.writerows([_text(value) for value in row.values()] for row in rows)
+
+
+def write_json(rows: Sequence[Row], out: TextIO) -> None:
+    """All rows, an object a line; amounts as text, so that none is rounded."""
+    for row in rows:
+        out.write(msgspec.json.encode(row).decode() + "\n")
+
+
+WRITERS: dict[str, Callable[[Sequence[Row], TextIO], None]] = {
+    "table": write_table,
+    "csv": write_csv,
+    "json": write_json,
+}
+
+
+def write_tables(
+    lake: TenantLake, folder: Path, tables: Sequence[str], form: str
+) -> dict[Path, int]:
+    """Write whole tables as files of `form` into the folder; the rows of each.
+
+    Raises FileExistsError before anything is written, and other OSErrors as they come.
+    """
+    paths = {table: folder / f"{table}.{form}" for table in tables}
+    standing = [path.name for path in paths.values() if path.exists()]
+    if standing:
+        raise FileExistsError(None, f"{', '.join(standing)} stands there already")
+    folder.mkdir(parents=True, exist_ok=True)
+    return {path: _write_file(lake, table, path, form) for table, path in paths.items()}
+
+
+def _write_file(lake: TenantLake, table: str, path: Path, form: str) -> int:
+    files = lake.files(table)
+    columns = CONTRACTS[table].column_names
+    frame = (
+        pl.scan_parquet(files, hive_partitioning=False).select(columns)
+        if files
+        else empty(CONTRACTS[table]).lazy().select(columns)
+    )
+    if form == "csv":
+        lists = [column.name for column in CONTRACTS[table].columns if column.type == "text_list"]
+        frame.with_columns(pl.col(lists).list.join(", ")).sink_csv(path)
+    else:
+        frame.sink_parquet(path)
+    return int(frame.select(pl.len()).collect().item())
+
+
+def _text(value: Any) -> Any:
+    return value.isoformat() if hasattr(value, "isoformat") else value

@@ -1,0 +1,105 @@
+"""What people take out of the lake by hand is what is in it, and of one tenant alone."""
+
+import csv
+import io
+import json
+from decimal import Decimal
+from pathlib import Path
+from uuid import UUID
+
+import polars as pl
+import pytest
+
+from analytics.contracts import CONTRACTS
+from pipelines.context import LakeContext
+from pipelines.runner import run_export
+from tests.factories.rows import make_tenant
+from tests.factories.sales import add_customer, add_product, day, place, selling
+from tests.fixtures.lake import everything, invoke, new_lake, now
+from tests.fixtures.stores import Database
+
+BY_STATUS = "SELECT status, count(*) AS orders, sum(total) AS total FROM orders GROUP BY 1"
+
+
+@pytest.fixture
+def lake(database: Database, tenant_id: UUID, tmp_path: Path) -> LakeContext:
+    """A lake with two tenants, each of whom sold three things."""
+    made = new_lake(database, tmp_path / "lake")
+    for tenant in (tenant_id, make_tenant(database)):
+        with selling(database, tenant) as work:
+            product, buyer = add_product(work, "=Thing"), add_customer(work)
+            for number in range(3):
+                place(work, number, day(20 * number), product_id=product, customer_id=buyer)
+    run_export(made, now())
+    return made
+
+
+def test_a_statement_is_answered_of_one_tenant(
+    database: Database, tenant_id: UUID, lake: LakeContext
+) -> None:
+    for form in ("csv", "json"):
+        done = invoke(database, lake, "sql", str(tenant_id), BY_STATUS, "--format", form)
+        assert done.exit_code == 0, done.output
+        if form == "csv":
+            [row] = csv.DictReader(io.StringIO(done.stdout))
+        else:
+            row = json.loads(done.stdout)
+        assert int(row["orders"]) == 3
+        assert Decimal(row["total"]) == Decimal("74.2500")
+    shown = invoke(database, lake, "sql", str(tenant_id), "SELECT name FROM dim_products")
+    assert "=Thing" in shown.stdout
+    assert shown.stdout.rstrip().endswith("1 rows")
+
+
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        ("SELECT nothing FROM orders", "nothing"),
+        ("DROP TABLE orders", "syntax error"),
+        ("SELECT * FROM read_parquet('/etc/passwd')", "Permission Error"),
+        ("SELECT * FROM read_text('/etc/passwd')", "Permission Error"),
+        ("SELECT CAST(status AS INTEGER) FROM orders", "Conversion Error"),
+    ],
+)
+def test_a_statement_that_cannot_be_run_is_refused_in_a_sentence(
+    database: Database, tenant_id: UUID, lake: LakeContext, statement: str, says: str
+) -> None:
+    refused = invoke(database, lake, "sql", str(tenant_id), statement)
+    assert refused.exit_code == 1
+    assert says in refused.output
+    assert "Traceback" not in refused.output
+
+
+def test_tables_are_written_as_files_that_hold_all_rows(
+    database: Database, tenant_id: UUID, lake: LakeContext, tmp_path: Path
+) -> None:
+    folder = tmp_path / "kept"
+    done = invoke(database, lake, "export", str(tenant_id), str(folder))
+    assert done.exit_code == 0, done.output
+    in_lake = everything(lake)
+    for table in CONTRACTS:
+        written = pl.read_parquet(folder / f"{table}.parquet")
+        theirs = in_lake[table].filter(pl.col("tenant_id") == str(tenant_id)).drop("tenant_id")
+        assert written.columns == list(CONTRACTS[table].column_names)
+        assert written.height == theirs.height
+    orders = pl.read_parquet(folder / "orders.parquet")
+    assert orders["total"].sum() == Decimal("74.2500")
+
+    again = invoke(database, lake, "export", str(tenant_id), str(folder), "--table", "orders")
+    assert again.exit_code == 1
+    assert "orders.parquet stands there already" in again.output
+    as_text = ["--table", "orders", "--table", "dim_products", "--format", "csv"]
+    assert invoke(database, lake, "export", str(tenant_id), str(folder), *as_text).exit_code == 0
+    with (folder / "orders.csv").open() as file:
+        assert sum(Decimal(row["total"]) for row in csv.DictReader(file)) == Decimal("74.25")
+    assert sorted(path.name for path in folder.glob("*.csv")) == ["dim_products.csv", "orders.csv"]
+
+
+def test_a_tenant_of_whom_nothing_is_there_is_told_so(
+    database: Database, lake: LakeContext
+) -> None:
+    unknown = invoke(database, lake, "sql", "nobody", "SELECT 1 AS one")
+    assert "there is no tenant 'nobody'" in unknown.output
+    empty = invoke(database, lake, "sql", str(make_tenant(database)), "SELECT 1 AS one")
+    assert "Nothing of the tenant" in empty.output
+    assert (unknown.exit_code, empty.exit_code) == (1, 1)
