@@ -43,6 +43,7 @@ from shop_api.domains.catalog import endpoints as catalog
 from shop_api.domains.catalog import errors as catalog_errors
 from shop_api.domains.categories import endpoints as categories
 from shop_api.domains.categories import errors as categories_errors
+from shop_api.domains.customer_figures import endpoints as customer_figures
 from shop_api.domains.customers import endpoints as customers
 from shop_api.domains.customers import errors as customer_errors
 from shop_api.domains.erasures import endpoints as erasures
@@ -136,6 +137,7 @@ BLUEPRINTS = (
     erasures.erasures,
     callbacks.payment_callbacks,
     insights.insights,
+    customer_figures.customer_figures,
     usages.usage,
     reports.reports,
     imports.imports,

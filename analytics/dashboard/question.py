@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal, get_args
+from zoneinfo import ZoneInfo
 
 from analytics.contracts import CONTRACTS
 from analytics.engine import Engine, QueryTimeout, Row
@@ -109,6 +110,10 @@ class Question:
         return self.request.timezone
 
     @property
+    def zone(self) -> ZoneInfo:
+        return find_zone(self.request.timezone)
+
+    @property
     def digits(self) -> int:
         return self.request.currency_digits
 
@@ -149,10 +154,13 @@ class Question:
         tables: tuple[str, ...],
         *,
         span: Span | None = None,
+        reaches_back: bool = False,
         metrics: str = "",
         **parameters: Any,
     ) -> list[Row]:
         """Run a statement over facts of a span (the question's period unless told).
+
+        With `reaches_back` the statement looks at what was before the span, too.
 
         Facts lie in the partition of their order's day. Under event_date a refund or a cancelling
         in the period may belong to an older order, so all partitions are handed over, and the
@@ -161,7 +169,8 @@ class Question:
         start_at, end_at = span or (self.period.start_instant, self.period.end_instant)
         instants = {"start_at": start_at, "end_at": end_at}
         is_by_event = parameters.get("basis") == "event_date"
-        own = (None, None) if is_by_event else (start_at, end_at)
+        first = None if is_by_event or reaches_back else start_at
+        own = (first, None if is_by_event else end_at)
         spans = {
             table: (None, None) if CONTRACTS[table].period_source is None else own
             for table in tables

@@ -1,37 +1,33 @@
 """Every metric, defined once: what it is called, what it counts, how it is computed.
 
-Belongs here: names, units, formulas, grain, SQL. Does not: statements (queries/) and periods. REST,
-push, reports, notebooks and the catalogue read these definitions. The expressions of sales metrics
-are sums over rows of the shape of `daily_sales`, so they hold over the rollup, over facts, over any
-period and any grouping alike.
+Belongs here: names, units, formulas, grain, SQL, and how amounts are rounded. Does not: the metrics
+of customers (customers.py), statements (queries/) and periods. REST, push, reports, notebooks and
+the catalogue read these definitions. The expressions of sales metrics are sums over rows of the
+shape of `daily_sales`, so they hold over the rollup, over facts, over any period and any grouping
+alike.
 """
 
-from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Literal
 
-Unit = Literal["money", "count", "ratio"]
+from analytics.metrics.customers import CUSTOMERS, OF_CUSTOMERS, RETURNING_CUSTOMER_RATE
+from analytics.metrics.metric import Metric, Unit, select_list
 
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One figure: `expression` aggregates rows of `source`. A quotient names its two sides too."""
-
-    name: str
-    title: str
-    unit: Unit
-    formula: str
-    grain: str
-    source: str
-    expression: str
-    numerator: str | None = None
-    denominator: str | None = None
-
-    @property
-    def is_additive(self) -> bool:
-        """Whether figures of parts add up to the figure of the whole."""
-        return self.source == "daily_sales" and self.denominator is None
-
+__all__ = [
+    "AVERAGE_ORDER_VALUE",
+    "COST_COVERAGE",
+    "CUSTOMERS",
+    "DAY_GRAIN",
+    "METRICS",
+    "PROFIT_MARGIN",
+    "RETURNING_CUSTOMER_RATE",
+    "SALES",
+    "Metric",
+    "Unit",
+    "average",
+    "money",
+    "ratio",
+    "select_list",
+]
 
 DAY_GRAIN = "basis × local day × currency × channel"
 
@@ -46,10 +42,6 @@ def _ratio(name: str, title: str, unit: Unit, formula: str, *sides: str) -> Metr
     return Metric(
         name, title, unit, formula, DAY_GRAIN, "daily_sales", expression, numerator, denominator
     )
-
-
-def _customers(name: str, title: str, unit: Unit, formula: str, expression: str) -> Metric:
-    return Metric(name, title, unit, formula, "customer × period", "period_customers", expression)
 
 
 SALES: tuple[Metric, ...] = (
@@ -171,47 +163,6 @@ COST_COVERAGE = _ratio(
     "sum(gross_sales) - sum(discounts) - sum(returns)",
 )
 
-# Over one row per customer who ordered in the period: `orders` and `last_order_at` there, within
-# the channel and currency asked for; `first_order_at` ever, in any.
-CUSTOMERS: tuple[Metric, ...] = (
-    _customers(
-        "customers",
-        "Customers",
-        "count",
-        "distinct customers with an order in the period that is not cancelled",
-        "count(*)",
-    ),
-    _customers(
-        "new_customers",
-        "New customers",
-        "count",
-        "customers with an order in the period whose first order ever, in any channel and"
-        " currency, is in the period too",
-        "count(CASE WHEN first_order_at >= $start_at THEN 1 END)",
-    ),
-    _customers(
-        "returning_customers",
-        "Returning customers",
-        "count",
-        "customers who placed in the period an order that is not their first ever; one who came and"
-        " came back within the period is new and returning",
-        "count(CASE WHEN orders > 1 OR last_order_at > first_order_at THEN 1 END)",
-    ),
-)
-
-RETURNING_CUSTOMER_RATE = Metric(
-    "returning_customer_rate",
-    "Returning customer rate",
-    "ratio",
-    "returning_customers ÷ customers",
-    "customer × period",
-    "period_customers",
-    "count(CASE WHEN orders > 1 OR last_order_at > first_order_at THEN 1 END)"
-    " / NULLIF(count(*), 0)",
-    "returning_customers",
-    "customers",
-)
-
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -219,17 +170,11 @@ METRICS: dict[str, Metric] = {
         AVERAGE_ORDER_VALUE,
         PROFIT_MARGIN,
         COST_COVERAGE,
-        *CUSTOMERS,
-        RETURNING_CUSTOMER_RATE,
+        *OF_CUSTOMERS,
     )
 }
 
 RATIO_QUANTUM = Decimal("0.0001")
-
-
-def select_list(metrics: tuple[Metric, ...]) -> str:
-    """The metrics as the columns of a SELECT."""
-    return ",\n    ".join(f"{m.expression} AS {m.name}" for m in metrics)
 
 
 def money(amount: Decimal | int, digits: int) -> Decimal:

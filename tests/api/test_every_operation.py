@@ -27,7 +27,13 @@ WITHOUT_BODY = [
 # change many things, of which each has an ETag of its own
 OF_MANY = {"bulk_update_products", "bulk_delete_products"}
 # no export has run here; test_insights.py asks them
-FROM_THE_LAKE = {"get_dashboard", "get_revenue", "get_order_figures", "get_usage"}
+FROM_THE_LAKE = {
+    "get_dashboard",
+    "get_revenue",
+    "get_order_figures",
+    "get_usage",
+    "get_customer_figures",
+}
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ from tests.fixtures.stores import Database
 DASHBOARD = "/api/v1/analytics/dashboard"
 REVENUE = "/api/v1/analytics/revenue"
 ORDERS = "/api/v1/analytics/orders"
+CUSTOMERS = "/api/v1/analytics/customers"
 
 
 @pytest.fixture(scope="module")
@@ -137,9 +138,12 @@ def test_every_answer_agrees(app: App, lake: LakeContext, shop: Shop) -> None:
     assert shop.api.post(f"/api/v1/orders/{second['id']}/cancel").status == 200
     export(app, lake)
     query = {"period": "7d", "compare": "none"}
-    dashboard, revenue, orders = (
-        shop.api.get(path, query=query).json for path in (DASHBOARD, REVENUE, ORDERS)
+    dashboard, revenue, orders, customers = (
+        shop.api.get(path, query=query).json for path in (DASHBOARD, REVENUE, ORDERS, CUSTOMERS)
     )
+    # nobody gave a name
+    assert customers["metrics"]["guest_orders"] == revenue["metrics"]["orders"] == 1
+    assert customers["metrics"]["customers"] == dashboard["customers"]["total"] == 0
     assert revenue["metrics"]["gross_sales"] == Decimal(first["subtotal"])
     assert revenue["metrics"]["total_sales"] == dashboard["revenue"]["total"]
     assert orders["metrics"]["placed_orders"] == dashboard["orders"]["total"] == 2

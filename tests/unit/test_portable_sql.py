@@ -6,7 +6,15 @@ import pytest
 from sqlglot import ErrorLevel, exp, parse_one, transpile
 
 from analytics.contracts import CONTRACTS
-from analytics.metrics.definitions import CUSTOMERS, SALES, select_list
+from analytics.metrics.customers import (
+    COHORT_CELL,
+    CUSTOMER_VALUES,
+    CUSTOMERS,
+    MEAN_REPEAT_INTERVAL,
+    MEDIAN_REPEAT_INTERVAL,
+    quotient_sides,
+)
+from analytics.metrics.definitions import SALES, select_list
 from analytics.queries import load_query
 
 QUERIES = sorted(
@@ -14,11 +22,19 @@ QUERIES = sorted(
     for path in files("analytics.queries").iterdir()
     if path.name.endswith(".sql")
 )
+# what stands for {metrics} where it is not the sales metrics
+METRICS = {
+    "customers": select_list(CUSTOMERS),
+    "customers_by_bucket": select_list(CUSTOMERS),
+    "cohorts": select_list(COHORT_CELL),
+    "customer_segments": select_list(CUSTOMER_VALUES),
+    "repeat_intervals": quotient_sides(MEAN_REPEAT_INTERVAL, MEDIAN_REPEAT_INTERVAL),
+}
 
 
 def statement(query: str) -> str:
-    metrics = CUSTOMERS if query == "customers" else SALES
-    return load_query(query).replace("{metrics}", select_list(metrics))
+    metrics = METRICS.get(query, select_list(SALES))
+    return load_query(query).replace("{metrics}", metrics)
 
 
 def test_all_statements_are_found() -> None:

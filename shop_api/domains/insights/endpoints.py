@@ -42,7 +42,7 @@ insights = Blueprint(
 )
 def get_dashboard(call: Call) -> Reply:
     """Get a shop at a glance: revenue, orders, products and customers of a period."""
-    return _answer(call, build_dashboard)
+    return answer_figures(call, build_dashboard)
 
 
 @insights.read(
@@ -55,7 +55,7 @@ def get_dashboard(call: Call) -> Reply:
 )
 def get_revenue(call: Call) -> Reply:
     """Get the sales metrics of a period, compared, over time, and what they are made of."""
-    return _answer(call, build_revenue)
+    return answer_figures(call, build_revenue)
 
 
 @insights.read(
@@ -68,7 +68,7 @@ def get_revenue(call: Call) -> Reply:
 )
 def get_order_figures(call: Call) -> Reply:
     """Get the counts of orders of a period, compared and over time."""
-    return _answer(call, build_orders)
+    return answer_figures(call, build_orders)
 
 
 @insights.read("/metrics", scope="analytics:read", returns=MetricsSchema, has_session=False)
@@ -93,7 +93,7 @@ def list_metrics(_: Call) -> Reply:
     )
 
 
-def _answer(call: Call, build: Build) -> Reply:
+def answer_figures(call: Call, build: Build) -> Reply:
     """Figures of the newest snapshot, and the leave to keep them."""
     lake: Insights = current_app.extensions[EXTENSION]
     principal = call.principal

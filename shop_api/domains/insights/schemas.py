@@ -378,7 +378,7 @@ class MetricSchema(Schema):
 
     name = fields.String(required=True, metadata={"example": "net_sales"})
     title = fields.String(required=True, metadata={"example": "Net sales"})
-    unit = fields.String(required=True, metadata={"description": "`money`, `count` or `ratio`."})
+    unit = fields.String(required=True, metadata={"description": "`money`, `count`, `ratio`, …"})
     formula = fields.String(
         required=True, metadata={"example": "gross_sales − discounts − returns"}
     )

@@ -18,6 +18,7 @@ from uuid import UUID
 import psycopg
 
 from analytics.contracts import API_USAGE, CONTRACTS
+from analytics.dashboard.customers import build_customers
 from analytics.dashboard.question import AnalyticsRequest
 from analytics.dashboard.usage import build_usage
 from analytics.engine import Engine, FilesGone, Observe, QueryTimeout, QueryTooLarge
@@ -44,6 +45,7 @@ __all__ = [
     "Insights",
     "Observe",
     "Profile",
+    "build_customers",
     "build_usage",
     "keep_until",
 ]

@@ -1,0 +1,1 @@
+"""Figures of customers over HTTP: cohorts, segments, lifetime value."""

@@ -1,0 +1,140 @@
+"""What figures of customers take and give over HTTP."""
+
+from marshmallow import Schema, fields
+
+from shop_api.domains.insights.schemas import (
+    EnvelopeSchema,
+    amount,
+    number,
+    relative_change,
+    share,
+)
+from shop_api.web.fields import Instant
+
+SEGMENT_EXAMPLE = {"example": "champions"}
+
+
+class CustomerFigures(Schema):
+    """Who ordered."""
+
+    customers = number("Distinct customers with an order in the period that is not cancelled.")
+    new_customers = number("Their first order ever is in the period.")
+    returning_customers = number("They placed an order in the period that is not their first ever.")
+    returning_customer_rate = share("returning_customers ÷ customers.")
+    guest_orders = number("Orders that are not cancelled and name no customer.")
+
+
+class CustomerPointSchema(CustomerFigures):
+    """Who ordered in a stretch of time; who ordered in two is a customer of both."""
+
+    date = fields.String(required=True, metadata={"example": "2026-03-01"})
+
+
+class CustomerChangeSchema(Schema):
+    """The relative change of each."""
+
+    customers = relative_change()
+    new_customers = relative_change()
+    returning_customers = relative_change()
+    returning_customer_rate = relative_change()
+    guest_orders = relative_change()
+
+
+class CohortCellSchema(Schema):
+    """A cohort in one month (or week)."""
+
+    periods_since = number("Months since that of the first order; 0 is that month itself.")
+    date = fields.String(required=True, metadata={"example": "2026-03-01"})
+    retained_customers = number("Customers of the cohort with an order in it, not cancelled.")
+    retention_rate = share("retained_customers ÷ the cohort's customers.")
+    net_sales = amount("What counts in it, of all the cohort's customers.")
+    is_complete = fields.Boolean(
+        required=True, metadata={"description": "Whether it was over at `until`."}
+    )
+
+
+class CohortSchema(Schema):
+    """Customers whose first order ever lies in the same month (or week)."""
+
+    cohort = fields.String(required=True, metadata={"example": "2026-03-01"})
+    customers = number("Those of them with an order in the answer's currency and channel.")
+    net_sales = amount("Of all its cells.")
+    lifetime_value = amount("net_sales ÷ customers. Null of nobody.", allow_none=True)
+    cells = fields.List(fields.Nested(CohortCellSchema), required=True)
+
+
+class CohortsSchema(Schema):
+    """The matrix: cohorts of the period, each from its month on."""
+
+    interval = fields.String(
+        required=True, metadata={"description": "`week` where asked for, else `month`."}
+    )
+    until = Instant(required=True, metadata={"description": "The period's end, or now."})
+    data = fields.List(fields.Nested(CohortSchema), required=True)
+
+
+class SegmentSchema(Schema):
+    """The customers of a segment."""
+
+    segment = fields.String(required=True, metadata=SEGMENT_EXAMPLE)
+    title = fields.String(required=True, metadata={"example": "Champions"})
+    rule = fields.String(
+        required=True,
+        metadata={
+            "description": "Which scores make it.",
+            "example": "ordered lately, often and for much: recency, frequency and monetary 4 or 5",
+        },
+    )
+    customers = number()
+    customer_share = share("Of all customers.")
+    orders = number("Of its customers, all by `until`.")
+    net_sales = amount("Of its customers, all by `until`.")
+
+
+class SegmentsSchema(Schema):
+    """Every customer who has ordered by `until`, in one of the segments."""
+
+    until = Instant(required=True, metadata={"description": "The period's end, or now."})
+    customers = number()
+    net_sales = amount()
+    segments = fields.List(fields.Nested(SegmentSchema), required=True)
+
+
+class LifetimeValueSchema(Schema):
+    """What a customer has been worth."""
+
+    customers = number("Customers with an order that is not cancelled, by the period's end or now.")
+    net_sales = amount("Of all they ordered by then.")
+    lifetime_value = amount("net_sales ÷ customers. Null of nobody.", allow_none=True)
+
+
+class RepeatIntervalSchema(Schema):
+    """How long customers take to order again."""
+
+    repeat_orders = number("Orders in the period of customers who had ordered before.")
+    mean_days = fields.Decimal(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "Mean time since the order before, in days of 86 400 s. Null of none.",
+            "example": 41.25,
+        },
+    )
+    median_days = fields.Decimal(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The middle one; of two their mean.", "example": 30.5},
+    )
+
+
+class CustomersSchema(EnvelopeSchema):
+    """Customers of a period, compared and over time; cohorts, segments, worth and intervals."""
+
+    metrics = fields.Nested(CustomerFigures, required=True)
+    previous = fields.Nested(CustomerFigures, required=True, allow_none=True)
+    change = fields.Nested(CustomerChangeSchema, required=True, allow_none=True)
+    series = fields.List(fields.Nested(CustomerPointSchema), required=True)
+    cohorts = fields.Nested(CohortsSchema, required=True)
+    rfm = fields.Nested(SegmentsSchema, required=True)
+    lifetime_value = fields.Nested(LifetimeValueSchema, required=True)
+    repeat_interval = fields.Nested(RepeatIntervalSchema, required=True)
