@@ -11,8 +11,8 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -107,41 +107,89 @@ class Engine:
         text, bound = bind_files(statement, tables)
         bound.update(parameters)
         with self._observe(statement):
-            return self._run_in_turn(text, bound, deadline_seconds)
+            return self._run(text, bound, deadline_seconds)
 
-    def _run_in_turn(self, text: str, bound: dict[str, Any], deadline_seconds: float) -> list[Row]:
+    def batches(
+        self,
+        statement: str,
+        tables: Mapping[str, Sequence[str]],
+        parameters: Mapping[str, Any],
+        *,
+        deadline_seconds: float = 30.0,
+        batch_rows: int = 2_000,
+    ) -> Generator[list[Row], None, None]:
+        """The same rows a part at a time, for who writes them away: never all in memory.
+
+        Other queries wait for their turn until the last part is taken, so nobody takes them at a
+        client's pace.
+        """
+        text, bound = bind_files(statement, tables)
+        bound.update(parameters)
+        with self._observe(statement), self._executed(text, bound, deadline_seconds) as cursor:
+            names = _names(cursor)
+            while found := cursor.fetchmany(batch_rows):
+                yield [dict(zip(names, row, strict=True)) for row in found]
+
+    def _run(self, text: str, bound: dict[str, Any], deadline_seconds: float) -> list[Row]:
+        with self._executed(text, bound, deadline_seconds) as cursor:
+            names = _names(cursor)
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    @contextmanager
+    def _executed(
+        self, text: str, bound: dict[str, Any], deadline_seconds: float
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor with the rows of a statement, in its turn and until its deadline."""
         deadline = time.monotonic() + deadline_seconds
         if not self._turns.acquire(timeout=deadline_seconds):
             raise QueryTimeout(f"a query had no turn within {deadline_seconds:g} s")
         try:
-            return self._run(text, bound, deadline)
+            cursor = self._database.cursor()
+            ticket = self._watchdog.watch(cursor, deadline)
+            try:
+                cursor.execute(text, bound)
+                yield cursor
+            except duckdb.InterruptException as error:
+                raise QueryTimeout("a query ran past its deadline") from error
+            except duckdb.OutOfMemoryException as error:
+                raise QueryTooLarge("a query needs more memory than the engine may use") from error
+            except duckdb.IOException as error:
+                raise FilesGone(
+                    "a file of this snapshot is not there any more; read the newest snapshot"
+                ) from error
+            except duckdb.Error as error:
+                raise BadStatement(str(error)) from error
+            finally:
+                self._watchdog.release(ticket)
+                cursor.close()
         finally:
             self._turns.release()
-
-    def _run(self, text: str, bound: dict[str, Any], deadline: float) -> list[Row]:
-        cursor = self._database.cursor()
-        ticket = self._watchdog.watch(cursor, deadline)
-        try:
-            cursor.execute(text, bound)
-            names = [column[0] for column in cursor.description or ()]
-            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-        except duckdb.InterruptException as error:
-            raise QueryTimeout("a query ran past its deadline") from error
-        except duckdb.OutOfMemoryException as error:
-            raise QueryTooLarge("a query needs more memory than the engine may use") from error
-        except duckdb.IOException as error:
-            raise FilesGone(
-                "a file of this snapshot is not there any more; read the newest snapshot"
-            ) from error
-        except duckdb.Error as error:
-            raise BadStatement(str(error)) from error
-        finally:
-            self._watchdog.release(ticket)
-            cursor.close()
 
     def close(self) -> None:
         """Give back memory and threads."""
         self._finalizer()
+
+
+def write_parquet(source: Path, target: Path, columns: Mapping[str, str]) -> None:
+    """Lines of JSON as Parquet of these columns, name → SQL type, by an engine of its own.
+
+    Numbers are written in the lines as text, so that none passes through a float.
+    """
+    fields = ", ".join(f"'{name}': '{sql_type}'" for name, sql_type in columns.items())
+    lines = f"read_json($source, columns = {{{fields}}}, format = 'newline_delimited')"
+    database = duckdb.connect(":memory:", config={"memory_limit": "128MB", "threads": 1})
+    try:
+        database.execute("SET TimeZone = 'UTC'")
+        database.execute(
+            f"COPY (SELECT * FROM {lines}) TO $target (FORMAT parquet, COMPRESSION zstd)",
+            {"source": str(source), "target": str(target)},
+        )
+    finally:
+        database.close()
+
+
+def _names(cursor: duckdb.DuckDBPyConnection) -> list[str]:
+    return [column[0] for column in cursor.description or ()]
 
 
 def _close(watchdog: "_Watchdog", database: duckdb.DuckDBPyConnection) -> None:

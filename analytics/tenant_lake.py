@@ -17,6 +17,7 @@ from deltalake.exceptions import DeltaError
 from analytics.contracts import CONTRACTS
 from analytics.currencies import currency_digits
 from analytics.dashboard.answers import build_dashboard, build_revenue
+from analytics.dashboard.customers import build_customers
 from analytics.dashboard.question import AnalyticsRequest
 from analytics.engine import Engine, Row
 from analytics.lake import Lake, Snapshot
@@ -65,6 +66,10 @@ class TenantLake:
     def revenue(self, **question: Any) -> dict[str, Any]:
         """The sales metrics, in total and over time, with the same parameters."""
         return build_revenue(self._engine, self._lake, self._request(question))
+
+    def customers(self, **question: Any) -> dict[str, Any]:
+        """Who ordered and came back, cohorts, segments, worth, with the same parameters."""
+        return build_customers(self._engine, self._lake, self._request(question))
 
     def _request(self, question: dict[str, Any]) -> AnalyticsRequest:
         return AnalyticsRequest(

@@ -5,7 +5,7 @@ sections of an answer (sales.py, breakdowns.py) and their JSON (answers.py).
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal, get_args
@@ -35,6 +35,8 @@ DEFAULT_PERIOD = "30d"
 
 # Instants, half-open.
 Span = tuple[datetime, datetime]
+# Its text, the files of its tables and its parameters.
+Statement = tuple[str, Mapping[str, list[str]], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,19 @@ class Question:
         }
         return self._run(query, {"daily_sales": (None, None)}, parameters, metrics)
 
-    def ask_facts(
+    def ask_facts(self, query: str, tables: tuple[str, ...], **options: Any) -> list[Row]:
+        """Run a statement over facts, with the options of `facts_statement`."""
+        text, files, values = self.facts_statement(query, tables, **options)
+        return self._engine.run(text, files, values, deadline_seconds=self._left_seconds())
+
+    def stream_facts(
+        self, query: str, tables: tuple[str, ...], **options: Any
+    ) -> Iterator[list[Row]]:
+        """The same for answers of any length, a part at a time."""
+        text, files, values = self.facts_statement(query, tables, **options)
+        return self._engine.batches(text, files, values, deadline_seconds=self._left_seconds())
+
+    def facts_statement(
         self,
         query: str,
         tables: tuple[str, ...],
@@ -156,9 +170,10 @@ class Question:
         span: Span | None = None,
         reaches_back: bool = False,
         metrics: str = "",
+        order: str = "",
         **parameters: Any,
-    ) -> list[Row]:
-        """Run a statement over facts of a span (the question's period unless told).
+    ) -> Statement:
+        """A statement over facts of a span (the question's period unless told).
 
         With `reaches_back` the statement looks at what was before the span, too.
 
@@ -175,7 +190,8 @@ class Question:
             table: (None, None) if CONTRACTS[table].period_source is None else own
             for table in tables
         }
-        return self._run(query, spans, {**self._filters, **instants, **parameters}, metrics)
+        values = {**self._filters, **instants, **parameters}
+        return self._statement(query, spans, values, metrics, order)
 
     def ask_usage(self, query: str) -> list[Row]:
         """Run a statement over the API usage of the question's period."""
@@ -194,17 +210,31 @@ class Question:
         parameters: Mapping[str, Any],
         metrics: str = "",
     ) -> list[Row]:
+        text, files, values = self._statement(query, spans, parameters, metrics)
+        return self._engine.run(text, files, values, deadline_seconds=self._left_seconds())
+
+    def _left_seconds(self) -> float:
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise QueryTimeout(f"no answer within {self.request.deadline_seconds:g} s")
+        return left
+
+    def _statement(
+        self,
+        query: str,
+        spans: Mapping[str, tuple[date | None, date | None]],
+        parameters: Mapping[str, Any],
+        metrics: str = "",
+        order: str = "",
+    ) -> Statement:
         tables = {
             table: self._lake.files(
                 table, self.request.snapshot, self.request.tenant_id, start, end
             )
             for table, (start, end) in spans.items()
         }
-        statement = load_query(query).replace("{metrics}", metrics)
-        return self._engine.run(statement, tables, parameters, deadline_seconds=left)
+        text = load_query(query).replace("{metrics}", metrics).replace("{order}", order)
+        return text, tables, parameters
 
     def envelope(self) -> dict[str, Any]:
         """What the figures are figures of."""

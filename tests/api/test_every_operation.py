@@ -33,6 +33,7 @@ FROM_THE_LAKE = {
     "get_order_figures",
     "get_usage",
     "get_customer_figures",
+    "get_customer_report",
 }
 
 

@@ -1,9 +1,25 @@
 """Figures of customers over HTTP."""
 
-from shop_api.domains.customer_figures.schemas import CustomersSchema
-from shop_api.domains.insights.endpoints import answer_figures
+from functools import partial
+
+from shop_api.domains.customer_figures.schemas import (
+    CustomerReportQuery,
+    CustomerReportSchema,
+    CustomersSchema,
+)
+from shop_api.domains.insights.endpoints import (
+    answer_figures,
+    ask_lake,
+    file_forms,
+    file_reply,
+)
 from shop_api.domains.insights.schemas import AnalyticsQuery
-from shop_api.domains.insights.service import build_customers
+from shop_api.domains.insights.service import (
+    CustomerSelection,
+    build_customer_file,
+    build_customer_page,
+    build_customers,
+)
 from shop_api.web.blueprint import Blueprint, Call
 from shop_api.web.cache_policies import FIGURES
 from shop_api.web.reply import Reply
@@ -35,3 +51,39 @@ def get_customer_figures(call: Call) -> Reply:
     nothing else does. Durations are exact, in days of 24 hours.
     """
     return answer_figures(call, build_customers)
+
+
+@customer_figures.read(
+    "/reports/customers",
+    scope="analytics:read",
+    query=CustomerReportQuery,
+    returns=CustomerReportSchema,
+    also_as=file_forms(
+        "customer_id,segment,currency,orders,…\r\n"
+        "01890a5d-ac96-774b-bcce-b302099a8057,champions,USD,3,…\r\n"
+    ),
+    has_session=False,
+    cache=FIGURES,
+)
+def get_customer_report(call: Call) -> Reply:
+    """Get a row for each customer who has ordered: sales, last order, scores and segment.
+
+    `orders` and sales are of the period; who ordered before it has none and is in the report, too.
+    Recency, frequency, monetary, their scores and the segment are of all orders by `until`, as in
+    the figures of customers. `format` chooses a file instead of a page: `csv` (exact decimals; what
+    a spreadsheet would run as a formula begins with `'`), `xlsx`, or `parquet` (typed: decimals and
+    instants in UTC). Names and addresses are not in the lake: read customers by their id for them.
+    """
+    asked = dict(call.query)
+    form = asked.pop("format", "json")
+    selection = CustomerSelection(
+        segment=asked.pop("segment", None),
+        sort=asked.pop("sort", "net_sales"),
+        is_descending=asked.pop("order", "desc") == "desc",
+        limit=asked.pop("limit", None),
+        offset=asked.pop("offset", 0),
+    )
+    if form == "json":
+        page = partial(build_customer_page, selection=selection)
+        return Reply.of(ask_lake(call, page, asked))
+    return file_reply(call, partial(build_customer_file, selection=selection, form=form), asked)

@@ -3,13 +3,19 @@
 from marshmallow import Schema, fields
 
 from shop_api.domains.insights.schemas import (
+    AnalyticsQuery,
     EnvelopeSchema,
+    PeriodSchema,
     amount,
     number,
     relative_change,
     share,
 )
-from shop_api.web.fields import Instant
+from shop_api.domains.insights.service import CUSTOMER_SORTS, FILE_FORMATS, SEGMENT_NAMES
+from shop_api.web.fields import Instant, WholeParameter, one_of
+from shop_api.web.pagination import MAX_OFFSET, Pagination
+
+MAX_ROWS = 1_000
 
 SEGMENT_EXAMPLE = {"example": "champions"}
 
@@ -67,7 +73,8 @@ class CohortsSchema(Schema):
     """The matrix: cohorts of the period, each from its month on."""
 
     interval = fields.String(
-        required=True, metadata={"description": "`week` where asked for, else `month`."}
+        required=True,
+        metadata={"description": "`week` where asked for, else `month`.", "example": "month"},
     )
     until = Instant(required=True, metadata={"description": "The period's end, or now."})
     data = fields.List(fields.Nested(CohortSchema), required=True)
@@ -138,3 +145,79 @@ class CustomersSchema(EnvelopeSchema):
     rfm = fields.Nested(SegmentsSchema, required=True)
     lifetime_value = fields.Nested(LifetimeValueSchema, required=True)
     repeat_interval = fields.Nested(RepeatIntervalSchema, required=True)
+
+
+class CustomerReportQuery(AnalyticsQuery):
+    """Which customers, in which order, in which form."""
+
+    class Meta:
+        """What only series and comparisons need."""
+
+        exclude = ("compare", "interval")
+
+    segment = fields.String(
+        validate=one_of(*SEGMENT_NAMES), metadata={"description": "Only its customers."}
+    )
+    sort = fields.String(
+        validate=one_of(*CUSTOMER_SORTS),
+        metadata={"description": "Default `net_sales`. Customers with the same come by their id."},
+    )
+    order = fields.String(
+        validate=one_of("asc", "desc"), metadata={"description": "Default `desc`."}
+    )
+    limit = WholeParameter(
+        1,
+        MAX_ROWS,
+        metadata={
+            "description": "How many, 1 to 1000. Default 100; of a file all.",
+            "example": 100,
+        },
+    )
+    offset = WholeParameter(
+        0,
+        MAX_OFFSET,
+        metadata={"description": "How many rows to pass over, 0 to 100000.", "example": 0},
+    )
+    format = fields.String(
+        validate=one_of("json", *FILE_FORMATS),
+        metadata={"description": "Default `json`, in pages; the others are files to download."},
+    )
+
+
+class CustomerRowSchema(Schema):
+    """A customer: what they ordered in the period, and what all their orders make of them."""
+
+    customer_id = fields.String(
+        required=True, metadata={"example": "01890a5d-ac96-774b-bcce-b302099a8057"}
+    )
+    segment = fields.String(required=True, metadata=SEGMENT_EXAMPLE)
+    currency = fields.String(required=True)
+    orders = number("Of the period, not cancelled.")
+    gross_sales = amount("Of the period.")
+    discounts = amount("Of the period.")
+    returns = amount("Of the period.")
+    net_sales = amount("Of the period.")
+    average_order_value = amount("(gross_sales − discounts) ÷ orders.", allow_none=True)
+    first_order_at = Instant(required=True)
+    last_order_at = Instant(required=True, metadata={"description": "By `until`."})
+    recency_days = number("Whole days of 24 hours from the last order to `until`.")
+    frequency = number("All orders by `until` that are not cancelled.")
+    monetary = amount("Net sales of all by `until`.")
+    recency_score = number("1 to 5; 5 ordered latest.")
+    frequency_score = number("1 to 5; 5 ordered most often.")
+    monetary_score = number("1 to 5; 5 ordered for most.")
+
+
+class CustomerReportSchema(Schema):
+    """A page of customers."""
+
+    as_of = Instant(required=True)
+    snapshot = fields.String(required=True, metadata={"example": "42"})
+    timezone = fields.String(required=True, metadata={"example": "America/Sao_Paulo"})
+    currency = fields.String(required=True, metadata={"example": "BRL"})
+    basis = fields.String(required=True, metadata={"example": "order_date"})
+    channel = fields.String(required=True, allow_none=True)
+    period = fields.Nested(PeriodSchema, required=True)
+    until = Instant(required=True, metadata={"description": "The period's end, or now."})
+    data = fields.List(fields.Nested(CustomerRowSchema), required=True)
+    pagination = fields.Nested(Pagination, required=True)

@@ -1,5 +1,8 @@
 """Insights over HTTP."""
 
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
 from flask import current_app
 
 from analytics.dashboard.answers import build_dashboard, build_orders, build_revenue
@@ -13,16 +16,20 @@ from shop_api.domains.insights.schemas import (
     RevenueSchema,
 )
 from shop_api.domains.insights.service import (
+    CONTENT_TYPES,
     EXTENSION,
     Build,
     Insights,
     Profile,
+    ReportFile,
     keep_until,
 )
 from shop_api.kernel.exchange import CacheGrant
 from shop_api.web.blueprint import Blueprint, Call
 from shop_api.web.cache_policies import FIGURES
 from shop_api.web.reply import Reply
+
+T = TypeVar("T")
 
 insights = Blueprint(
     "analytics",
@@ -93,17 +100,43 @@ def list_metrics(_: Call) -> Reply:
     )
 
 
-def answer_figures(call: Call, build: Build) -> Reply:
+def answer_figures(call: Call, build: Build[dict[str, Any]]) -> Reply:
     """Figures of the newest snapshot, and the leave to keep them."""
+    return Reply.of(ask_lake(call, build, call.query))
+
+
+def ask_lake(call: Call, build: Build[T], parameters: Mapping[str, Any]) -> T:
+    """What `build` makes of the newest snapshot; its answer may be kept while that is current."""
     lake: Insights = current_app.extensions[EXTENSION]
     principal = call.principal
     snapshot = lake.snapshot()
     profile = Profile(call.tenant_id, principal.currency, principal.timezone)
     now = call.exchange.started_at
     left_seconds = deadline.left_seconds() or call.services.settings.deadline_seconds
-    answer = lake.answer(build, snapshot, profile, call.query, now, left_seconds)
+    answer = lake.answer(build, snapshot, profile, parameters, now, left_seconds)
     call.exchange.cache_grant = CacheGrant(
         lake.fingerprint(snapshot, call.tenant_id),
         keep_until(profile, now, FIGURES.keep_seconds),
     )
-    return Reply.of(answer)
+    return answer
+
+
+def file_reply(call: Call, build: Build[ReportFile], parameters: Mapping[str, Any]) -> Reply:
+    """A report as a download, sent as it is read; it is not kept."""
+    file = ask_lake(call, build, parameters)
+    return Reply(
+        b"",
+        version=file.digest,
+        headers=[("Content-Disposition", f'attachment; filename="{file.name}"')],
+        content_type=file.content_type,
+        parts=file.read_in_parts(),
+    )
+
+
+def file_forms(csv_example: str) -> dict[str, str]:
+    """What a report comes as beside JSON, by `format`: content type → an example."""
+    return {
+        "text/csv": csv_example,
+        CONTENT_TYPES["xlsx"]: "PK…",
+        CONTENT_TYPES["parquet"]: "PAR1…",
+    }

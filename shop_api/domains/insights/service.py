@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import psycopg
@@ -23,6 +23,7 @@ from analytics.dashboard.question import AnalyticsRequest
 from analytics.dashboard.usage import build_usage
 from analytics.engine import Engine, FilesGone, Observe, QueryTimeout, QueryTooLarge
 from analytics.lake import Lake, Snapshot
+from analytics.metrics.segments import SEGMENT_NAMES
 from analytics.periods import (
     INTERVALS,
     PERIOD_NAMES,
@@ -31,6 +32,9 @@ from analytics.periods import (
     find_zone,
     local_date,
 )
+from analytics.reports.customers import SORTS as CUSTOMER_SORTS
+from analytics.reports.customers import CustomerSelection, build_customer_file, build_customer_page
+from analytics.reports.formats import CONTENT_TYPES, FILE_FORMATS, ReportFile
 from shop_api.db.outages import describe
 from shop_api.domains.insights import errors
 from shop_api.domains.insights.repository import follow_snapshots
@@ -38,13 +42,21 @@ from shop_api.kernel.money import currency_digits
 from shop_api.metrics.definitions import analytics_answer_duration
 
 __all__ = [
+    "CONTENT_TYPES",
+    "CUSTOMER_SORTS",
     "EXTENSION",
+    "FILE_FORMATS",
     "INTERVALS",
     "PERIOD_NAMES",
+    "SEGMENT_NAMES",
     "Build",
+    "CustomerSelection",
     "Insights",
     "Observe",
     "Profile",
+    "ReportFile",
+    "build_customer_file",
+    "build_customer_page",
     "build_customers",
     "build_usage",
     "keep_until",
@@ -57,7 +69,8 @@ RETRY_SECONDS = 0.5
 # What kept answers are made from. Usage is not: it changes with whatever is asked.
 KEPT_FROM = tuple(table for table in CONTRACTS if table != API_USAGE.name)
 
-Build = Callable[[Engine, Lake, AnalyticsRequest], dict[str, Any]]
+T = TypeVar("T")
+Build = Callable[[Engine, Lake, AnalyticsRequest], T]
 
 logger = logging.getLogger(__name__)
 
@@ -117,13 +130,13 @@ class Insights:
 
     def answer(
         self,
-        build: Build,
+        build: Build[T],
         snapshot: Snapshot,
         profile: Profile,
         parameters: Mapping[str, Any],
         now: datetime,
         deadline_seconds: float,
-    ) -> dict[str, Any]:
+    ) -> T:
         """The answer that `build` gives of a snapshot to the parameters a client chose."""
         currency = parameters.get("currency") or profile.currency
         chosen = {name: value for name, value in parameters.items() if name != "currency"}

@@ -1,0 +1,203 @@
+"""Whatever the shop, its customers' figures are what plain Python finds row by row."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from analytics.dashboard.customers import build_customers
+from analytics.dashboard.question import AnalyticsRequest
+from analytics.engine import Engine
+from analytics.lake import Lake, Snapshot
+from analytics.periods import day_start, find_zone
+from analytics.reports.customers import CustomerSelection, build_customer_page
+from tests.factories import customer_oracle as oracle
+from tests.factories.lake import write_lake
+
+TENANT = "0198c0de-0000-7000-8000-00000000000c"
+START, END = datetime(2017, 9, 20, tzinfo=UTC), datetime(2017, 12, 10, tzinfo=UTC)
+PERIODS = [
+    (date(2017, 10, 14), date(2017, 10, 17)),
+    (date(2017, 9, 25), date(2017, 12, 1)),
+]
+ZONES = ["America/Sao_Paulo", "Australia/Lord_Howe", "Asia/Kathmandu", "Pacific/Apia"]
+Tables = dict[str, list[dict[str, Any]]]
+
+# Each example writes a lake, so they are few, and the same in every run.
+BOUNDED = settings(
+    max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
+
+# few amounts, so that customers tie
+cents = st.sampled_from([Decimal(0), Decimal("9.99"), Decimal("20.00")]) | st.decimals(
+    0, 200, places=2
+)
+instants = st.datetimes(
+    START.replace(tzinfo=None), END.replace(tzinfo=None), timezones=st.just(UTC)
+) | st.integers(-90, 90).map(
+    # the hours around São Paulo's missing midnight
+    lambda minutes: datetime(2017, 10, 15, 3, 0, tzinfo=UTC) + timedelta(minutes=minutes)
+)
+
+
+@st.composite
+def shops(draw: st.DrawFn) -> Tables:
+    """Up to 16 orders of five customers and guests, with their refunds."""
+    orders: list[dict[str, Any]] = []
+    refunds: list[dict[str, Any]] = []
+    for number in range(draw(st.integers(1, 16))):
+        placed_at = draw(instants)
+        later = st.timedeltas(timedelta(0), timedelta(days=40))
+        cancelled_after = draw(st.none() | st.none() | later)
+        cancelled_at = None if cancelled_after is None else placed_at + cancelled_after
+        shared: dict[str, Any] = {
+            "order_id": f"o{number}",
+            "currency": draw(st.sampled_from(["BRL", "BRL", "BRL", "USD", "JPY"])),
+            "channel": draw(st.sampled_from(["web", "pos"])),
+            "placed_at": placed_at,
+            "cancelled_at": cancelled_at,
+        }
+        orders.append(
+            {
+                **shared,
+                "number": number,
+                "customer_id": draw(st.sampled_from(["ann", "bob", "cat", "dan", "eve", None])),
+                "status": "cancelled" if cancelled_at else "completed",
+                "payment_status": "paid",
+                "fulfillment_status": "fulfilled",
+                "units": 1,
+                "gross_sales": draw(cents),
+                "discounts": draw(cents),
+            }
+        )
+        refunds += [
+            {
+                **shared,
+                "refund_id": f"o{number}-{position}",
+                "refunded_at": placed_at + draw(later),
+                "goods_amount": draw(cents),
+            }
+            for position in range(draw(st.integers(0, 2)))
+        ]
+    return {"orders": orders, "refunds": refunds}
+
+
+@contextmanager
+def serve(tables: Tables) -> Iterator[tuple[Engine, Lake, Snapshot]]:
+    complete = {**tables, "dim_customers": oracle.dim_customers(tables["orders"])}
+    with tempfile.TemporaryDirectory() as folder:
+        snapshot = write_lake(Path(folder), {TENANT: complete})
+        engine = Engine(folder)
+        yield engine, Lake(folder), snapshot
+        engine.close()
+
+
+def check_cohorts(answer: dict[str, Any], tables: Tables, asked: oracle.Asked) -> None:
+    """Each cell is the oracle's, and nothing where it has none."""
+    found = answer["cohorts"]
+    expected = oracle.cohorts(**tables, asked=asked, interval=found["interval"])
+    for cohort in found["data"]:
+        first = date.fromisoformat(cohort["cohort"])
+        for cell in cohort["cells"]:
+            at = (first, date.fromisoformat(cell["date"]))
+            customers, retained, sold = expected.pop(at, (cohort["customers"], 0, Decimal(0)))
+            assert cohort["customers"] == customers
+            assert (cell["retained_customers"], cell["net_sales"]) == (retained, sold)
+        assert cohort["net_sales"] == sum(cell["net_sales"] for cell in cohort["cells"])
+    assert expected == {}
+
+
+def check_segments(answer: dict[str, Any], everybody: dict[str, oracle.Scored]) -> None:
+    for segment in answer["rfm"]["segments"]:
+        own = [one for one in everybody.values() if one.segment == segment["segment"]]
+        assert segment["customers"] == len(own)
+        assert segment["orders"] == sum(one.frequency for one in own)
+        assert segment["net_sales"] == sum(one.monetary for one in own)
+    assert answer["rfm"]["customers"] == len(everybody)
+    assert answer["lifetime_value"]["net_sales"] == sum(o.monetary for o in everybody.values())
+
+
+def check_repeats(answer: dict[str, Any], gaps: list[int]) -> None:
+    found = answer["repeat_interval"]
+    assert found["repeat_orders"] == len(gaps)
+    if gaps:
+        low, high = gaps[(len(gaps) - 1) // 2], gaps[len(gaps) // 2]
+        assert found["median_days"] == oracle.days(Decimal(low + high) / 2)
+        assert found["mean_days"] == oracle.days(Decimal(sum(gaps)) / len(gaps))
+
+
+def check_report(
+    page: dict[str, Any], everybody: dict[str, oracle.Scored], start_at: datetime
+) -> None:
+    """Each customer has a row, in order, with their scores and what is of the period."""
+    assert page["pagination"]["total"] == len(everybody) == len(page["data"])
+    keys = [(-row["monetary"], row["customer_id"]) for row in page["data"]]
+    assert keys == sorted(keys)
+    for row in page["data"]:
+        one = everybody[row["customer_id"]]
+        own = [m for m in one.movements if m.at >= start_at]
+        placed = [m.at for m in one.movements if m.orders]
+        assert (row["recency_score"], row["frequency_score"], row["monetary_score"]) == one.scores
+        assert (row["recency_days"], row["frequency"]) == (one.recency_days, one.frequency)
+        assert (row["segment"], row["monetary"]) == (one.segment, one.monetary)
+        assert row["orders"] == sum(m.orders for m in own)
+        assert row["net_sales"] == sum(m.net_sales for m in own)
+        assert datetime.fromisoformat(row["first_order_at"]) == min(placed)
+        assert datetime.fromisoformat(row["last_order_at"]) == max(placed)
+
+
+@BOUNDED
+@given(shops(), st.sampled_from(ZONES))
+def test_customers_are_what_their_rows_say(tables: Tables, timezone: str) -> None:
+    zone = find_zone(timezone)
+    with serve(tables) as (engine, lake, snapshot):
+        for (start, end), basis, channel in product(
+            PERIODS, ("order_date", "event_date"), (None, "pos")
+        ):
+            for currency, interval in (("BRL", "week"), ("BRL", "month"), ("USD", "day")):
+                request = AnalyticsRequest(
+                    tenant_id=TENANT, snapshot=snapshot, timezone=timezone, currency=currency,
+                    currency_digits=2, now=END, start=start, end=end, interval=interval,
+                    basis=basis, channel=channel,
+                )  # fmt: skip
+                answer = build_customers(engine, lake, request)
+                asked = oracle.Asked(
+                    day_start(start, zone), day_start(end, zone), basis, timezone, currency, channel
+                )
+                found = oracle.counts(tables["orders"], asked)
+                assert {name: answer["metrics"][name] for name in found} == found
+                everybody = oracle.scored(**tables, asked=asked)
+                check_cohorts(answer, tables, asked)
+                check_segments(answer, everybody)
+                check_repeats(answer, oracle.repeat_seconds(tables["orders"], asked))
+                selection = CustomerSelection(sort="monetary", limit=1000)
+                page = build_customer_page(engine, lake, request, selection)
+                check_report(page, everybody, asked.start_at)
+
+
+@BOUNDED
+@given(shops(), st.sampled_from(ZONES))
+def test_a_point_of_the_series_is_the_figure_of_its_days(tables: Tables, timezone: str) -> None:
+    zone = find_zone(timezone)
+    with serve(tables) as (engine, lake, snapshot):
+        start, end = PERIODS[0]
+        answer = build_customers(
+            engine,
+            lake,
+            AnalyticsRequest(
+                tenant_id=TENANT, snapshot=snapshot, timezone=timezone, currency="BRL",
+                currency_digits=2, now=END, start=start, end=end, interval="day",
+            ),
+        )  # fmt: skip
+        for point in answer["series"]:
+            day = date.fromisoformat(point["date"])
+            edges = day_start(day, zone), day_start(day + timedelta(days=1), zone)
+            found = oracle.counts(tables["orders"], oracle.Asked(*edges, "order_date", timezone))
+            assert {name: point[name] for name in found} == found
