@@ -47,6 +47,7 @@ format: install ## bring the code to the one style
 
 docs: install ## make the pages that are made from code
 	$(BIN)/shop-api settings > docs/guides/settings.md
+	$(BIN)/python -m analytics.metrics.page > docs/guides/metrics.md
 
 fuzz: install ## ask every operation a hundred generated questions; takes minutes
 	SHOP_TEST_EXAMPLES=100 $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --timeout 1800 tests/api/test_schemathesis.py

@@ -14,11 +14,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 
 # Versions whose file lists are kept per table: the present one, and those of running queries.
 CACHED_VERSIONS = 4
 # A local day reaches over the edges of its UTC day.
 ZONE_SLACK = timedelta(days=1)
+
+
+class VersionGone(Exception):
+    """The log of a table no longer tells of the version of a snapshot that is not the newest."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,12 @@ class _Table:
                 self._newest = (snapshot_id, version)
             index = self._indexes.get(version)
             if index is None:
-                index = self._read(version)
+                try:
+                    index = self._read(version)
+                except DeltaError as error:
+                    if snapshot_id >= self._newest[0]:
+                        raise
+                    raise VersionGone(f"{self._path} has no version {version}") from error
                 self._indexes[version] = index
                 while len(self._indexes) > CACHED_VERSIONS:
                     self._indexes.popitem(last=False)

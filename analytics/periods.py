@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from importlib.resources import files
-from typing import Literal, get_args
+from itertools import pairwise
+from typing import Literal, NamedTuple, get_args
 from zoneinfo import ZoneInfo
 
 PeriodName = Literal["today", "yesterday", "7d", "30d", "90d", "365d", "mtd", "qtd", "ytd", "all"]
@@ -118,6 +119,54 @@ def day_starts(start: date, end: date, timezone: str) -> list[tuple[date, dateti
     # of dates that would begin together only the last has instants
     by_start = {day_start(day, zone): day for day in days}
     return [(day, instant) for instant, day in by_start.items()]
+
+
+class Stretch(NamedTuple):
+    """Instants of one local day that share an offset from UTC: [start, end)."""
+
+    day: date
+    start: datetime
+    end: datetime
+    offset_seconds: int
+
+
+def clock_stretches(period: Period) -> list[Stretch]:
+    """The period cut where days begin and where clocks move, in order.
+
+    Clocks move once a day at most: of all zones since 1970 none moved twice within two days.
+    """
+    zone = find_zone(period.timezone)
+    days = day_starts(period.start, period.end - ONE_DAY, period.timezone)
+    ends = [start for _, start in days[1:]] + [period.end_instant]
+    stretches: list[Stretch] = []
+    for (day, start), end in zip(days, ends, strict=True):
+        if start >= end:
+            continue
+        move = _first_move(start, end, zone)
+        edges = [start, end] if move is None else [start, move, end]
+        for first, after in pairwise(edges):
+            stretches.append(Stretch(day, first, after, _offset_seconds(first, zone)))
+    return stretches
+
+
+def _first_move(start: datetime, end: datetime, zone: ZoneInfo) -> datetime | None:
+    """When clocks move after `start` and before `end`, to the second, by halving."""
+    low, high = int(start.timestamp()), int(end.timestamp()) - 1
+    offset = _offset_seconds(start, zone)
+    if _offset_seconds(datetime.fromtimestamp(high, UTC), zone) == offset:
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _offset_seconds(datetime.fromtimestamp(middle, UTC), zone) == offset:
+            low = middle
+        else:
+            high = middle
+    return datetime.fromtimestamp(high, UTC)
+
+
+def _offset_seconds(instant: datetime, zone: ZoneInfo) -> int:
+    offset = instant.astimezone(zone).utcoffset()
+    return int(offset.total_seconds()) if offset is not None else 0
 
 
 def name_period(name: str, now: datetime, timezone: str, first_day: date) -> Period:

@@ -66,6 +66,7 @@ from shop_api.domains.payments import endpoints as payments
 from shop_api.domains.payments import errors as payment_errors
 from shop_api.domains.pricing import endpoints as pricing
 from shop_api.domains.pricing import errors as pricing_errors
+from shop_api.domains.queries import endpoints as queries
 from shop_api.domains.refunds import endpoints as refunds
 from shop_api.domains.reports import endpoints as reports
 from shop_api.domains.search import endpoints as search
@@ -138,6 +139,7 @@ BLUEPRINTS = (
     callbacks.payment_callbacks,
     insights.insights,
     customer_figures.customer_figures,
+    queries.queries,
     usages.usage,
     reports.reports,
     imports.imports,

@@ -183,13 +183,8 @@ class Question:
         """
         start_at, end_at = span or (self.period.start_instant, self.period.end_instant)
         instants = {"start_at": start_at, "end_at": end_at}
-        is_by_event = parameters.get("basis") == "event_date"
-        first = None if is_by_event or reaches_back else start_at
-        own = (first, None if is_by_event else end_at)
-        spans = {
-            table: (None, None) if CONTRACTS[table].period_source is None else own
-            for table in tables
-        }
+        first = None if reaches_back else start_at
+        spans = self._spans(tables, (first, end_at), parameters.get("basis", "order_date"))
         values = {**self._filters, **instants, **parameters}
         return self._statement(query, spans, values, metrics, order)
 
@@ -202,6 +197,32 @@ class Question:
     def ask_dimension(self, query: str, table: str) -> list[Row]:
         """Run a statement over a dimension as it is in the snapshot."""
         return self._run(query, {table: (None, None)}, {})
+
+    def ask_movements(
+        self,
+        text: str,
+        tables: tuple[str, ...],
+        span: Span,
+        parameters: Mapping[str, Any],
+    ) -> list[Row]:
+        """Run a text over movements of a span, with the files that `ask_facts` hands over."""
+        files = self._files(self._spans(tables, span, self.basis))
+        values = {**self._filters, **parameters}
+        return self._engine.run(text, files, values, deadline_seconds=self._left_seconds())
+
+    def ask_names(self, query: str, ids: list[str]) -> list[Row]:
+        """Run a statement that gives the names of things of the catalogue."""
+        return self._run(query, {"dim_products": (None, None)}, {"ids": ids})
+
+    @staticmethod
+    def _spans(
+        tables: tuple[str, ...], span: tuple[datetime | None, datetime], basis: str
+    ) -> dict[str, tuple[date | None, date | None]]:
+        own = (None, None) if basis == "event_date" else span
+        return {
+            table: (None, None) if CONTRACTS[table].period_source is None else own
+            for table in tables
+        }
 
     def _run(
         self,
@@ -227,14 +248,16 @@ class Question:
         metrics: str = "",
         order: str = "",
     ) -> Statement:
-        tables = {
+        text = load_query(query).replace("{metrics}", metrics).replace("{order}", order)
+        return text, self._files(spans), parameters
+
+    def _files(self, spans: Mapping[str, tuple[date | None, date | None]]) -> dict[str, list[str]]:
+        return {
             table: self._lake.files(
                 table, self.request.snapshot, self.request.tenant_id, start, end
             )
             for table, (start, end) in spans.items()
         }
-        text = load_query(query).replace("{metrics}", metrics).replace("{order}", order)
-        return text, tables, parameters
 
     def envelope(self) -> dict[str, Any]:
         """What the figures are figures of."""

@@ -1,7 +1,7 @@
 """Routes: every endpoint declares its scope, its input and its output, and gets one `Call`.
 
-Belongs here: the decorators `read` and `mutation` and what they check first. Does not: endpoints.
-The view's docstring becomes its documentation: the first line is the summary.
+Belongs here: the decorators `read`, `query` and `mutation` and what they check first. Does not:
+endpoints. The view's docstring becomes its documentation: the first line is the summary.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,6 @@ from shop_api.web.documented_headers import request_headers, success_headers
 from shop_api.web.documented_versions import older_contents
 from shop_api.web.mutation import run_mutation
 from shop_api.web.older_shapes import older_shapes
-from shop_api.web.pagination import PageQuery
 from shop_api.web.parser import (
     PARSER,
     UNKNOWN_FIELD,
@@ -82,6 +81,8 @@ class Operation:
     is_conditional: bool = True
     # the answer holds a secret: kept encrypted under an idempotency key
     is_secret: bool = False
+    # it changes nothing: no unit of work, no Idempotency-Key
+    is_read: bool = False
 
 
 class Blueprint(flask_smorest.Blueprint):
@@ -110,7 +111,7 @@ class Blueprint(flask_smorest.Blueprint):
 
     def read(self, rule: str, *, scope: str, **options: Any) -> Callable[[View], View]:
         """GET, with the options of `Operation`. The view gets `(call, **path)`."""
-        operation = Operation(method="GET", rule=rule, scope=scope, **options)
+        operation = Operation(method="GET", rule=rule, scope=scope, is_read=True, **options)
 
         def decorate(view: View) -> View:
             shapes = older_shapes(operation.returns)
@@ -141,6 +142,25 @@ class Blueprint(flask_smorest.Blueprint):
             if operation.is_direct:
                 query = operation.query() if operation.query is not None else None
                 self.direct_reads.append(DirectRead(template, scope, query, answer))
+            return self._register(operation, view, run)
+
+        return decorate
+
+    def query(self, rule: str, *, scope: str, **options: Any) -> Callable[[View], View]:
+        """POST of a question too long for a URL, with the options of `Operation`: a read.
+
+        It changes nothing, so there is no unit of work, no audit and nothing to replay: an
+        Idempotency-Key that is sent means nothing. The view gets `(call, **path)`, no session.
+        """
+        operation = Operation(
+            method="POST", rule=rule, scope=scope, is_read=True, is_conditional=False, **options
+        )
+
+        def decorate(view: View) -> View:
+            def run(call: Call, path: dict[str, Any]) -> Any:
+                reply = view(call, **path)
+                return to_response(reply.status, reply.all_headers(), reply.body)
+
             return self._register(operation, view, run)
 
         return decorate
@@ -245,7 +265,12 @@ class Blueprint(flask_smorest.Blueprint):
             documented
         )
         documentation = operation_documentation(
-            view, operation.method, template, operation.scope, takes_condition
+            view,
+            operation.method,
+            template,
+            operation.scope,
+            takes_condition,
+            is_read=operation.is_read,
         )
         if operation.unavailable is not None:
             documentation["responses"]["503"] = unavailable_response(operation.unavailable)
@@ -255,11 +280,16 @@ class Blueprint(flask_smorest.Blueprint):
         notes["also_as"] = operation.also_as
         shapes = older_shapes(operation.returns)
         notes["older_contents"] = older_contents(operation.returns, shapes) if shapes else {}
-        is_list = operation.query is not None and issubclass(operation.query, PageQuery)
+        is_list = operation.query is not None and "after" in operation.query().fields
         notes["answer_headers"] = success_headers(
-            operation.method, status, is_list=is_list, is_versioned=shapes is not None
+            status,
+            is_read=operation.is_read,
+            is_list=is_list,
+            is_versioned=shapes is not None,
         )
-        notes["request_headers"] = request_headers(operation.method, takes_condition)
+        notes["request_headers"] = request_headers(
+            operation.method, takes_condition, is_read=operation.is_read
+        )
         # smorest's own 422; ours is a problem, documented with the others
         notes.get("arguments", {}).pop("responses", None)
         return documented

@@ -54,6 +54,15 @@ BODY_EXAMPLES: dict[str, Any] = {
     "fulfill_order": {"carrier": "DHL", "tracking_number": "JJD000390007"},
     "return_goods": {"lines": [{"line_id": _ID, "quantity": 1}], "reason": "Too small"},
     "refund_order": {"amount": 5.00, "reason": "Late"},
+    "query_figures": {
+        "metrics": ["net_sales", "units"],
+        "dimensions": ["category"],
+        "filters": [{"dimension": "channel", "operator": "in", "values": ["web"]}],
+        "period": "90d",
+        "compare": "previous_period",
+        "sort": "net_sales",
+        "limit": 10,
+    },
     "run_batch": {
         "requests": [
             {"method": "GET", "path": "/api/v1/products?limit=2"},

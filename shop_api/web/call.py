@@ -84,12 +84,13 @@ class Call:
 
     def page_request(self, sort: Sort, *, is_descending: bool) -> PageRequest:
         """The page asked for by the query."""
-        return page_request(self.query, sort, self._signer(), is_descending)
+        return page_request(self.query, sort, self.signer(), is_descending)
 
     def page(self, page: KeysetPage, asked: PageRequest, total: int | None = None) -> Reply:
         """The answer of a list."""
-        body, headers = page_body(page, asked, self.query, self._signer(), total)
+        body, headers = page_body(page, asked, self.query, self.signer(), total)
         return Reply(body, headers=headers)
 
-    def _signer(self) -> CursorSigner:
+    def signer(self) -> CursorSigner:
+        """What makes and opens the cursors of this list."""
         return CursorSigner(self.services.secret_keys, self.tenant_id, self.exchange.path)

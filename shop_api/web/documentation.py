@@ -177,7 +177,13 @@ def problem_components(spec: Any) -> None:
 
 
 def operation_documentation(
-    view: Callable[..., Any], method: str, rule: str, scope: str, takes_condition: bool
+    view: Callable[..., Any],
+    method: str,
+    rule: str,
+    scope: str,
+    takes_condition: bool,
+    *,
+    is_read: bool,
 ) -> dict[str, Any]:
     """What smorest cannot infer: problems, security, scope."""
     statuses = {400, 401, 406, 414, 422, 429, 503}
@@ -186,7 +192,9 @@ def operation_documentation(
     if "<" in rule:
         statuses.add(404)
     if method != "GET":
-        statuses |= {409, 413, 415}
+        statuses |= {413, 415}
+    if not is_read:
+        statuses.add(409)
     if takes_condition:
         statuses.add(412)
     document: dict[str, Any] = {
@@ -201,6 +209,8 @@ def operation_documentation(
             "description": "`If-None-Match` names the version there is.",
             "headers": answer_headers("ETag"),
         }
+    elif is_read:
+        document["x-changes-nothing"] = True
     if scope == PUBLIC:
         document["security"] = []
     else:
@@ -240,9 +250,9 @@ A multi-tenant commerce API with its own analytics lake.
 Send `Authorization: Bearer <API key or access token>`. Amounts are JSON numbers with exactly the
 currency's digits; times are RFC 3339 in UTC; ids are UUIDs. Every refusal is a problem (RFC 9457):
 decide on its `code`. A query parameter that is unknown, given twice or not as it must be is 400; a
-field of the body that is unknown or not acceptable is 422. Every POST, PUT, PATCH and DELETE takes
-an `Idempotency-Key`. `RateLimit-Policy` and `RateLimit` of every answer tell how often you may ask,
-and how much of that is left.
+field of the body that is unknown or not acceptable is 422. Every POST, PUT, PATCH and DELETE that
+changes something takes an `Idempotency-Key`. `RateLimit-Policy` and `RateLimit` of every answer
+tell how often you may ask, and how much of that is left.
 
 Who asks for no version gets the newest. To stay with one, send
 `Accept: {MEDIA_TYPE}; version={NEWEST}`: [what each changed](/api/docs/versions).

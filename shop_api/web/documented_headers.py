@@ -128,14 +128,14 @@ def answer_headers(*names: str) -> dict[str, Any]:
 
 
 def success_headers(
-    method: str, status: int, *, is_list: bool, is_versioned: bool
+    status: int, *, is_read: bool, is_list: bool, is_versioned: bool
 ) -> dict[str, Any]:
     """The headers of the answer that grants a request."""
     names = ["ETag"] if status != 204 else []
     names += ["Link"] if is_list else []
     names += [VERSION_HEADER] if is_versioned else []
     names += ["Location"] if status in (201, 202) else []
-    names += ["Idempotency-Replayed", "X-Read-Position"] if method != "GET" else []
+    names += ["Idempotency-Replayed", "X-Read-Position"] if not is_read else []
     return answer_headers(*names)
 
 
@@ -153,8 +153,8 @@ def header_components(spec: Any) -> None:
         )
 
 
-def request_headers(method: str, takes_condition: bool) -> list[dict[str, Any]]:
+def request_headers(method: str, takes_condition: bool, *, is_read: bool) -> list[dict[str, Any]]:
     """The headers an operation takes."""
-    if method == "GET":
-        return [IF_NONE_MATCH, READ_POSITION]
+    if is_read:
+        return [IF_NONE_MATCH, READ_POSITION] if method == "GET" else []
     return [IDEMPOTENCY_KEY, IF_MATCH] if takes_condition else [IDEMPOTENCY_KEY]

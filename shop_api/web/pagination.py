@@ -160,7 +160,10 @@ class CursorSigner:
 
     def make(self, position: Position, sort: Sort, context: bytes) -> str:
         """The opaque cursor of a row."""
-        payload = position.id.bytes + sort.dump(position.value).encode()
+        return self.seal(position.id.bytes + sort.dump(position.value).encode(), context)
+
+    def seal(self, payload: bytes, context: bytes) -> str:
+        """The opaque cursor of any place in a list, of 16 bytes at least."""
         token = urlsafe_b64encode(
             self._signature(payload, context, self.secret_keys.signing) + payload
         )
@@ -168,6 +171,11 @@ class CursorSigner:
 
     def open(self, cursor: str, sort: Sort, context: bytes) -> Position:
         """The position of a cursor; 400 when it is damaged or of another list, sort or filter."""
+        payload = self.unseal(cursor, context)
+        return Position(sort.parse(payload[16:].decode()), UUID(bytes=payload[:16]))
+
+    def unseal(self, cursor: str, context: bytes) -> bytes:
+        """What was sealed; 400 when it is damaged or of another list, sort or filter."""
         refused = DomainError(
             ErrorKind.MALFORMED,
             "invalid_cursor",
@@ -186,7 +194,7 @@ class CursorSigner:
             or not self._is_signed(signature, payload, context)
         ):
             raise refused
-        return Position(sort.parse(payload[16:].decode()), UUID(bytes=payload[:16]))
+        return payload
 
 
 def filter_context(query: dict[str, Any], sort: Sort, is_descending: bool) -> bytes:

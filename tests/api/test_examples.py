@@ -15,6 +15,7 @@ NOT_THERE = frozenset(
         "invalid_invitation",
         "invalid_login",
         "invalid_refresh_token",
+        "lake_not_ready",
         "line_not_found",
         "not_found",
         "product_not_found",

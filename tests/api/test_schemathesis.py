@@ -53,6 +53,7 @@ REASONS = {
     "reference_not_taken",
     "scope_not_allowed",
     "session_not_found",
+    "snapshot_gone",
     "shipping_rate_not_found",
     "value_missing",
     "value_of_another_kind",

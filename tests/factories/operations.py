@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache, partial
 from io import BytesIO
@@ -12,15 +11,14 @@ from uuid import uuid4
 from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.test import encode_multipart
 
-from shop_api import models
 from shop_api.app import App, make_document
-from shop_api.db.tenancy import tenant_session
 from shop_api.domains.callbacks.service import sign
-from shop_api.kernel.ids import new_id
 from shop_api.kernel.principal import PLATFORM
 from shop_api.providers.simulated import TIMED_OUT
 from tests.factories.addresses import ADDRESS_BODIES, ADDRESS_OPERATIONS, booked_address
 from tests.factories.people import PEOPLE_BODIES, invitation_body, user_body
+from tests.factories.questions import QUESTION_BODIES
+from tests.factories.reports import make_report
 from tests.fixtures.api import METRICS_KEY, PLATFORM_KEY, Answered, ApiClient, Shop, encode
 
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -68,6 +66,10 @@ class Operation:
         return [name for name, p in self.parameters.items() if p["in"] == "query"]
 
     @property
+    def is_read(self) -> bool:
+        return self.method == "GET" or self.document.get("x-changes-nothing", False)
+
+    @property
     def takes_json(self) -> bool:
         return "application/json" in self.content_types
 
@@ -75,7 +77,6 @@ class Operation:
         return self.id
 
 
-@cache
 @cache
 def operations() -> list[Operation]:
     """All operations, in the order of the document."""
@@ -201,35 +202,6 @@ def make_job(shop: Shop) -> str:
     return found
 
 
-def make_report(shop: Shop) -> str:
-    """A report as the worker would write it."""
-    assert isinstance(shop.api.app, App)
-    now = datetime.now(UTC)
-    report_id = new_id(now)
-    values = {"tenant_id": shop.tenant_id, "kind": "daily_sales", "title": "Sales"}
-    day = date(2026, 1, 1 + report_id.int % 27)
-    with tenant_session(shop.api.app.services.engine, shop.tenant_id) as session:
-        session.execute(models.reports.delete())
-        session.execute(
-            models.reports.insert().values(
-                **values,
-                id=report_id,
-                period_from=day,
-                period_to=day.replace(day=day.day + 1),
-                snapshot="1",
-                as_of=now,
-                created_at=now,
-            )
-        )
-        for form in ("html", "csv"):
-            session.execute(
-                models.report_files.insert().values(
-                    tenant_id=shop.tenant_id, report_id=report_id, format=form, content=b"x"
-                )
-            )
-    return str(report_id)
-
-
 def import_form(mapping: bytes = MAPPING) -> tuple[bytes, str]:
     """A small import as a multipart body."""
     parts: MultiDict[str, object] = MultiDict()
@@ -327,6 +299,7 @@ def adjustments_body(shop: Shop) -> dict[str, Any]:
 BODIES: dict[str, Callable[[Shop], dict[str, Any]]] = {
     **PEOPLE_BODIES,
     **ADDRESS_BODIES,
+    **QUESTION_BODIES,
     "run_batch": lambda _: {"requests": [{"method": "GET", "path": "/api/v1/products?limit=1"}]},
     "update_tenant": lambda _: {"name": "Renamed"},
     "change_plan": lambda _: {"plan": "pro"},

@@ -18,6 +18,11 @@ def test_analysts_read_the_lake_as_the_guide_says() -> None:
     assert follow(GUIDES / "analysts.md", data="var/") == 12
 
 
+def test_figures_are_asked_for_as_the_guide_says() -> None:
+    path = GUIDES / "analytics.md"
+    assert follow(path, data="var/asking", ports=("8240", "8241")) == 17
+
+
 def test_requests_are_traced_as_the_guide_says() -> None:
     path = GUIDES / "tracing.md"
     assert follow(path, data="var/traced", ports=("8220", "8221", "4318")) == 11

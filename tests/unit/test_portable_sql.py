@@ -1,11 +1,15 @@
 """The statements are carried to other engines as they are: nothing in them is DuckDB's alone."""
 
+from datetime import UTC, date, datetime
 from importlib.resources import files
+from typing import Any, cast
 
 import pytest
 from sqlglot import ErrorLevel, exp, parse_one, transpile
 
 from analytics.contracts import CONTRACTS
+from analytics.dashboard.question import AnalyticsRequest, Question
+from analytics.lake import Snapshot
 from analytics.metrics.customers import (
     COHORT_CELL,
     CUSTOMER_VALUES,
@@ -15,13 +19,11 @@ from analytics.metrics.customers import (
     quotient_sides,
 )
 from analytics.metrics.definitions import SALES, select_list
+from analytics.metrics.dimensions import DIMENSIONS, metrics_of
 from analytics.queries import load_query
+from analytics.query.asked import Asked, Filter
+from analytics.query.statement import figures_statement, rows_statement, rows_total_statement
 
-QUERIES = sorted(
-    path.name.removesuffix(".sql")
-    for path in files("analytics.queries").iterdir()
-    if path.name.endswith(".sql")
-)
 # what stands for {metrics} where it is not the sales metrics
 METRICS = {
     "customers": select_list(CUSTOMERS),
@@ -32,7 +34,53 @@ METRICS = {
 }
 
 
+# made whole by the question that is asked
+TEMPLATES = {"figures", "movement_rows", "clock"}
+ASKED = [
+    f"{kind} by {name} and {interval}"
+    for kind in ("figures", "rows", "total")
+    for name in DIMENSIONS
+    for interval in ("hour", "month")
+]
+QUERIES = [
+    *sorted(
+        path.name.removesuffix(".sql")
+        for path in files("analytics.queries").iterdir()
+        if path.name.endswith(".sql") and path.name.removesuffix(".sql") not in TEMPLATES
+    ),
+    *ASKED,
+]
+
+
+def asked_statement(kind: str, name: str, interval: str) -> str:
+    """A question by one dimension and time, filtered by both, and sorted by a quotient."""
+    day = datetime(2026, 3, 1, tzinfo=UTC)
+    request = AnalyticsRequest(
+        tenant_id="",
+        snapshot=Snapshot(1, day, {}),
+        timezone="Europe/Rome",
+        currency="EUR",
+        currency_digits=2,
+        now=day,
+        start=date(2026, 3, 1),
+        end=date(2026, 4, 1),
+        interval=interval,
+    )
+    question = Question(cast(Any, None), cast(Any, None), request)
+    metrics = tuple(metrics_of(DIMENSIONS[name]))
+    filters = (Filter(name, (None,)), Filter("channel", ("web",), is_in=False))
+    if kind != "figures":
+        asked = Asked(metrics=metrics, filters=filters)
+        made = rows_statement if kind == "rows" else rows_total_statement
+        return made(question, asked).text
+    asked = Asked(metrics=metrics, dimensions=(name, "time"), filters=filters, sort="profit_margin")
+    return figures_statement(question, asked, is_compared=True).text
+
+
 def statement(query: str) -> str:
+    if query in ASKED:
+        kind, _, name, _, interval = query.split()
+        return asked_statement(kind, name, interval)
     metrics = METRICS.get(query, select_list(SALES))
     return load_query(query).replace("{metrics}", metrics)
 

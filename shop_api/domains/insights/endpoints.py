@@ -6,12 +6,10 @@ from typing import Any, TypeVar
 from flask import current_app
 
 from analytics.dashboard.answers import build_dashboard, build_orders, build_revenue
-from analytics.metrics.definitions import METRICS
 from shop_api.db.deadlines import deadline
 from shop_api.domains.insights.schemas import (
     AnalyticsQuery,
     DashboardSchema,
-    MetricsSchema,
     OrdersSchema,
     RevenueSchema,
 )
@@ -76,28 +74,6 @@ def get_revenue(call: Call) -> Reply:
 def get_order_figures(call: Call) -> Reply:
     """Get the counts of orders of a period, compared and over time."""
     return answer_figures(call, build_orders)
-
-
-@insights.read("/metrics", scope="analytics:read", returns=MetricsSchema, has_session=False)
-def list_metrics(_: Call) -> Reply:
-    """List the metrics: name, formula, unit, grain, and the SQL that computes them."""
-    return Reply.of(
-        {
-            "data": [
-                {
-                    "name": metric.name,
-                    "title": metric.title,
-                    "unit": metric.unit,
-                    "formula": metric.formula,
-                    "grain": metric.grain,
-                    "source": metric.source,
-                    "sql": metric.expression,
-                    "is_additive": metric.is_additive,
-                }
-                for metric in METRICS.values()
-            ]
-        }
-    )
 
 
 def answer_figures(call: Call, build: Build[dict[str, Any]]) -> Reply:

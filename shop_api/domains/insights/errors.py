@@ -46,9 +46,29 @@ def snapshot_gone() -> DomainError:
     )
 
 
+def named_snapshot_gone(snapshot_id: int) -> DomainError:
+    """A snapshot asked for by its id whose files are deleted, or that never was."""
+    detail = (
+        f"Nothing can be read of snapshot {snapshot_id} any more: an hour after newer ones took its"
+        " place its files are deleted. Ask for the figures anew, and open those."
+    )
+    return DomainError(ErrorKind.INVALID, "snapshot_gone", detail, [FieldError("snapshot", detail)])
+
+
 def invalid_parameter(parameter: str, detail: str) -> DomainError:
     """A parameter that is well-formed and still cannot be answered for."""
     sentence = f"{detail[0].upper()}{detail[1:]}."
     return DomainError(
         ErrorKind.MALFORMED, "invalid_parameter", sentence, [FieldError(parameter, sentence)]
+    )
+
+
+def invalid_field(pointer: str, detail: str) -> DomainError:
+    """A field of a question's body that is well-formed and still cannot be answered for."""
+    sentence = f"{detail[0].upper()}{detail[1:]}."
+    return DomainError(
+        ErrorKind.INVALID,
+        "validation_failed",
+        f"The question cannot be answered: {detail}.",
+        [FieldError(f"/{pointer}", sentence)],
     )

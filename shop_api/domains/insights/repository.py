@@ -7,8 +7,10 @@ from collections.abc import Callable
 from threading import Event
 
 import psycopg
+from sqlalchemy import Engine, select
 
 from analytics.lake import Snapshot
+from shop_api.models import lake_snapshots
 
 # Whoever publishes a snapshot notifies this channel.
 CHANNEL = "lake"
@@ -29,3 +31,12 @@ def follow_snapshots(
             on_snapshot(Snapshot(row[0], row[1], row[2]) if row else None)
             for _ in connection.notifies(timeout=POLL_SECONDS, stop_after=1):
                 break
+
+
+def find_snapshot(engine: Engine, snapshot_id: int) -> Snapshot | None:
+    """A published snapshot by its id, unless its record is deleted."""
+    columns = lake_snapshots.c
+    statement = select(columns.id, columns.as_of, columns.versions).where(columns.id == snapshot_id)
+    with engine.connect() as connection:
+        row = connection.execute(statement).one_or_none()
+    return Snapshot(row.id, row.as_of, row.versions) if row is not None else None

@@ -371,29 +371,3 @@ class OrdersSchema(EnvelopeSchema):
     change = fields.Nested(OrderChangeSchema, required=True, allow_none=True)
     series = fields.List(fields.Nested(OrderPointSchema), required=True)
     fulfillment_status = fields.Nested(FulfillmentSchema, required=True)
-
-
-class MetricSchema(Schema):
-    """A metric, as it is computed."""
-
-    name = fields.String(required=True, metadata={"example": "net_sales"})
-    title = fields.String(required=True, metadata={"example": "Net sales"})
-    unit = fields.String(required=True, metadata={"description": "`money`, `count`, `ratio`, …"})
-    formula = fields.String(
-        required=True, metadata={"example": "gross_sales − discounts − returns"}
-    )
-    grain = fields.String(
-        required=True, metadata={"description": "What a row of the source stands for."}
-    )
-    source = fields.String(required=True, metadata={"example": "daily_sales"})
-    sql = fields.String(required=True, metadata={"description": "The aggregate over the source."})
-    is_additive = fields.Boolean(
-        required=True,
-        metadata={"description": "Whether the figures of parts add up to that of the whole."},
-    )
-
-
-class MetricsSchema(Schema):
-    """The catalogue of metrics."""
-
-    data = fields.List(fields.Nested(MetricSchema), required=True)

@@ -16,13 +16,16 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import psycopg
+from sqlalchemy import Engine as DatabaseEngine
 
 from analytics.contracts import API_USAGE, CONTRACTS
 from analytics.dashboard.customers import build_customers
 from analytics.dashboard.question import AnalyticsRequest
 from analytics.dashboard.usage import build_usage
 from analytics.engine import Engine, FilesGone, Observe, QueryTimeout, QueryTooLarge
-from analytics.lake import Lake, Snapshot
+from analytics.lake import Lake, Snapshot, VersionGone
+from analytics.metrics.definitions import METRICS
+from analytics.metrics.dimensions import ASKABLE, DIMENSIONS, dimensions_of, metrics_of
 from analytics.metrics.segments import SEGMENT_NAMES
 from analytics.periods import (
     INTERVALS,
@@ -32,25 +35,34 @@ from analytics.periods import (
     find_zone,
     local_date,
 )
+from analytics.query.asked import Asked, Filter
+from analytics.query.figures import build_figures
+from analytics.query.rows import build_rows
 from analytics.reports.customers import SORTS as CUSTOMER_SORTS
 from analytics.reports.customers import CustomerSelection, build_customer_file, build_customer_page
 from analytics.reports.formats import CONTENT_TYPES, FILE_FORMATS, ReportFile
 from shop_api.db.outages import describe
 from shop_api.domains.insights import errors
-from shop_api.domains.insights.repository import follow_snapshots
+from shop_api.domains.insights.repository import find_snapshot, follow_snapshots
+from shop_api.kernel.errors import DomainError
 from shop_api.kernel.money import currency_digits
 from shop_api.metrics.definitions import analytics_answer_duration
 
 __all__ = [
+    "ASKABLE",
     "CONTENT_TYPES",
     "CUSTOMER_SORTS",
+    "DIMENSIONS",
     "EXTENSION",
     "FILE_FORMATS",
     "INTERVALS",
+    "METRICS",
     "PERIOD_NAMES",
     "SEGMENT_NAMES",
+    "Asked",
     "Build",
     "CustomerSelection",
+    "Filter",
     "Insights",
     "Observe",
     "Profile",
@@ -58,8 +70,12 @@ __all__ = [
     "build_customer_file",
     "build_customer_page",
     "build_customers",
+    "build_figures",
+    "build_rows",
     "build_usage",
+    "dimensions_of",
     "keep_until",
+    "metrics_of",
 ]
 
 # Where the application keeps its `Insights`.
@@ -71,6 +87,8 @@ KEPT_FROM = tuple(table for table in CONTRACTS if table != API_USAGE.name)
 
 T = TypeVar("T")
 Build = Callable[[Engine, Lake, AnalyticsRequest], T]
+# A parameter's name and what is wrong with it → what a client is told.
+Refuse = Callable[[str, str], DomainError]
 
 logger = logging.getLogger(__name__)
 
@@ -128,6 +146,16 @@ class Insights:
             raise errors.lake_not_ready()
         return self._present.snapshot
 
+    def snapshot_named(self, engine: DatabaseEngine, snapshot_id: int) -> Snapshot:
+        """A snapshot by its id, or 422 when nothing is known of it any more."""
+        newest = self.snapshot()
+        if newest.id == snapshot_id:
+            return newest
+        found = find_snapshot(engine, snapshot_id)
+        if found is None:
+            raise errors.named_snapshot_gone(snapshot_id)
+        return found
+
     def answer(
         self,
         build: Build[T],
@@ -136,6 +164,7 @@ class Insights:
         parameters: Mapping[str, Any],
         now: datetime,
         deadline_seconds: float,
+        refuse: Refuse = errors.invalid_parameter,
     ) -> T:
         """The answer that `build` gives of a snapshot to the parameters a client chose."""
         currency = parameters.get("currency") or profile.currency
@@ -154,12 +183,14 @@ class Insights:
             with analytics_answer_duration.time():
                 return build(self._open_engine(), self.lake, request)
         except BadParameter as error:
-            raise errors.invalid_parameter(error.parameter, str(error)) from error
+            raise refuse(error.parameter, str(error)) from error
         except QueryTimeout as error:
             raise errors.deadline_exceeded() from error
         except QueryTooLarge as error:
             raise errors.query_too_large() from error
-        except FilesGone as error:
+        except (FilesGone, VersionGone) as error:
+            if self._present is not None and snapshot.id < self._present.snapshot.id:
+                raise errors.named_snapshot_gone(snapshot.id) from error
             self.lake.forget()
             raise errors.snapshot_gone() from error
 

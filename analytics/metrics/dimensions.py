@@ -1,0 +1,164 @@
+"""Every dimension, defined once: by what figures can be cut, filtered and opened.
+
+Belongs here: names, titles, SQL, and what each is known of. Does not: statements (queries/) and the
+answers (query/). The SQL reads a row of movements_by_order or movements_by_line, and of the clock
+beside it. The way an order was paid and the discount it was given are none: an order may be paid in
+several ways and have several discounts, and no fact says which part of a sale, or of a refund, each
+of them is of.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from analytics.metrics.definitions import METRICS, Metric
+from analytics.metrics.sums import summed_columns
+
+# What of a shop's sales is known by order, and what by line: `line` is of both.
+Grain = Literal["order", "line"]
+Kind = Literal["text", "whole", "time"]
+
+# The measures that lines tell; the others belong to the order as a whole.
+LINE_MEASURES = frozenset(
+    {"units", "gross_sales", "discounts", "returns", "cost_of_goods", "costed_sales"}
+)
+
+
+def is_of_sales(metric: Metric) -> bool:
+    """Whether it is made of sums over movements, and so is told by dimensions."""
+    return metric.source == "daily_sales"
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """A way to cut figures: `expression` gives a movement's value; null is that it has none.
+
+    `grain` is the one that is needed to know it. `values` says what values look like.
+    """
+
+    name: str
+    title: str
+    description: str
+    kind: Kind
+    grain: Grain
+    values: str
+    expression: str
+    reads_clock: bool = False
+    # what must be looked up in other tables: a parameter `needs_…` of the movements
+    needs: str | None = None
+
+    def is_known_of(self, metric: Metric) -> bool:
+        """Whether the metric can be told by this dimension."""
+        is_by_order = self.grain == "order"
+        return is_of_sales(metric) and (
+            is_by_order or summed_columns(metric.expression) <= LINE_MEASURES
+        )
+
+
+TIME = Dimension(
+    "time",
+    "Time",
+    "When it counts, by the basis asked for: points of the length `interval`.",
+    "time",
+    "order",
+    "first day of the day, week (Monday) or month; of an hour its first instant in UTC",
+    "clock.bucket",
+    reads_clock=True,
+)
+# The first second of the clock hour: as the wall shows it, or where clocks moved into it.
+HOUR_EXPRESSION = (
+    "GREATEST((CAST(floor(epoch(moved_at)) AS BIGINT) + clock.offset_seconds) // 3600 * 3600"
+    " - clock.offset_seconds, clock.first_second)"
+)
+
+_ALL = (
+    TIME,
+    Dimension(
+        "hour_of_day",
+        "Hour of day",
+        "The hour on the shop's wall clock.",
+        "whole",
+        "order",
+        "0 to 23",
+        "(CAST(floor(epoch(moved_at)) AS BIGINT) + clock.offset_seconds) // 3600 % 24",
+        reads_clock=True,
+    ),
+    Dimension(
+        "weekday",
+        "Weekday",
+        "The day of the week in the shop's timezone.",
+        "whole",
+        "order",
+        "1 (Monday) to 7 (Sunday)",
+        "clock.weekday",
+        reads_clock=True,
+    ),
+    Dimension(
+        "channel", "Channel", "The order's channel.", "text", "order", "web, pos, …", "channel"
+    ),
+    Dimension(
+        "country",
+        "Country",
+        "The country the order is shipped to.",
+        "text",
+        "order",
+        "a code of ISO 3166-1; null without a shipping address",
+        "country",
+        needs="orders",
+    ),
+    Dimension(
+        "region",
+        "Region",
+        "The region or state the order is shipped to.",
+        "text",
+        "order",
+        "as the address says it; null where it says none",
+        "NULLIF(region, '')",
+        needs="orders",
+    ),
+    Dimension(
+        "product",
+        "Product",
+        "The product sold.",
+        "text",
+        "line",
+        "a product's id; null of what is of no product of the catalogue",
+        "product_id",
+    ),
+    Dimension(
+        "variant",
+        "Variant",
+        "The variant sold.",
+        "text",
+        "line",
+        "a variant's id; null of what is of no variant of the catalogue",
+        "variant_id",
+        needs="variants",
+    ),
+    Dimension(
+        "category",
+        "Category",
+        "The first category, by path, that the product is in now.",
+        "text",
+        "line",
+        "a category's id; null of what is in none",
+        "category_id",
+        needs="categories",
+    ),
+)
+
+DIMENSIONS: dict[str, Dimension] = {dimension.name: dimension for dimension in _ALL}
+
+# The metrics that can be asked by dimensions.
+ASKABLE: dict[str, Metric] = {
+    name: metric for name, metric in METRICS.items() if is_of_sales(metric)
+}
+
+
+def dimensions_of(metric: Metric) -> list[str]:
+    """The names of the dimensions a metric can be told by."""
+    return [d.name for d in DIMENSIONS.values() if d.is_known_of(metric)]
+
+
+def metrics_of(dimension: Dimension) -> list[str]:
+    """The names of the metrics that can be told by a dimension."""
+    return [metric.name for metric in ASKABLE.values() if dimension.is_known_of(metric)]

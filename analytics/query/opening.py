@@ -1,0 +1,76 @@
+"""By what a figure is opened: the question whose rows add up to it.
+
+Belongs here: names and values, as `/analytics/rows` takes them. Does not: the URL (shop_api) and
+the rows (rows.py). A value that is none is written as nothing.
+"""
+
+from collections.abc import Mapping
+
+from analytics.dashboard.question import Question, format_instant
+from analytics.metrics.dimensions import DIMENSIONS
+from analytics.periods import Period
+from analytics.query.asked import Asked, Filter, Value
+
+NOT = "not_"
+NOTHING = ""
+
+
+# Parameters of a URL, in order.
+Parameters = list[tuple[str, str]]
+
+
+def opened_by(question: Question, asked: Asked, values: Mapping[str, Value]) -> Parameters:
+    """The parameters that name the figures of one row, at the same snapshot."""
+    return _parameters(question, asked, values, question.period)
+
+
+def opened_before(
+    question: Question, asked: Asked, values: Mapping[str, Value]
+) -> Parameters | None:
+    """Those that name the figures it is compared with; None where nothing is compared."""
+    before, until = question.comparison, question.compared_until
+    if before is None or until is None:
+        return None
+    chosen = _parameters(question, asked, values, before)
+    return chosen if until == before.end_instant else [*chosen, ("until", format_instant(until))]
+
+
+def _parameters(
+    question: Question, asked: Asked, values: Mapping[str, Value], period: Period
+) -> Parameters:
+    request = question.request
+    chosen = [("metric", name) for name in asked.metrics]
+    chosen += [
+        ("snapshot", str(request.snapshot.id)),
+        ("from", period.start.isoformat()),
+        ("to", period.end.isoformat()),
+        ("basis", question.basis),
+        ("currency", request.currency),
+    ]
+    if "time" in values:
+        chosen.append(("interval", question.interval))
+    filters = [*asked.filters, *(Filter(name, (value,)) for name, value in values.items())]
+    if request.channel is not None:
+        filters.append(Filter("channel", (request.channel,)))
+    for name in DIMENSIONS:
+        chosen += _of_dimension(name, [f for f in filters if f.dimension == name])
+    return chosen
+
+
+def _of_dimension(name: str, filters: list[Filter]) -> Parameters:
+    """All that is asked of a dimension as one list of values it has, and one that it has not."""
+    allowed = [f.values for f in filters if f.is_in]
+    refused = {value: None for f in filters if not f.is_in for value in f.values}
+    chosen: Parameters = []
+    if allowed:
+        first, *others = allowed
+        common = [value for value in first if all(value in other for other in others)]
+        if not common:
+            # nothing has both: what has a value and has it not
+            common, refused = [first[0]], {first[0]: None}
+        chosen += [(name, _written(value)) for value in dict.fromkeys(common)]
+    return chosen + [(f"{NOT}{name}", _written(value)) for value in refused]
+
+
+def _written(value: Value) -> str:
+    return NOTHING if value is None else str(value)

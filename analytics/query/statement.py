@@ -1,0 +1,243 @@
+"""The statements of a question: the texts of typed definitions put together, values bound.
+
+Belongs here: which text goes where in queries/figures.sql and queries/movement_rows.sql, and the
+parameters it needs. Does not: what a question may ask (asked.py). No value of a client's is ever
+part of a text.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from analytics.dashboard.question import Question, Span
+from analytics.metrics.definitions import Metric
+from analytics.metrics.dimensions import (
+    DIMENSIONS,
+    HOUR_EXPRESSION,
+    TIME,
+    Dimension,
+    Grain,
+)
+from analytics.metrics.sums import of_one_row, of_rows_where
+from analytics.periods import Period, clock_stretches, floor_date
+from analytics.queries import load_query
+from analytics.query.asked import Asked, Filter, parse_time
+
+# By grain: the movements, the tables they are made of, and what they look up when told to.
+TABLES: dict[Grain, tuple[str, ...]] = {
+    "order": ("orders", "refunds"),
+    "line": ("order_lines", "refunds", "orders", "dim_products"),
+}
+NEEDS: dict[Grain, tuple[str, ...]] = {
+    "order": ("orders",),
+    "line": ("variants", "categories", "orders"),
+}
+SECOND = "CAST(floor(epoch(moved_at)) AS BIGINT)"
+ON_THE_CLOCK = f"""JOIN clock
+    ON clock.utc_hour = {SECOND} // 3600
+    AND {SECOND} >= clock.first_second AND {SECOND} < clock.next_second"""
+IN_PERIOD = "moved_at >= $start_at AND moved_at < $end_at"
+BEFORE = "moved_at >= $before_start AND moved_at < $before_end"
+ROW_COLUMNS = ("kind", "counted_at", "order_id", "order_number", "line_id", "refund_id")
+ROW_ORDER = "moved_at, order_id, kind, line_id NULLS FIRST, refund_id NULLS FIRST"
+HOUR_SECONDS = 3600
+TYPES = {"text": "VARCHAR[]", "whole": "BIGINT[]", "time": "BIGINT[]"}
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A text, what to bind to it, and the files it needs."""
+
+    text: str
+    parameters: Mapping[str, Any]
+    tables: tuple[str, ...]
+    span: Span
+
+
+def key_of(dimension: Dimension, interval: str) -> str:
+    """The SQL of a dimension's value, for points of that length."""
+    if dimension is TIME and interval == "hour":
+        return HOUR_EXPRESSION
+    return dimension.expression
+
+
+def figures_statement(question: Question, asked: Asked, *, is_compared: bool) -> Statement:
+    """The figures by the question's dimensions, in its order; `limit + 1` rows from `offset` on.
+
+    A series is not cut into pages here, for the points that are missing have a place, too.
+    """
+    places = ", ".join(str(number + 1) for number in range(len(asked.dimensions)))
+    page = f"GROUP BY {places}" if places else ""
+    parameters: dict[str, Any] = {}
+    if places and not asked.is_of_time_alone:
+        page += f"\nORDER BY {_order(asked)}\nLIMIT $row_limit OFFSET $row_offset"
+        parameters |= {"row_limit": asked.limit + 1, "row_offset": asked.offset}
+    columns = [f"{key_of(d, question.interval)} AS key_{d.name}" for d in asked.known_dimensions]
+    for metric in asked.known_metrics:
+        columns += _figures(metric, "now", IN_PERIOD if is_compared else None)
+        if is_compared:
+            columns += _figures(metric, "before", BEFORE)
+    return _statement(
+        "figures", question, asked, is_compared, parameters, columns=_listed(columns), page=page
+    )
+
+
+def rows_statement(question: Question, asked: Asked) -> Statement:
+    """The movements behind the figures of a question, in the order they count: `limit + 1`."""
+    return _opened(
+        question,
+        asked,
+        {"row_limit": asked.limit + 1, "row_offset": asked.offset},
+        [*ROW_COLUMNS, *_added(asked)],
+        f"ORDER BY {ROW_ORDER}\nLIMIT $row_limit OFFSET $row_offset",
+    )
+
+
+def rows_total_statement(question: Question, asked: Asked) -> Statement:
+    """How many movements there are, and what they add up to."""
+    sums = [f"sum({name}) AS total_{name}" for name in _added(asked)]
+    return _opened(question, asked, {}, ["count(*) AS row_count", *sums], "")
+
+
+def _opened(
+    question: Question, asked: Asked, parameters: dict[str, Any], answer: list[str], page: str
+) -> Statement:
+    added = _added(asked)
+    return _statement(
+        "movement_rows",
+        question,
+        asked,
+        False,
+        parameters,
+        columns=_listed([f"{expression} AS {name}" for name, expression in added.items()]),
+        answer=_listed(answer),
+        has_some=" OR ".join(f"{name} <> 0" for name in added),
+        page=page,
+    )
+
+
+def _added(asked: Asked) -> dict[str, str]:
+    """What one movement adds to each metric, by its column."""
+    return {
+        f"{kind}_{metric.name}": of_one_row(expression)
+        for metric in asked.known_metrics
+        for kind, expression in _sides(metric)
+    }
+
+
+def _sides(metric: Metric) -> list[tuple[str, str]]:
+    """What of a metric is summed: itself, or the two sides of a quotient."""
+    if metric.numerator is None or metric.denominator is None:
+        return [("amount", metric.expression)]
+    return [("amount", metric.numerator), ("divisor", metric.denominator)]
+
+
+def _figures(metric: Metric, part: str, condition: str | None) -> list[str]:
+    columns = []
+    for kind, expression in _sides(metric):
+        told = of_rows_where(expression, condition) if condition else expression
+        columns.append(f"{told} AS {part}_{kind}_{metric.name}")
+    return columns
+
+
+def _listed(columns: list[str]) -> str:
+    return ",\n    ".join(columns)
+
+
+def _order(asked: Asked) -> str:
+    """By what was asked for, then by the dimensions: no two rows have the same place."""
+    sort, is_descending = asked.order()
+    direction = "DESC" if is_descending else "ASC"
+    first = f"key_{sort}"
+    if sort in asked.metrics:
+        metric = next(m for m in asked.known_metrics if m.name == sort)
+        first = f"now_amount_{sort}"
+        if metric.denominator is not None:
+            first = f"CAST(now_amount_{sort} AS DOUBLE) / NULLIF(now_divisor_{sort}, 0)"
+    keys = [f"key_{name} NULLS LAST" for name in asked.dimensions]
+    return ", ".join([f"{first} {direction} NULLS LAST", *keys])
+
+
+def _statement(
+    query: str,
+    question: Question,
+    asked: Asked,
+    is_compared: bool,
+    parameters: dict[str, Any],
+    **texts: str,
+) -> Statement:
+    start, end = question.period.start_instant, question.period.end_instant
+    if asked.until is not None:
+        end = min(asked.until, end)
+    first, period = start, question.period
+    conditions = ""
+    if is_compared and question.comparison is not None:
+        period = Period(min(question.comparison.start, period.start), period.end, question.timezone)
+        first = period.start_instant
+        conditions = f"\n    AND (({IN_PERIOD}) OR ({BEFORE}))"
+        parameters |= {
+            "start_at": start,
+            "end_at": end,
+            "before_start": question.comparison.start_instant,
+            "before_end": question.compared_until,
+        }
+    parameters |= {"first_at": first, "last_at": end, "basis": question.basis}
+    reads_clock = any(dimension.reads_clock for dimension in asked.read)
+    if reads_clock:
+        parameters |= _clock(period, question.interval)
+    for number, chosen in enumerate(asked.filters):
+        conditions += f"\n    AND {_condition(number, chosen, question.interval)}"
+        parameters |= _filter_values(number, chosen, question.interval)
+    needed = {dimension.needs for dimension in asked.read}
+    if query == "movement_rows":
+        needed.add("orders")
+    parameters |= {f"needs_{name}": name in needed for name in NEEDS[asked.grain]}
+    text = load_query(query)
+    texts |= {
+        "movements": load_query(f"movements_by_{asked.grain}"),
+        "clock": f",\n{load_query('clock')}" if reads_clock else "",
+        "join": ON_THE_CLOCK if reads_clock else "",
+        "conditions": conditions,
+    }
+    for name, inserted in texts.items():
+        text = text.replace(f"{{{name}}}", inserted)
+    return Statement(text, parameters, TABLES[asked.grain], (first, end))
+
+
+def _clock(period: Period, interval: str) -> dict[str, Any]:
+    stretches = clock_stretches(period)
+    by_day = "day" if interval == "hour" else interval
+    listed = [
+        {
+            "first_second": int(stretch.start.timestamp()),
+            "next_second": int(stretch.end.timestamp()),
+            "offset_seconds": stretch.offset_seconds,
+            "bucket": floor_date(stretch.day, by_day).toordinal(),
+            "weekday": stretch.day.isoweekday(),
+        }
+        for stretch in stretches
+    ]
+    return {
+        "stretches": listed,
+        "first_hour": listed[0]["first_second"] // HOUR_SECONDS,
+        "last_hour": (listed[-1]["next_second"] - 1) // HOUR_SECONDS,
+    }
+
+
+def _condition(number: int, chosen: Filter, interval: str) -> str:
+    """Whether a value, or that there is none, is among those asked for."""
+    dimension = DIMENSIONS[chosen.dimension]
+    key = f"({key_of(dimension, interval)})"
+    values = f"CAST($values_{number} AS {TYPES[dimension.kind]})"
+    found = (
+        f"(COALESCE(LIST_CONTAINS({values}, {key}), FALSE)"
+        f" OR ($takes_none_{number} AND {key} IS NULL))"
+    )
+    return found if chosen.is_in else f"NOT {found}"
+
+
+def _filter_values(number: int, chosen: Filter, interval: str) -> dict[str, Any]:
+    values: list[Any] = [value for value in chosen.values if value is not None]
+    if DIMENSIONS[chosen.dimension] is TIME:
+        values = [parse_time(value, interval, "time") for value in values]
+    return {f"values_{number}": values, f"takes_none_{number}": None in chosen.values}

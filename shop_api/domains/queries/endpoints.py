@@ -1,0 +1,238 @@
+"""Questions of a client's own making over HTTP."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from hashlib import blake2b
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+from flask import current_app
+
+from shop_api.db.deadlines import deadline
+from shop_api.domains.insights.errors import invalid_field, invalid_parameter
+from shop_api.domains.insights.service import (
+    DIMENSIONS,
+    EXTENSION,
+    METRICS,
+    Asked,
+    Build,
+    Filter,
+    Insights,
+    Profile,
+    build_figures,
+    build_rows,
+    dimensions_of,
+    metrics_of,
+)
+from shop_api.domains.queries.schemas import (
+    DEFAULT_LIMIT,
+    AnswerSchema,
+    MetricsSchema,
+    QuestionSchema,
+    RowsQuery,
+    RowsSchema,
+)
+from shop_api.web.blueprint import Blueprint, Call
+from shop_api.web.reply import Reply
+
+ROWS = "/api/v1/analytics/rows"
+# what of a question says which page it is
+PAGE = frozenset({"limit", "after"})
+
+queries = Blueprint(
+    "queries",
+    __name__,
+    url_prefix="/api/v1/analytics",
+    description="Questions of your own: metrics by dimensions, and the rows behind each figure.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page begins: in which snapshot, asked at which instant, after how many rows."""
+
+    snapshot_id: int | None
+    asked_at: datetime
+    offset: int
+
+    def dump(self) -> bytes:
+        """As a cursor holds it: 24 bytes."""
+        microseconds = int(self.asked_at.timestamp() * 1_000_000)
+        parts = (self.snapshot_id or 0, microseconds, self.offset)
+        return b"".join(part.to_bytes(8, "big") for part in parts)
+
+    @classmethod
+    def parse(cls, payload: bytes) -> "Place":
+        """As it was dumped."""
+        snapshot_id, microseconds, offset = (
+            int.from_bytes(payload[start : start + 8], "big") for start in (0, 8, 16)
+        )
+        return cls(snapshot_id, datetime.fromtimestamp(microseconds / 1_000_000, UTC), offset)
+
+
+@queries.query("/query", scope="analytics:read", body=QuestionSchema, returns=AnswerSchema)
+def query_figures(call: Call) -> Reply:
+    """Ask for metrics by dimensions: any of the catalogue, filtered, compared, in any order.
+
+    It changes nothing and needs no Idempotency-Key. Each row names the URL of the rows behind it,
+    which add up to its figures. The pages of a question are of one snapshot; where its files are
+    deleted, an hour after newer ones took its place, it is 422 `snapshot_gone`.
+    """
+    asked = dict(call.body)
+    place = _place(call, call.body, None)
+    filters = tuple(
+        Filter(each["dimension"], tuple(each["values"]), each.get("operator", "in") == "in")
+        for each in asked.pop("filters", ())
+    )
+    order = asked.pop("order", None)
+    question = Asked(
+        metrics=tuple(asked.pop("metrics")),
+        dimensions=tuple(asked.pop("dimensions", ())),
+        filters=filters,
+        sort=asked.pop("sort", None),
+        is_descending=None if order is None else order == "desc",
+        limit=asked.pop("limit", DEFAULT_LIMIT),
+        offset=place.offset,
+    )
+    asked.pop("after", None)
+    parameters = {"compare": "none", **asked}
+    answer = _answer(call, partial(build_figures, asked=question), place, parameters, invalid_field)
+    for part in (answer["totals"], *answer["data"]):
+        for name in ("rows", "previous_rows"):
+            part[name] = part[name] and f"{ROWS}?{urlencode(part[name])}"
+    return Reply.of(_paged(call, answer, place, call.body))
+
+
+@queries.read(
+    "/rows", scope="analytics:read", query=RowsQuery, returns=RowsSchema, has_session=False
+)
+def list_figure_rows(call: Call) -> Reply:
+    """Open figures: the orders and refunds behind them, each with what it adds.
+
+    The rows add up to the figures exactly, at the same snapshot. One whose files are deleted, an
+    hour after newer ones took its place, is 422 `snapshot_gone`.
+    """
+    asked = dict(call.query)
+    place = _place(call, call.query, asked.pop("snapshot", None))
+    filters = [
+        Filter(name, tuple(asked.pop(key)), is_in)
+        for name in DIMENSIONS
+        for key, is_in in ((name, True), (f"not_{name}", False))
+        if key in asked
+    ]
+    question = Asked(
+        metrics=tuple(asked.pop("metric")),
+        filters=tuple(filters),
+        limit=asked.pop("limit", DEFAULT_LIMIT),
+        offset=place.offset,
+        until=asked.pop("until", None),
+    )
+    asked.pop("after", None)
+    parameters = {**asked, "compare": "none"}
+    answer = _answer(
+        call, partial(build_rows, asked=question), place, parameters, invalid_parameter
+    )
+    reply = Reply.of(paged := _paged(call, answer, place, call.query))
+    if paged["page_info"]["has_next_page"]:
+        following = {**_written(call.query), "after": paged["page_info"]["end_cursor"]}
+        reply.headers.append(("Link", f'<{ROWS}?{urlencode(following, doseq=True)}>; rel="next"'))
+    return reply
+
+
+@queries.read("/metrics", scope="analytics:read", returns=MetricsSchema, has_session=False)
+def list_metrics(_: Call) -> Reply:
+    """List the metrics: name, formula, unit, grain, and the SQL that computes them.
+
+    And the dimensions they can be asked by.
+    """
+    return Reply.of(
+        {
+            "data": [
+                {
+                    "name": metric.name,
+                    "title": metric.title,
+                    "unit": metric.unit,
+                    "formula": metric.formula,
+                    "grain": metric.grain,
+                    "source": metric.source,
+                    "sql": metric.expression,
+                    "is_additive": metric.is_additive,
+                    "dimensions": dimensions_of(metric),
+                }
+                for metric in METRICS.values()
+            ],
+            "dimensions": [
+                {
+                    "name": dimension.name,
+                    "title": dimension.title,
+                    "description": dimension.description,
+                    "values": dimension.values,
+                    "metrics": metrics_of(dimension),
+                }
+                for dimension in DIMENSIONS.values()
+            ],
+        }
+    )
+
+
+def _written(query: dict[str, Any]) -> dict[str, Any]:
+    """The query as a client writes it: nothing for what has no value."""
+    names = {"start": "from", "end": "to"}
+    written = {names.get(key, key): value for key, value in query.items() if key != "after"}
+    for key, value in written.items():
+        if isinstance(value, list):
+            written[key] = ["" if each is None else each for each in value]
+        elif isinstance(value, datetime):
+            written[key] = value.isoformat()
+    return written
+
+
+def _answer(
+    call: Call, build: Build[dict[str, Any]], place: Place, parameters: dict[str, Any], refuse: Any
+) -> dict[str, Any]:
+    lake: Insights = current_app.extensions[EXTENSION]
+    principal = call.principal
+    if place.snapshot_id is None:
+        snapshot = lake.snapshot()
+    else:
+        snapshot = lake.snapshot_named(call.services.engine, place.snapshot_id)
+    return lake.answer(
+        build,
+        snapshot,
+        Profile(call.tenant_id, principal.currency, principal.timezone),
+        parameters,
+        place.asked_at,
+        deadline.left_seconds() or call.services.settings.deadline_seconds,
+        refuse,
+    )
+
+
+def _place(call: Call, asked: dict[str, Any], snapshot_id: int | None) -> Place:
+    """The beginning, or where the cursor says; 400 for one of another question."""
+    if "after" not in asked:
+        return Place(snapshot_id, call.now, 0)
+    payload = call.signer().unseal(asked["after"], _context(call, asked))
+    return Place.parse(payload)
+
+
+def _context(call: Call, asked: dict[str, Any]) -> bytes:
+    """A digest of the question and of what of the tenant its answer depends on."""
+    question = {key: value for key, value in asked.items() if key not in PAGE}
+    shop = (call.principal.currency, call.principal.timezone)
+    told = msgspec.json.encode([question, shop], order="deterministic")
+    return blake2b(told, digest_size=12).digest()
+
+
+def _paged(
+    call: Call, answer: dict[str, Any], place: Place, asked: dict[str, Any]
+) -> dict[str, Any]:
+    """The answer with where its next page begins."""
+    has_next = answer.pop("has_next")
+    cursor = None
+    if has_next:
+        offset = place.offset + len(answer["data"])
+        following = Place(int(answer["snapshot"]), place.asked_at, offset)
+        cursor = call.signer().seal(following.dump(), _context(call, asked))
+    return {**answer, "page_info": {"has_next_page": has_next, "end_cursor": cursor}}

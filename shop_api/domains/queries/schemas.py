@@ -1,0 +1,367 @@
+"""What questions take and give over HTTP."""
+
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+
+from shop_api.domains.insights.schemas import (
+    AnalyticsQuery,
+    EnvelopeSchema,
+    PeriodQuery,
+    amount,
+    number,
+    relative_change,
+    share,
+)
+from shop_api.domains.insights.service import ASKABLE, DIMENSIONS
+from shop_api.web.fields import (
+    BoundedList,
+    Currency,
+    Instant,
+    Text,
+    Whole,
+    WholeParameter,
+    one_of,
+)
+from shop_api.web.pagination import MAX_CURSOR_LENGTH
+
+MAX_LIMIT, DEFAULT_LIMIT = 1000, 100
+MAX_METRICS, MAX_DIMENSIONS, MAX_FILTERS, MAX_VALUES = 20, 4, 20, 100
+MAX_SNAPSHOT = 2**63 - 1
+# where in time is said by the period
+FILTERABLE = tuple(name for name in DIMENSIONS if name != "time")
+KINDS = ("order", "cancellation", "refund", "refund_reversal")
+
+
+class DimensionValue(fields.Field[Any]):
+    """A value of a dimension, or null for what has none."""
+
+    def __init__(self, **options: Any) -> None:
+        metadata = {"type": ["string", "integer"], "example": "web"}
+        super().__init__(allow_none=True, metadata=metadata, **options)
+        self.text = Text(min_length=1)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> Any:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        return self.text.deserialize(value, attr, data)
+
+
+class FilterSchema(Schema):
+    """Only what has, or only what has not, one of the values."""
+
+    dimension = fields.String(
+        required=True, validate=one_of(*FILTERABLE), metadata={"example": "channel"}
+    )
+    operator = fields.String(
+        validate=one_of("in", "not_in"), metadata={"description": "`in` (default) or `not_in`."}
+    )
+    values = BoundedList(DimensionValue(), min_length=1, max_length=MAX_VALUES, required=True)
+
+
+class QuestionSchema(AnalyticsQuery):
+    """A question: which metrics, cut by what, of what alone, of which days, in which order."""
+
+    class Meta:
+        exclude = ("real_time",)
+
+    metrics = BoundedList(
+        fields.String(validate=one_of(*ASKABLE)),
+        min_length=1,
+        max_length=MAX_METRICS,
+        required=True,
+        metadata={"description": "Names of the catalogue.", "example": ["net_sales", "orders"]},
+    )
+    dimensions = BoundedList(
+        fields.String(validate=one_of(*DIMENSIONS)),
+        max_length=MAX_DIMENSIONS,
+        metadata={
+            "description": "What to cut the figures by; none: the whole alone. `time` is cut into"
+            " points of `interval`.",
+            "example": ["channel"],
+        },
+    )
+    filters = BoundedList(
+        fields.Nested(FilterSchema),
+        max_length=MAX_FILTERS,
+        metadata={"description": "All of them must hold."},
+    )
+    compare = fields.String(
+        validate=one_of("none", "previous_period", "previous_year"),
+        metadata={
+            "description": "`none` (default), as many days directly before, or the same days a year"
+            " before. By `time` only the whole is compared."
+        },
+    )
+    sort = Text(
+        min_length=1,
+        max_length=40,
+        metadata={
+            "description": "One of the metrics or dimensions asked for. Default: `time` if asked"
+            " for, else the first metric.",
+            "example": "net_sales",
+        },
+    )
+    order = fields.String(
+        validate=validate.OneOf(("asc", "desc")),
+        metadata={"description": "Default: of a metric `desc`, of a dimension `asc`."},
+    )
+    limit = Whole(
+        minimum=1,
+        maximum=MAX_LIMIT,
+        metadata={"description": "How many rows, 1 to 1000. Default 100.", "example": 100},
+    )
+    after = Text(
+        min_length=1,
+        max_length=MAX_CURSOR_LENGTH,
+        metadata={
+            "description": "`end_cursor` of the page before, with the same question: the pages are"
+            " of one snapshot and one instant."
+        },
+    )
+
+
+def _figure(name: str) -> fields.Field[Any]:
+    metric = ASKABLE[name]
+    if metric.unit == "ratio":
+        return share(f"{metric.formula}.")
+    if metric.unit == "money":
+        return amount(f"{metric.formula}.", allow_none=metric.denominator is not None)
+    return number(f"{metric.formula}.")
+
+
+def _optional(made: fields.Field[Any]) -> fields.Field[Any]:
+    """There in an answer when it was asked for."""
+    made.required = False
+    return made
+
+
+FiguresOfMetrics = Schema.from_dict(
+    {name: _optional(_figure(name)) for name in ASKABLE}, name="FiguresOfMetrics"
+)
+ChangesOfMetrics = Schema.from_dict(
+    {name: _optional(relative_change()) for name in ASKABLE}, name="ChangesOfMetrics"
+)
+AmountsOfMetrics = Schema.from_dict(
+    {name: fields.Decimal(metadata={"example": 19.9}) for name in ASKABLE}, name="AmountsOfMetrics"
+)
+ValuesOfDimensions = Schema.from_dict(
+    {
+        name: (fields.Integer if dimension.kind == "whole" else fields.String)(
+            allow_none=True, metadata={"description": f"{dimension.values}."}
+        )
+        for name, dimension in DIMENSIONS.items()
+    },
+    name="ValuesOfDimensions",
+)
+
+
+class LabelsSchema(Schema):
+    """What the ids stand for in the catalogue as it is."""
+
+    product = fields.String(allow_none=True, metadata={"example": "Fig mug"})
+    category = fields.String(allow_none=True, metadata={"example": "Mugs"})
+
+
+class FiguresSchema(Schema):
+    """The metrics asked for."""
+
+    metrics = fields.Nested(FiguresOfMetrics, required=True)
+    previous = fields.Nested(FiguresOfMetrics, required=True, allow_none=True)
+    change = fields.Nested(ChangesOfMetrics, required=True, allow_none=True)
+    rows = fields.String(
+        required=True,
+        metadata={
+            "description": "The rows behind `metrics`, at the same snapshot: they add up to them.",
+            "example": "/api/v1/analytics/rows?metric=net_sales&snapshot=42&from=2026-03-01"
+            "&to=2026-04-01&basis=order_date&currency=EUR&channel=web",
+        },
+    )
+    previous_rows = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The rows behind `previous`.", "example": None},
+    )
+
+
+class PartSchema(FiguresSchema):
+    """The metrics of one value of each dimension."""
+
+    dimensions = fields.Nested(ValuesOfDimensions, required=True)
+    labels = fields.Nested(LabelsSchema, required=True)
+
+
+class ForwardPageInfo(Schema):
+    """Whether there is more, and where it begins."""
+
+    has_next_page = fields.Boolean(required=True)
+    end_cursor = fields.String(required=True, allow_none=True)
+
+
+class AnswerSchema(EnvelopeSchema):
+    """The whole, and its parts by the dimensions asked for."""
+
+    metrics = fields.List(fields.String(), required=True, metadata={"example": ["net_sales"]})
+    dimensions = fields.List(fields.String(), required=True, metadata={"example": ["channel"]})
+    totals = fields.Nested(FiguresSchema, required=True)
+    data = fields.List(fields.Nested(PartSchema), required=True)
+    page_info = fields.Nested(ForwardPageInfo, required=True)
+
+
+class NumberParameter(WholeParameter):
+    """A whole number in a query, or nothing for what has none."""
+
+    def deserialize(self, value: Any, *place: Any, **options: Any) -> Any:
+        """Nothing is not looked at further."""
+        return None if value == "" else super().deserialize(value, *place, **options)
+
+
+class TextParameter(Text):
+    """A text in a query, or nothing for what has none."""
+
+    def deserialize(self, value: Any, *place: Any, **options: Any) -> Any:
+        """Nothing is not looked at further."""
+        return None if value == "" else super().deserialize(value, *place, **options)
+
+
+def _parameters(name: str) -> dict[str, fields.Field[Any]]:
+    """What a dimension is filtered by: values it has, and values it has not."""
+    dimension = DIMENSIONS[name]
+
+    def made(description: str) -> fields.Field[Any]:
+        item = NumberParameter(0, 23) if dimension.kind == "whole" else TextParameter()
+        metadata = {"description": f"{description}: {dimension.values}. Empty: what has none."}
+        return BoundedList(item, min_length=1, max_length=MAX_VALUES, metadata=metadata)
+
+    return {name: made("Only these"), f"not_{name}": made("All but these")}
+
+
+DimensionParameters: Any = Schema.from_dict(
+    {key: made for name in DIMENSIONS for key, made in _parameters(name).items()},
+    name="DimensionParameters",
+)
+
+
+class RowsQuery(PeriodQuery, DimensionParameters):
+    """Which figures to open: as a row of an answer says it in `rows`."""
+
+    metric = BoundedList(
+        fields.String(validate=one_of(*ASKABLE)),
+        min_length=1,
+        max_length=MAX_METRICS,
+        required=True,
+        metadata={"description": "The metrics to open; repeatable.", "example": ["net_sales"]},
+    )
+    snapshot = WholeParameter(
+        1,
+        MAX_SNAPSHOT,
+        metadata={"description": "The snapshot of the answer. Default: the newest."},
+    )
+    basis = AnalyticsQuery._declared_fields["basis"]  # noqa: SLF001
+    currency = Currency(metadata={"description": "Only orders in it. Default: the tenant's."})
+    until = Instant(
+        metadata={"description": "Only what counts before it. Default: until the period ends."}
+    )
+    limit = WholeParameter(
+        1, MAX_LIMIT, metadata={"description": "How many, 1 to 1000. Default 100."}
+    )
+    after = Text(
+        min_length=1,
+        max_length=MAX_CURSOR_LENGTH,
+        metadata={"description": "Cursor: the page after this one, of the same snapshot."},
+    )
+
+
+class FigureRowSchema(Schema):
+    """What an order, a cancellation or a refund adds to the figures."""
+
+    kind = fields.String(
+        required=True,
+        validate=one_of(*KINDS),
+        metadata={
+            "description": "`order`; `cancellation` takes an order back; `refund`;"
+            " `refund_reversal` takes back a refund of an order that was cancelled later."
+        },
+    )
+    at = Instant(required=True, metadata={"description": "When it counts, by the basis."})
+    order_id = fields.String(required=True)
+    order_number = fields.Integer(required=True, metadata={"example": 1042})
+    line_id = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The order's line, of what is told by line."},
+    )
+    refund_id = fields.String(required=True, allow_none=True)
+    amounts = fields.Nested(
+        AmountsOfMetrics,
+        required=True,
+        metadata={"description": "What it adds to each metric; of a quotient, to what is divided."},
+    )
+    divisors = fields.Nested(
+        AmountsOfMetrics,
+        required=True,
+        metadata={"description": "What it adds to what a quotient is divided by."},
+    )
+
+
+class RowsSchema(EnvelopeSchema):
+    """The rows behind figures."""
+
+    figures = fields.Nested(
+        FiguresOfMetrics,
+        required=True,
+        metadata={"description": "What all rows, of all pages, add up to."},
+    )
+    row_count = number("Rows of all pages.")
+    data = fields.List(fields.Nested(FigureRowSchema), required=True)
+    page_info = fields.Nested(ForwardPageInfo, required=True)
+
+
+class MetricSchema(Schema):
+    """A metric, as it is computed."""
+
+    name = fields.String(required=True, metadata={"example": "net_sales"})
+    title = fields.String(required=True, metadata={"example": "Net sales"})
+    unit = fields.String(required=True, metadata={"description": "`money`, `count`, `ratio`, …"})
+    formula = fields.String(
+        required=True, metadata={"example": "gross_sales − discounts − returns"}
+    )
+    grain = fields.String(
+        required=True, metadata={"description": "What a row of the source stands for."}
+    )
+    source = fields.String(required=True, metadata={"example": "daily_sales"})
+    sql = fields.String(required=True, metadata={"description": "The aggregate over the source."})
+    is_additive = fields.Boolean(
+        required=True,
+        metadata={"description": "Whether the figures of parts add up to that of the whole."},
+    )
+    dimensions = fields.List(
+        fields.String(),
+        required=True,
+        metadata={
+            "description": "By which it can be asked of `/analytics/query`; a metric that has none"
+            " is answered elsewhere.",
+            "example": ["time", "channel", "product"],
+        },
+    )
+
+
+class DimensionSchema(Schema):
+    """What figures can be cut, filtered and opened by."""
+
+    name = fields.String(required=True, metadata={"example": "weekday"})
+    title = fields.String(required=True, metadata={"example": "Weekday"})
+    description = fields.String(
+        required=True, metadata={"example": "The day of the week in the shop's timezone."}
+    )
+    values = fields.String(required=True, metadata={"example": "1 (Monday) to 7 (Sunday)"})
+    metrics = fields.List(
+        fields.String(), required=True, metadata={"example": ["net_sales", "units"]}
+    )
+
+
+class MetricsSchema(Schema):
+    """The catalogue of metrics and dimensions."""
+
+    data = fields.List(fields.Nested(MetricSchema), required=True)
+    dimensions = fields.List(fields.Nested(DimensionSchema), required=True)
