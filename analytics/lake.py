@@ -36,6 +36,10 @@ class Snapshot:
     versions: Mapping[str, int]
 
 
+class TableMissing(Exception):
+    """The snapshot is of a release that did not have the table; the next export brings it up."""
+
+
 # (period, path) of a tenant's files, by tenant
 FileIndex = dict[str, list[tuple[str, str]]]
 

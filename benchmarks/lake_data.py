@@ -37,7 +37,7 @@ from pipelines.sinks.delta import LakeTable, Rewrite
 from pipelines.transforms.daily_sales import additions, summed
 
 # Part of the folder's name: another number when the rows below become others.
-EDITION = 1
+EDITION = 2
 TENANTS = 20
 PRODUCTS = 2_000
 CATEGORIES = 40
@@ -284,6 +284,7 @@ def _lines(
         .with_columns(
             (pl.col("net") + pl.col("taxes")).cast(MONEY).alias("total"),
             pl.lit(None, dtype=pl.String).alias("variant_id"),
+            pl.lit(None, dtype=pl.String).alias("location_id"),
             pl.lit(None, dtype=MONEY).alias("unit_cost"),
         )
     )

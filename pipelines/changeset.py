@@ -1,17 +1,20 @@
 """All changes of one run to all tables, until they are committed and published together.
 
-Belongs here: opening the tables at the published state, committing them, what the run counted. Does
-not: deciding what changes (incremental.py, rebuild.py, compaction.py).
+Belongs here: opening the tables at the published state, replacing rows, committing, what the run
+counted. Does not: deciding what changes (incremental.py, rebuild.py, compaction.py).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import polars as pl
+
 from analytics.contracts import Contract
 from pipelines.context import LakeContext
 from pipelines.frames import Grain
-from pipelines.sinks.delta import Rewrite
+from pipelines.sinks.delta import Rewrite, empty
+from pipelines.sinks.upsert import replace_keys
 
 
 @dataclass
@@ -44,6 +47,28 @@ class Changeset:
         """Tenants of whom a file in the lake was lost or cut off."""
         return set().union(*(rewrite.damaged_tenant_ids for rewrite in self.rewrites.values()))
 
+    def replace(
+        self,
+        contract: Contract,
+        keys: pl.DataFrame,
+        rows: pl.DataFrame,
+        grains: Mapping[str, Grain] | None = None,
+    ) -> pl.DataFrame:
+        """Replace the rows of `keys` (tenant_id, file key) by `rows`; answers those before.
+
+        `grains` by tenant, for tables that have more than one period.
+        """
+        rewrite = self.of(contract)
+        new = _by_tenant(rows)
+        old = [empty(contract)]
+        for tenant_id, wanted in _by_tenant(keys).items():
+            grain: Grain = grains[tenant_id] if grains else "year"
+            ids = set(wanted[contract.file_key])
+            incoming = new.get(tenant_id, rows.clear())
+            old.append(replace_keys(rewrite, tenant_id, ids, incoming, grain))
+            self.tenant_ids.add(tenant_id)
+        return pl.concat(old)
+
     def remove_tenant(self, tenant_id: str) -> None:
         """Take all of a tenant's files out of all tables."""
         for rewrite in self.rewrites.values():
@@ -55,6 +80,11 @@ class Changeset:
             self.context.on_step(f"commit {name}")
             rewrite.commit(xid)
         return {name: rewrite.table.version for name, rewrite in self.rewrites.items()}
+
+
+def _by_tenant(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    parts = frame.partition_by("tenant_id", as_dict=True)
+    return {str(tenant_id): part for (tenant_id,), part in parts.items()}
 
 
 def begin(context: LakeContext, versions: Mapping[str, int] | None, now: datetime) -> Changeset:

@@ -12,7 +12,7 @@ from operator import attrgetter
 
 import polars as pl
 
-from analytics.contracts import ORDERS
+from analytics.contracts import INVENTORY_MOVEMENTS, ORDERS
 from pipelines.changeset import Changeset, begin
 from pipelines.context import LakeContext
 from pipelines.exports.facts import FACTS
@@ -95,7 +95,7 @@ def _promote(changeset: Changeset, tenant_id: str) -> None:
     """Cut a tenant's years into months."""
     changeset.context.on_step(f"promote {tenant_id}")
     changeset.grains[tenant_id] = "month"
-    for contract in FACTS:
+    for contract in (*FACTS, INVENTORY_MOVEMENTS):
         rewrite = changeset.of(contract)
         by_year = sorted(rewrite.files(tenant_id), key=attrgetter("period"))
         for _, of_year in groupby(by_year, key=attrgetter("period")):

@@ -17,7 +17,6 @@ from analytics.contracts import (
     DIM_PRODUCTS,
     ORDERS,
     REFUNDS,
-    Contract,
 )
 from pipelines.changeset import Changeset
 from pipelines.exports.daily_sales import Facts, export_daily_sales
@@ -26,13 +25,13 @@ from pipelines.exports.dim_products import export_dim_products
 from pipelines.exports.facts import FACTS, export_facts
 from pipelines.frames import TEXT, period_of
 from pipelines.rebuild import rebuild_tenants
-from pipelines.sinks.delta import empty
-from pipelines.sinks.upsert import replace_keys
 from pipelines.sources.catalog import categorized_products, read_products
 from pipelines.sources.customers import read_customers
 from pipelines.sources.orders import orders_by_id, orders_with_products, read_orders
 from pipelines.sources.reader import Reader
+from pipelines.sources.spine import MOVEMENT
 from pipelines.sources.tenants import Tenant, read_tenants
+from pipelines.stock import apply_stock
 from pipelines.transforms.categories import first_categories
 from pipelines.transforms.daily_sales import KEY
 
@@ -54,6 +53,7 @@ def apply_changes(
     moved = _apply_products(changeset, reader, _product_keys(changeset, reader, rest))
     orders = pl.concat([_keys(rest, "order"), orders_with_products(reader, moved)]).unique()
     customers = _apply_orders(changeset, reader, orders, tenants)
+    apply_stock(changeset, reader, _keys(rest, MOVEMENT), _keys(rest, "product"), tenants)
     _apply_customers(changeset, reader, pl.concat([_keys(rest, "customer"), customers]).unique())
 
 
@@ -98,17 +98,12 @@ def _product_keys(changeset: Changeset, reader: Reader, changes: pl.DataFrame) -
     return pl.concat([products, now_in, were_in]).unique()
 
 
-def _by_tenant(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    parts = frame.partition_by("tenant_id", as_dict=True)
-    return {str(tenant_id): part for (tenant_id,), part in parts.items()}
-
-
 def _apply_products(changeset: Changeset, reader: Reader, keys: pl.DataFrame) -> pl.DataFrame:
     """Replace products; answers (tenant_id, product_id) of those now in another category."""
     if keys.is_empty():
         return keys
     rows = export_dim_products(read_products(reader, keys))
-    old = _replace(changeset, DIM_PRODUCTS, keys, rows, {})
+    old = changeset.replace(DIM_PRODUCTS, keys, rows)
     both = old.join(rows, on=["tenant_id", "product_id"], suffix="_new")
     is_moved = ~pl.col("category_id").eq_missing(pl.col("category_id_new"))
     return both.filter(is_moved).select("tenant_id", "product_id")
@@ -124,8 +119,9 @@ def _apply_orders(
     products = rows.order_lines.select("tenant_id", "product_id").drop_nulls().unique().collect()
     catalog = read_products(reader, products)
     new = export_facts(rows, first_categories(catalog.product_categories, catalog.categories))
+    grains = {tenant.id: tenant.grain for tenant in tenants.values()}
     old = {
-        contract.name: _replace(changeset, contract, keys, new[contract.name], tenants)
+        contract.name: changeset.replace(contract, keys, new[contract.name], grains)
         for contract in FACTS
     }
     touched = [tenants[tenant_id] for tenant_id in keys["tenant_id"].unique()]
@@ -138,27 +134,7 @@ def _apply_customers(changeset: Changeset, reader: Reader, keys: pl.DataFrame) -
     if keys.is_empty():
         return
     rows = export_dim_customers(read_customers(reader, keys))
-    _replace(changeset, DIM_CUSTOMERS, keys, rows, {})
-
-
-def _replace(
-    changeset: Changeset,
-    contract: Contract,
-    keys: pl.DataFrame,
-    rows: pl.DataFrame,
-    tenants: dict[str, Tenant],
-) -> pl.DataFrame:
-    """Replace the rows of `keys` (tenant_id, file key) by `rows`; answers those before."""
-    rewrite = changeset.of(contract)
-    new = _by_tenant(rows)
-    old = [empty(contract)]
-    for tenant_id, wanted in _by_tenant(keys).items():
-        grain = tenants[tenant_id].grain if tenants else "year"
-        ids = set(wanted[contract.file_key])
-        incoming = new.get(tenant_id, rows.clear())
-        old.append(replace_keys(rewrite, tenant_id, ids, incoming, grain))
-        changeset.tenant_ids.add(tenant_id)
-    return pl.concat(old)
+    changeset.replace(DIM_CUSTOMERS, keys, rows)
 
 
 def _apply_rollups(

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
+from typing import NamedTuple
 
 import polars as pl
 
@@ -20,24 +21,45 @@ from analytics.contracts import (
     DAILY_SALES,
     DIM_CUSTOMERS,
     DIM_PRODUCTS,
+    DIM_VARIANTS,
+    INVENTORY_MOVEMENTS,
     ORDERS,
     REFUNDS,
+    STOCK_LEVELS,
 )
 from pipelines.changeset import Changeset
 from pipelines.exports.api_usage import export_api_usage
 from pipelines.exports.daily_sales import Facts, export_daily_sales
 from pipelines.exports.dim_customers import export_dim_customers
 from pipelines.exports.dim_products import export_dim_products
+from pipelines.exports.dim_variants import export_dim_variants
 from pipelines.exports.facts import FACTS, export_facts
+from pipelines.exports.inventory_movements import export_inventory_movements
+from pipelines.exports.stock_levels import export_stock_levels
 from pipelines.frames import Grain, period_of
 from pipelines.sinks.delta import empty
 from pipelines.sources.catalog import CatalogRows, read_all_products
 from pipelines.sources.customers import read_all_customers
 from pipelines.sources.orders import OrderRows, count_orders, orders_placed_in, read_orders
 from pipelines.sources.reader import Reader
+from pipelines.sources.stock import (
+    count_movements,
+    movements_made_in,
+    read_all_levels,
+    read_all_variants,
+)
 from pipelines.sources.tenants import Tenant, read_tenants
 from pipelines.sources.usage import read_all_usage
 from pipelines.transforms.categories import first_categories
+
+
+class Planned(NamedTuple):
+    """A tenant to be made anew, and the months in which it has orders and moved stock."""
+
+    tenant: Tenant
+    ordered: pl.DataFrame
+    moved: pl.DataFrame
+
 
 # Takes rows that were read to where they belong.
 Put = Callable[[], None]
@@ -56,19 +78,21 @@ def rebuild_tenants(
     """
     tenants = read_tenants(reader, tenant_ids)
     months = count_orders(reader, tenant_ids)
+    moved_months = count_movements(reader, tenant_ids)
     before = set().union(*(rewrite.tenant_ids for rewrite in changeset.rewrites.values()))
     wanted = before | set(tenants) if tenant_ids is None else set(tenant_ids)
     all_ids = sorted(wanted - set(without))
     for tenant_id in all_ids:
         changeset.remove_tenant(tenant_id)
         changeset.tenant_ids.add(tenant_id)
-    plan = []
+    plan: list[Planned] = []
     for tenant in (tenants[tenant_id] for tenant_id in all_ids if tenant_id in tenants):
         of_tenant = months.filter(pl.col("tenant_id") == tenant.id)
         grain = best_grain(tenant.grain, of_tenant, month_rows)
         if grain != tenant.grain:
             changeset.grains[tenant.id] = grain
-        plan.append((Tenant(tenant.id, tenant.timezone, grain), of_tenant))
+        moved = moved_months.filter(pl.col("tenant_id") == tenant.id)
+        plan.append(Planned(Tenant(tenant.id, tenant.timezone, grain), of_tenant, moved))
     # closed also when a put fails: the reader is not to be in use by its thread any more
     with closing(_one_ahead(_reads(changeset, reader, plan))) as puts:
         for put in puts:
@@ -82,17 +106,20 @@ def best_grain(present: Grain, months: pl.DataFrame, month_rows: int) -> Grain:
     return "month" if is_large else present
 
 
-def _reads(
-    changeset: Changeset, reader: Reader, plan: list[tuple[Tenant, pl.DataFrame]]
-) -> Iterator[Put]:
+def _reads(changeset: Changeset, reader: Reader, plan: list[Planned]) -> Iterator[Put]:
     """Read part by part; each yields what puts it into the changeset."""
-    for number, (tenant, months) in enumerate(plan, start=1):
+    for number, (tenant, ordered, moved) in enumerate(plan, start=1):
         changeset.context.on_step(f"rebuild tenant {number:,} of {len(plan):,}")
         anew = _TenantAnew(changeset, tenant)
         yield partial(anew.put_catalog, read_all_products(reader, tenant.id))
         yield partial(anew.put_customers, read_all_customers(reader, tenant.id))
         yield partial(anew.put_usage, read_all_usage(reader, tenant.id))
-        for start, end in _spans(months, tenant.grain):
+        yield partial(anew.put_variants, read_all_variants(reader, tenant.id))
+        yield partial(anew.put_levels, read_all_levels(reader, tenant.id))
+        for start, end in _spans(moved, tenant.grain):
+            movements = movements_made_in(reader, tenant.id, start, end)
+            yield partial(anew.put_movements, movements)
+        for start, end in _spans(ordered, tenant.grain):
             rows = read_orders(reader, orders_placed_in(tenant.id, start, end))
             yield partial(anew.put_orders, rows)
         yield anew.put_rollup
@@ -126,6 +153,15 @@ class _TenantAnew:
     def put_usage(self, usage: pl.DataFrame) -> None:
         self._add(API_USAGE.name, export_api_usage(usage))
 
+    def put_variants(self, variants: pl.DataFrame) -> None:
+        self._add(DIM_VARIANTS.name, export_dim_variants(variants))
+
+    def put_levels(self, levels: pl.DataFrame) -> None:
+        self._add(STOCK_LEVELS.name, export_stock_levels(levels))
+
+    def put_movements(self, movements: pl.DataFrame) -> None:
+        self._add(INVENTORY_MOVEMENTS.name, export_inventory_movements(movements))
+
     def put_orders(self, rows: OrderRows) -> None:
         """The facts of a period; what they add to the rollup is kept."""
         facts = export_facts(rows, self._categories.lazy())
@@ -146,7 +182,7 @@ class _TenantAnew:
 
 
 def _spans(months: pl.DataFrame, grain: Grain) -> Iterator[tuple[datetime, datetime]]:
-    """[start, end) of each period with orders."""
+    """[start, end) of each period with rows."""
     length = 4 if grain == "year" else 7
     for period in months["month"].str.head(length).unique().sort():
         if grain == "year":

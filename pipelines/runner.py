@@ -66,8 +66,10 @@ def run_export(context: LakeContext, now: datetime, *, waits: bool = False) -> O
     """
     with context.engine.connect() as connection:
         published = newest(connection)
-        if published is not None and not is_any_unseen(
-            connection, published.position, CONFIRM_AFTER
+        if (
+            published is not None
+            and not _missing(context, published)
+            and not is_any_unseen(connection, published.position, CONFIRM_AFTER)
         ):
             return Outcome("idle", _snapshot(published))
     if waits:
@@ -87,6 +89,9 @@ def export_at(context: LakeContext, held: Connection, reader: Reader, now: datet
     published = newest(held)
     here = position(reader)
     if published is None or published.position.system_identifier != here.system_identifier:
+        return rebuild_at(context, held, reader, now, EXPORT)
+    if missing := _missing(context, published):
+        logger.warning("rebuilding the lake, which is without %s", ", ".join(missing))
         return rebuild_at(context, held, reader, now, EXPORT)
     held_back = quarantine.read(held)
     todo = quarantine.with_due(changes(reader, published.position.transactions), held_back, now)
@@ -113,6 +118,11 @@ def export_at(context: LakeContext, held: Connection, reader: Reader, now: datet
             return _all_anew(context, reader, now, published)
 
     return write(context, held, EXPORT, here, now, work)
+
+
+def _missing(context: LakeContext, published: Published) -> list[str]:
+    """Tables that the published lake is without: it was written by a release that had none."""
+    return sorted(context.tables.keys() - published.versions.keys())
 
 
 def run_rebuild(context: LakeContext, now: datetime) -> Outcome:

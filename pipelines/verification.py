@@ -1,4 +1,5 @@
-"""Postgres and lake side by side: counts and sums per tenant and month, the rollup per day.
+"""Postgres and lake side by side: counts and sums per tenant and month, the rollup per day,
+stock per location.
 
 Belongs here: comparing. Does not: the queries of the Postgres side (sources/totals.py), repairing.
 
@@ -32,8 +33,12 @@ PERIODS: dict[str, pl.Expr] = {
     "order_lines": MONTH,
     "payments": MONTH,
     "refunds": MONTH,
+    "fulfillments": MONTH,
     "daily_sales": DAY,
+    "inventory_movements": pl.col("moved_at").dt.to_string("%Y-%m"),
+    "stock_levels": pl.col("location_id"),
     "dim_products": ALL,
+    "dim_variants": ALL,
     "dim_customers": ALL,
 }
 

@@ -32,6 +32,7 @@ from shop_api.domains.accounts.service import Authenticator
 from shop_api.domains.addresses import endpoints as addresses
 from shop_api.domains.addresses import errors as address_errors
 from shop_api.domains.api_keys import endpoints as api_keys
+from shop_api.domains.assortment import endpoints as assortment
 from shop_api.domains.audit import endpoints as audit
 from shop_api.domains.batch import endpoints as batch
 from shop_api.domains.batch.service import EXTENSION as BATCH
@@ -140,6 +141,7 @@ BLUEPRINTS = (
     insights.insights,
     customer_figures.customer_figures,
     queries.queries,
+    assortment.assortment,
     usages.usage,
     reports.reports,
     imports.imports,

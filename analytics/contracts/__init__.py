@@ -9,10 +9,14 @@ from analytics.contracts.contract import PERIOD, TENANT_ID, Column, Contract
 from analytics.contracts.daily_sales import DAILY_SALES
 from analytics.contracts.dim_customers import DIM_CUSTOMERS
 from analytics.contracts.dim_products import DIM_PRODUCTS
+from analytics.contracts.dim_variants import DIM_VARIANTS
+from analytics.contracts.fulfillments import FULFILLMENTS
+from analytics.contracts.inventory_movements import INVENTORY_MOVEMENTS
 from analytics.contracts.order_lines import ORDER_LINES
 from analytics.contracts.orders import ORDERS
 from analytics.contracts.payments import PAYMENTS
 from analytics.contracts.refunds import REFUNDS
+from analytics.contracts.stock_levels import STOCK_LEVELS
 
 # In the order they are written.
 CONTRACTS: dict[str, Contract] = {
@@ -22,8 +26,12 @@ CONTRACTS: dict[str, Contract] = {
         ORDER_LINES,
         PAYMENTS,
         REFUNDS,
+        FULFILLMENTS,
         DAILY_SALES,
+        INVENTORY_MOVEMENTS,
+        STOCK_LEVELS,
         DIM_PRODUCTS,
+        DIM_VARIANTS,
         DIM_CUSTOMERS,
         API_USAGE,
     )
@@ -35,11 +43,15 @@ __all__ = [
     "DAILY_SALES",
     "DIM_CUSTOMERS",
     "DIM_PRODUCTS",
+    "DIM_VARIANTS",
+    "FULFILLMENTS",
+    "INVENTORY_MOVEMENTS",
     "ORDERS",
     "ORDER_LINES",
     "PAYMENTS",
     "PERIOD",
     "REFUNDS",
+    "STOCK_LEVELS",
     "TENANT_ID",
     "Column",
     "Contract",

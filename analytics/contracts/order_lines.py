@@ -25,6 +25,12 @@ ORDER_LINES = Contract(
             "The product's first category by path, as in dim_products.",
             is_nullable=True,
         ),
+        Column(
+            "location_id",
+            "text",
+            "Where its stock was reserved; null where none was.",
+            is_nullable=True,
+        ),
         Column("quantity", "integer", "Units sold.", "items"),
         Column(
             "unit_price",

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from analytics.contracts import CONTRACTS
 from analytics.engine import Engine, QueryTimeout, Row
-from analytics.lake import Lake, Snapshot
+from analytics.lake import Lake, Snapshot, TableMissing
 from analytics.periods import (
     INTERVALS,
     ONE_DAY,
@@ -187,6 +187,27 @@ class Question:
         spans = self._spans(tables, (first, end_at), parameters.get("basis", "order_date"))
         values = {**self._filters, **instants, **parameters}
         return self._statement(query, spans, values, metrics, order)
+
+    def ask_stock(self, query: str, metrics: str, **parameters: Any) -> list[Row]:
+        """Run a statement over stock at the end of the question's period and all sales before it.
+
+        Stock is counted back from now, so of movements only those after the period are read.
+        Raises TableMissing when the lake is of a release that kept no stock.
+        """
+        start_at, end_at = self.period.start_instant, self.period.end_instant
+        spans: dict[str, tuple[date | None, date | None]] = {
+            "stock_levels": (None, None),
+            "inventory_movements": (end_at, None),
+            "order_lines": (None, end_at),
+            "refunds": (start_at, end_at),
+            "dim_variants": (None, None),
+            "dim_products": (None, None),
+        }
+        for table in spans:
+            if table not in self.request.snapshot.versions:
+                raise TableMissing(f"snapshot {self.request.snapshot.id} is without {table}")
+        own = {"currency": self.request.currency, "start_at": start_at, "end_at": end_at}
+        return self._run(query, spans, {**own, **parameters}, metrics)
 
     def ask_usage(self, query: str) -> list[Row]:
         """Run a statement over the API usage of the question's period."""

@@ -1,1 +1,1 @@
-"""Scheduled reports: figures of a day rendered as files. Knows no Flask and no schedule."""
+"""Reports: figures of a day rendered as files, figures by row. Knows no Flask and no schedule."""

@@ -1,4 +1,4 @@
-"""The four fact tables of a selection of orders, which change together.
+"""The five fact tables of a selection of orders, which change together.
 
 Belongs here: running their exports in order. Does not: any one of them (its own file).
 """
@@ -7,14 +7,15 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from analytics.contracts import ORDER_LINES, ORDERS, PAYMENTS, REFUNDS
+from analytics.contracts import FULFILLMENTS, ORDER_LINES, ORDERS, PAYMENTS, REFUNDS
+from pipelines.exports.fulfillments import export_fulfillments
 from pipelines.exports.order_lines import export_order_lines
 from pipelines.exports.orders import export_orders
 from pipelines.exports.payments import export_payments
 from pipelines.exports.refunds import export_refunds
 from pipelines.sources.orders import OrderRows
 
-FACTS = (ORDERS, ORDER_LINES, PAYMENTS, REFUNDS)
+FACTS = (ORDERS, ORDER_LINES, PAYMENTS, REFUNDS, FULFILLMENTS)
 
 
 def export_facts(rows: OrderRows, first_categories: pl.LazyFrame) -> Mapping[str, pl.DataFrame]:
@@ -26,4 +27,5 @@ def export_facts(rows: OrderRows, first_categories: pl.LazyFrame) -> Mapping[str
         ORDER_LINES.name: order_lines,
         PAYMENTS.name: export_payments(rows),
         REFUNDS.name: export_refunds(rows, orders),
+        FULFILLMENTS.name: export_fulfillments(rows, order_lines),
     }

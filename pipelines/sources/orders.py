@@ -1,4 +1,4 @@
-"""Orders with all that hangs on them: lines, payments, refunds.
+"""Orders with all that hangs on them: lines, payments, refunds, fulfilments.
 
 Belongs here: reading the orders of a selection. Does not: joining and renaming (transforms).
 
@@ -55,6 +55,7 @@ class OrderRows:
     payments: pl.LazyFrame
     refunds: pl.LazyFrame
     refund_lines: pl.LazyFrame
+    fulfillment_lines: pl.LazyFrame
 
 
 # Of the line aliased `l`: what it would have come to, and what was taken off. The currency is
@@ -106,8 +107,8 @@ ORDER_COLUMNS = {
 }
 
 ORDER_LINES = f"""
-SELECT l.tenant_id, l.order_id, l.id, product_id, variant_id, quantity, unit_price, unit_cost,
-       w.gross, w.discounts, tax_total, total
+SELECT l.tenant_id, l.order_id, l.id, product_id, variant_id, location_id, quantity, unit_price,
+       unit_cost, w.gross, w.discounts, tax_total, total
 FROM selected
 JOIN order_lines l ON l.tenant_id = selected.tenant_id AND l.order_id = selected.order_id
 CROSS JOIN LATERAL {LINE_WITHOUT_TAX} w
@@ -118,6 +119,7 @@ ORDER_LINE_COLUMNS = {
     "line_id": TEXT,
     "product_id": TEXT,
     "variant_id": TEXT,
+    "location_id": TEXT,
     "quantity": INTEGER,
     "unit_price": MONEY,
     "unit_cost": MONEY,
@@ -173,6 +175,22 @@ REFUND_LINE_COLUMNS = {
     "goods_amount": MONEY,
 }
 
+FULFILLMENT_LINES = """
+SELECT f.tenant_id, f.order_id, f.id, l.order_line_id, l.quantity, f.carrier, f.created_at
+FROM selected
+JOIN fulfillments f ON f.tenant_id = selected.tenant_id AND f.order_id = selected.order_id
+JOIN fulfillment_lines l ON l.tenant_id = f.tenant_id AND l.fulfillment_id = f.id
+"""
+FULFILLMENT_LINE_COLUMNS = {
+    "tenant_id": TEXT,
+    "order_id": TEXT,
+    "fulfillment_id": TEXT,
+    "line_id": TEXT,
+    "quantity": INTEGER,
+    "carrier": TEXT,
+    "shipped_at": INSTANT,
+}
+
 WITH_PRODUCTS = """
 SELECT DISTINCT l.tenant_id, l.order_id
 FROM unnest(%(tenant_ids)s::uuid[], %(product_ids)s::uuid[]) AS k (tenant_id, product_id)
@@ -199,6 +217,7 @@ def read_orders(reader: Reader, selection: Selection) -> OrderRows:
         read(PAYMENTS, PAYMENT_COLUMNS),
         read(REFUNDS, REFUND_COLUMNS),
         read(REFUND_LINES, REFUND_LINE_COLUMNS),
+        read(FULFILLMENT_LINES, FULFILLMENT_LINE_COLUMNS),
     )
 
 

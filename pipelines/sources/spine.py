@@ -1,4 +1,4 @@
-"""What changed since a snapshot: the spine's events that it does not hold.
+"""What changed since a snapshot: the spine's events that it does not hold, and the ledger's rows.
 
 Belongs here: positions in the spine and the ids events name. Does not: the rows of those ids.
 
@@ -22,6 +22,8 @@ from pipelines.sources.reader import Reader
 
 CHANGE_COLUMNS = {"tenant_id": TEXT, "subject_type": TEXT, "subject_id": TEXT}
 SUBJECTS = ("order", "product", "customer", "category", "tenant")
+# A row of the ledger of stock, which tells by itself which transaction wrote it.
+MOVEMENT = "stock_movement"
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,11 @@ WHERE xid >= pg_snapshot_xmin(%(transactions)s::pg_snapshot)
   AND subject_type = ANY(%(subjects)s)
   AND NOT (data ? 'ids' AND data->'ids' = '[]'::jsonb)
 GROUP BY 1, 2, 3
+UNION ALL
+SELECT tenant_id, %(movement)s, id FROM stock_movements
+WHERE xid >= pg_snapshot_xmin(%(transactions)s::pg_snapshot)
+  AND xid < pg_snapshot_xmax(pg_current_snapshot())
+  AND NOT pg_visible_in_snapshot(xid, %(transactions)s::pg_snapshot)
 """
 
 
@@ -95,9 +102,11 @@ def changes(reader: Reader, transactions: str) -> pl.DataFrame:
     """(tenant_id, subject_type, subject_id) of events not in `transactions`, each once.
 
     A batch names its ids in data["ids"]; without them subject_id is null and means all of them.
+    Beside them are the new rows of the ledger of stock: what moved it has an event, too, but not
+    one that names them.
     """
     return reader.frame(
         CHANGES,
         CHANGE_COLUMNS,
-        {"transactions": transactions, "subjects": list(SUBJECTS)},
+        {"transactions": transactions, "subjects": list(SUBJECTS), "movement": MOVEMENT},
     )

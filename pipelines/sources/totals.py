@@ -106,6 +106,28 @@ LEFT JOIN (
 WHERE r.amount <> 0 OR l.refund_id IS NOT NULL
 GROUP BY 1, 2
 """
+FULFILLMENTS = f"""
+SELECT o.tenant_id, {MONTH}, count(*), count(DISTINCT f.id), sum(l.quantity), count(f.carrier)
+FROM fulfillments f JOIN orders o ON o.tenant_id = f.tenant_id AND o.id = f.order_id
+JOIN fulfillment_lines l ON l.tenant_id = f.tenant_id AND l.fulfillment_id = f.id
+GROUP BY 1, 2
+"""
+INVENTORY_MOVEMENTS = """
+SELECT tenant_id, to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM'), count(*), count(order_id),
+       sum(quantity_delta), sum(reserved_delta),
+       coalesce(-sum(quantity_delta) FILTER (WHERE reason = 'sold'), 0)
+FROM stock_movements GROUP BY 1, 2
+"""
+STOCK_LEVELS = """
+SELECT tenant_id, location_id::text, count(*), sum(quantity), sum(reserved)
+FROM stock_levels WHERE quantity <> 0 OR reserved <> 0 GROUP BY 1, 2
+"""
+DIM_VARIANTS = """
+SELECT v.tenant_id, 'all', count(*), count(DISTINCT v.product_id),
+       count(coalesce(v.cost_price, p.cost_price)),
+       coalesce(sum(coalesce(v.cost_price, p.cost_price)), 0)
+FROM variants v JOIN products p ON p.tenant_id = v.tenant_id AND p.id = v.product_id GROUP BY 1
+"""
 DIM_PRODUCTS = """
 SELECT p.tenant_id, 'all', count(*), count(c.categories), coalesce(sum(c.categories), 0), sum(price)
 FROM products p LEFT JOIN (
@@ -234,6 +256,17 @@ TOTALS = (
         ("goods_amount", "tax_amount", "shipping_amount"),
     ),
     _totals(
+        "fulfillments",
+        FULFILLMENTS,
+        {
+            "rows": ROWS,
+            "fulfillments": pl.col("fulfillment_id").n_unique(),
+            "quantity": pl.col("quantity").sum(),
+            "carriers": pl.col("carrier").count(),
+        },
+        (),
+    ),
+    _totals(
         "daily_sales",
         DAILY_SALES,
         {name: pl.col(name).sum() for name in COUNTS},
@@ -246,6 +279,38 @@ TOTALS = (
             "cost_of_goods",
             "costed_sales",
         ),
+    ),
+    _totals(
+        "inventory_movements",
+        INVENTORY_MOVEMENTS,
+        {
+            "rows": ROWS,
+            "for_orders": pl.col("order_id").count(),
+            "quantity": pl.col("quantity_delta").sum(),
+            "reserved": pl.col("reserved_delta").sum(),
+            "sold": -pl.col("quantity_delta").filter(pl.col("reason") == "sold").sum(),
+        },
+        (),
+    ),
+    _totals(
+        "stock_levels",
+        STOCK_LEVELS,
+        {
+            "rows": ROWS,
+            "quantity": pl.col("quantity").sum(),
+            "reserved": pl.col("reserved").sum(),
+        },
+        (),
+    ),
+    _totals(
+        "dim_variants",
+        DIM_VARIANTS,
+        {
+            "rows": ROWS,
+            "products": pl.col("product_id").n_unique(),
+            "costed": pl.col("cost").count(),
+        },
+        ("cost",),
     ),
     _totals(
         "dim_products",

@@ -14,6 +14,7 @@ from sqlalchemy import (
     text,
 )
 
+from shop_api.db.types import Xid8
 from shop_api.models.base import (
     created_and_updated,
     instant,
@@ -75,6 +76,8 @@ stock_movements = Table(
     Column("actor", Text, nullable=False),
     Column("note", Text, nullable=True),
     instant("created_at"),
+    # of the transaction that wrote the row; NULL in rows older than the column
+    Column("xid", Xid8, nullable=True, server_default=text("pg_current_xact_id()")),
     tenant_primary_key(),
     CheckConstraint(
         "reason IN ('reserved', 'released', 'sold', 'returned', 'adjusted', 'imported',"
@@ -91,4 +94,5 @@ stock_movements = Table(
         postgresql_where=text("order_id IS NOT NULL"),
     ),
     Index("ix_stock_movements_variant_id", "tenant_id", "variant_id", "created_at", "id"),
+    Index("ix_stock_movements_xid", "xid"),
 )

@@ -25,6 +25,7 @@ ACROSS_TENANTS = {
     "ix_products_search": "a word in it begins with its tenant",
     "ix_customers_search": "a word in it begins with its tenant",
     "ix_api_usage_xid": "the lake is told of the usage of all tenants",
+    "ix_stock_movements_xid": "the lake is told of the movements of all tenants",
     "ix_events_xid": "readers of the spine follow all tenants",
     "uq_invitations_token_hash": "a token is presented before its tenant is known",
     "ix_orders_hold_expires_at": "the worker looks for orders of all tenants",

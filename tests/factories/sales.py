@@ -64,6 +64,8 @@ def place(
         "unit_price": Decimal(price),
         "quantity": 2,
         "product_id": changes.pop("product_id", None),
+        "variant_id": changes.pop("variant_id", None),
+        "location_id": changes.pop("location_id", None),
         "discount_total": changes.pop("discount", Decimal("0.50")),
         "tax_total": changes.pop("tax", Decimal("1.25")),
     }

@@ -18,11 +18,22 @@ from pipelines.runner import run_export
 from pipelines.sinks.delta import ForeignCommitError
 from pipelines.sinks.publication import LOCK_KEY
 from pipelines.verification import run_verify
-from tests.factories.sales import add_customer, cancel, day, pay, place, refund, selling
+from tests.factories.sales import (
+    add_customer,
+    add_product,
+    cancel,
+    day,
+    pay,
+    place,
+    refund,
+    selling,
+)
+from tests.factories.stock import add_variant, move
 from tests.fixtures.lake import everything, new_lake, now, open_lake, published
 from tests.fixtures.stores import Database
 
-STEPS = ["commit orders", "commit order_lines", "commit dim_customers", "publish", "published"]
+STEPS = ["commit orders", "commit order_lines", "commit inventory_movements", "commit stock_levels"]
+STEPS += ["commit dim_customers", "publish", "published"]
 
 
 @pytest.fixture
@@ -34,7 +45,8 @@ def lake(database: Database, tmp_path: Path) -> LakeContext:
 def sell(database: Database, tenant_id: UUID, first_number: int) -> list[UUID]:
     """Some orders and what belongs to them."""
     with selling(database, tenant_id) as work:
-        buyer = add_customer(work)
+        buyer, variant = add_customer(work), add_variant(work, add_product(work, "Thing"))
+        move(work, variant, first_number, 1)
         orders = [place(work, first_number + n, day(10 * n), customer_id=buyer) for n in range(5)]
         pay(work, orders[0], Decimal(5))
         refund(work, orders[1], day(60), Decimal(1))

@@ -36,6 +36,7 @@ from tests.factories.sales import (
     selling,
     set_categories,
 )
+from tests.factories.stock import add_variant, fulfill, move
 from tests.fixtures.lake import everything, new_lake, now, published, rows
 from tests.fixtures.stores import Database
 
@@ -278,6 +279,8 @@ def test_a_tenant_is_only_ever_handed_its_own_files(database: Database, lake: La
             order = place(work, 1, day(0), product_id=product, customer_id=customer)
             pay(work, order, Decimal(1))
             refund(work, order, day(1), Decimal(1))
+            fulfill(work, order, 1, day(1))
+            move(work, add_variant(work, product), 5)
         counts = UsageCounts()
         counts.add(now(), (tenant_id.int, "GET", "/", "2xx"), Usage(1))
         assert UsageWriter(database.engine, counts, 60).write()

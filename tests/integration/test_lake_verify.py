@@ -27,6 +27,7 @@ from tests.factories.sales import (
     refund,
     selling,
 )
+from tests.factories.stock import add_variant, fulfill, move
 from tests.fixtures.lake import invoke, new_lake, now, published
 from tests.fixtures.stores import Database
 
@@ -36,8 +37,12 @@ TAMPERED = {
     "order_lines": ("gross_sales", "gross_sales"),
     "payments": ("amount", "amount"),
     "refunds": ("goods_amount", "goods_amount"),
+    "fulfillments": ("quantity", "quantity"),
     "daily_sales": ("returns", "returns"),
+    "inventory_movements": ("quantity_delta", "quantity"),
+    "stock_levels": ("reserved", "reserved"),
     "dim_products": ("price", "price"),
+    "dim_variants": ("cost", "cost"),
     "dim_customers": ("orders", "orders"),
 }
 
@@ -51,12 +56,14 @@ def lake(database: Database, tmp_path: Path) -> LakeContext:
 def sell(database: Database, tenant_id: UUID) -> list[UUID]:
     with selling(database, tenant_id) as work:
         product, buyer = add_product(work, "Thing"), add_customer(work)
+        move(work, add_variant(work, product, cost_price=Decimal(3)), 5, 1)
         orders = [
             place(work, n, day(20 * n), product_id=product, customer_id=buyer) for n in range(4)
         ]
         pay(work, orders[0], Decimal(5))
         refund(work, orders[1], day(60), Decimal(1), tax=Decimal("0.1"))
         cancel(work, orders[2], day(50))
+        fulfill(work, orders[0], 1, day(1))
     return orders
 
 

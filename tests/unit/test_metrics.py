@@ -68,6 +68,12 @@ def test_quotients_are_not_additive() -> None:
         "profit_margin",
         "cost_coverage",
         "returning_customer_rate",
+        "lifetime_value",
+        "mean_repeat_interval",
+        "median_repeat_interval",
+        "stock_value_coverage",
+        "sell_through",
+        "days_of_inventory",
     ]
     assert not any(metric.is_additive for metric in quotients)
     assert not any(metric.is_additive for metric in CUSTOMERS)

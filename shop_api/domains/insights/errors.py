@@ -16,6 +16,16 @@ def lake_not_ready() -> DomainError:
     )
 
 
+def lake_outdated() -> DomainError:
+    """The lake was written by an earlier release, without what is asked."""
+    return DomainError(
+        ErrorKind.UNAVAILABLE,
+        "lake_outdated",
+        "The lake is being brought up to this release. Try again shortly.",
+        retry_after_seconds=FIRST_EXPORT_SECONDS,
+    )
+
+
 def deadline_exceeded() -> DomainError:
     """The figures took longer than a request may run."""
     return DomainError(

@@ -23,7 +23,7 @@ from analytics.dashboard.customers import build_customers
 from analytics.dashboard.question import AnalyticsRequest
 from analytics.dashboard.usage import build_usage
 from analytics.engine import Engine, FilesGone, Observe, QueryTimeout, QueryTooLarge
-from analytics.lake import Lake, Snapshot, VersionGone
+from analytics.lake import Lake, Snapshot, TableMissing, VersionGone
 from analytics.metrics.definitions import METRICS
 from analytics.metrics.dimensions import ASKABLE, DIMENSIONS, dimensions_of, metrics_of
 from analytics.metrics.segments import SEGMENT_NAMES
@@ -41,6 +41,15 @@ from analytics.query.rows import build_rows
 from analytics.reports.customers import SORTS as CUSTOMER_SORTS
 from analytics.reports.customers import CustomerSelection, build_customer_file, build_customer_page
 from analytics.reports.formats import CONTENT_TYPES, FILE_FORMATS, ReportFile
+from analytics.reports.inventory import (
+    ABC_CLASSES,
+    ABC_METRICS,
+    DEAD_AFTER_DAYS,
+    INVENTORY_GROUPS,
+    INVENTORY_SORTS,
+    InventoryOptions,
+    build_inventory,
+)
 from shop_api.db.outages import describe
 from shop_api.domains.insights import errors
 from shop_api.domains.insights.repository import find_snapshot, follow_snapshots
@@ -49,13 +58,18 @@ from shop_api.kernel.money import currency_digits
 from shop_api.metrics.definitions import analytics_answer_duration
 
 __all__ = [
+    "ABC_CLASSES",
+    "ABC_METRICS",
     "ASKABLE",
     "CONTENT_TYPES",
     "CUSTOMER_SORTS",
+    "DEAD_AFTER_DAYS",
     "DIMENSIONS",
     "EXTENSION",
     "FILE_FORMATS",
     "INTERVALS",
+    "INVENTORY_GROUPS",
+    "INVENTORY_SORTS",
     "METRICS",
     "PERIOD_NAMES",
     "SEGMENT_NAMES",
@@ -64,6 +78,7 @@ __all__ = [
     "CustomerSelection",
     "Filter",
     "Insights",
+    "InventoryOptions",
     "Observe",
     "Profile",
     "ReportFile",
@@ -71,6 +86,7 @@ __all__ = [
     "build_customer_page",
     "build_customers",
     "build_figures",
+    "build_inventory",
     "build_rows",
     "build_usage",
     "dimensions_of",
@@ -188,6 +204,8 @@ class Insights:
             raise errors.deadline_exceeded() from error
         except QueryTooLarge as error:
             raise errors.query_too_large() from error
+        except TableMissing as error:
+            raise errors.lake_outdated() from error
         except (FilesGone, VersionGone) as error:
             if self._present is not None and snapshot.id < self._present.snapshot.id:
                 raise errors.named_snapshot_gone(snapshot.id) from error

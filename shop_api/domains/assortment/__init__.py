@@ -1,0 +1,1 @@
+"""The assortment in figures: stock and how it sells."""
