@@ -44,8 +44,14 @@ class Changeset:
 
     @property
     def damaged_tenant_ids(self) -> set[str]:
-        """Tenants of whom a file in the lake was lost or cut off."""
-        return set().union(*(rewrite.damaged_tenant_ids for rewrite in self.rewrites.values()))
+        """Tenants of whom a file in the lake was lost or cut off, that can be made anew."""
+        return set().union(
+            *(
+                rewrite.damaged_tenant_ids
+                for rewrite in self.rewrites.values()
+                if rewrite.contract.is_from_postgres
+            )
+        )
 
     def replace(
         self,
@@ -69,10 +75,11 @@ class Changeset:
             self.tenant_ids.add(tenant_id)
         return pl.concat(old)
 
-    def remove_tenant(self, tenant_id: str) -> None:
-        """Take all of a tenant's files out of all tables."""
+    def remove_tenant(self, tenant_id: str, *, keeps_others: bool = False) -> None:
+        """Take all of a tenant's files out of all tables, or of those that are from Postgres."""
         for rewrite in self.rewrites.values():
-            rewrite.remove(rewrite.files(tenant_id))
+            if rewrite.contract.is_from_postgres or not keeps_others:
+                rewrite.remove(rewrite.files(tenant_id))
 
     def commit(self, xid: int) -> dict[str, int]:
         """Commit table by table; answers the version of each."""

@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -213,7 +214,11 @@ def _open_lake(title: str) -> Iterator[LakeContext]:
         )
         try:
             yield LakeContext(
-                engine, settings.lake_location, settings.lake_month_rows, on_step=on_step
+                engine,
+                settings.lake_location,
+                settings.lake_month_rows,
+                traffic_retention=timedelta(days=settings.traffic_retention_days),
+                on_step=on_step,
             )
         finally:
             engine.dispose()

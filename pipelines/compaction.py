@@ -6,13 +6,13 @@ rebuild.py).
 
 import logging
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
 
 import polars as pl
 
-from analytics.contracts import INVENTORY_MOVEMENTS, ORDERS
+from analytics.contracts import INVENTORY_MOVEMENTS, ORDERS, TRAFFIC_EVENTS
 from pipelines.changeset import Changeset, begin
 from pipelines.context import LakeContext
 from pipelines.exports.facts import FACTS
@@ -81,7 +81,25 @@ def _tidy(changeset: Changeset, without: Collection[str], month_rows: int) -> No
         if tenant_id not in without:
             _promote(changeset, tenant_id)
     for rewrite in changeset.rewrites.values():
-        _join_small_files(rewrite, {*changeset.grains, *without})
+        if rewrite.contract is not TRAFFIC_EVENTS:
+            _join_small_files(rewrite, {*changeset.grains, *without})
+    _tidy_traffic(changeset.of(TRAFFIC_EVENTS), changeset.context.traffic_retention)
+
+
+def _tidy_traffic(rewrite: Rewrite, retention: timedelta) -> None:
+    """Let go of events of days that are over for too long; what no disk has any more is lost."""
+    rewrite.lose_damaged()
+    least = f"{rewrite.now - retention:%Y-%m-%d}"
+    kept = rewrite.table.files().filter(~pl.col("path").is_in(list(rewrite.removed_paths)))
+    for row in kept.filter(pl.col("least_key") < least).rows():
+        file = DataFile(*row)
+        if file.greatest_key < least:
+            rewrite.remove([file])
+            continue
+        rows = rewrite.take([file]).filter(pl.col("hour_key") >= least)
+        if rows.height:
+            rewrite.add(file.tenant_id, file.period, rows)
+    _join_small_files(rewrite, set())
 
 
 def _grown(orders: Rewrite, month_rows: int) -> list[str]:
@@ -108,7 +126,9 @@ def _promote(changeset: Changeset, tenant_id: str) -> None:
 
 def _join_small_files(rewrite: Rewrite, without: set[str]) -> None:
     """Files of a partition that are less than half full become one, or a few full ones."""
-    files = rewrite.table.files().filter(~pl.col("tenant_id").is_in(without))
+    files = rewrite.table.files().filter(
+        ~pl.col("tenant_id").is_in(without) & ~pl.col("path").is_in(list(rewrite.removed_paths))
+    )
     half_full = pl.DataFrame(
         [(period, file_rows(period, rewrite.now) // 2) for period in files["period"].unique()],
         schema={"period": TEXT, "half_full": INTEGER},
@@ -123,5 +143,6 @@ def _join_small_files(rewrite: Rewrite, without: set[str]) -> None:
         "tenant_id", "period", as_dict=True
     ).items():
         joined = [DataFile(*row) for row in parts.drop("half_full").rows()]
-        rewrite.remove(joined)
-        rewrite.add(str(tenant_id), str(period), rewrite.read(joined))
+        rows = rewrite.take(joined)
+        if rows.height:
+            rewrite.add(str(tenant_id), str(period), rows)

@@ -5,6 +5,7 @@ Belongs here: the database, the folder and the hooks of one process. Does not: r
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from sqlalchemy import Engine
 
@@ -27,6 +28,8 @@ class LakeContext:
     location: str
     # orders a year from which a tenant is partitioned by month
     month_rows: int
+    # how long storefront events stay
+    traffic_retention: timedelta = timedelta(days=400)
     # called with the tenants a snapshot changed, after it is published
     after_publish: list[AfterPublish] = field(default_factory=list)
     # told each step as it begins: "lake_export", "commit orders", "publish", …

@@ -17,6 +17,7 @@ from analytics.contracts.contract import ColumnType
 Grain = Literal["year", "month"]
 
 TEXT = pl.String()
+BOOLEAN = pl.Boolean()
 INTEGER = pl.Int64()
 MONEY = pl.Decimal(18, 4)
 MONEY_SUM = pl.Decimal(38, 4)
@@ -26,6 +27,7 @@ TEXT_LIST = pl.List(pl.String())
 
 POLARS_TYPES: dict[ColumnType, pl.DataType] = {
     "text": TEXT,
+    "boolean": BOOLEAN,
     "integer": INTEGER,
     "money": MONEY,
     "money_sum": MONEY_SUM,
@@ -35,6 +37,7 @@ POLARS_TYPES: dict[ColumnType, pl.DataType] = {
 }
 DELTA_TYPES: dict[ColumnType, PrimitiveType | ArrayType] = {
     "text": PrimitiveType("string"),
+    "boolean": PrimitiveType("boolean"),
     "integer": PrimitiveType("long"),
     "money": PrimitiveType("decimal(18,4)"),
     "money_sum": PrimitiveType("decimal(38,4)"),
@@ -67,5 +70,6 @@ def period_of(contract: Contract, grain: Grain) -> pl.Expr:
         return pl.lit("all").alias(PERIOD.name)
     # a rollup by local day is small: always a year
     is_date = contract.column(contract.period_source).type == "date"
-    form = PERIOD_FORMATS["year" if is_date else grain]
+    own = "month" if contract.is_always_by_month else grain
+    form = PERIOD_FORMATS["year" if is_date else own]
     return pl.col(contract.period_source).dt.to_string(form).alias(PERIOD.name)

@@ -7,10 +7,14 @@ import logging
 from datetime import datetime
 from uuid import UUID
 
+import redis
+
 from analytics.dashboard.answers import build_live_metrics
 from analytics.lake import Snapshot
 from pipelines.figures import Figures, Shop
+from shop_api.db.outages import describe
 from shop_api.spine.jobs import AfterPublish, WorkerContext
+from shop_api.spine.traffic_stream import count_online
 from shop_api.spine.unit_of_work import Origin, unit_of_work
 
 EVENT = "dashboard_metrics_updated"
@@ -41,6 +45,7 @@ def push_metrics(
     """Append one shop's figures of today, as of the snapshot, to its events."""
     request = figures.request(shop, snapshot, now, period="today", interval="day", compare="none")
     answer = build_live_metrics(figures.engine, figures.lake, request)
+    answer["metrics"]["visitors_online"] = _visitors_online(context, shop, now)
     data = {
         name: answer[name]
         for name in ("metrics", "as_of", "snapshot", "currency", "timezone", "period")
@@ -48,3 +53,12 @@ def push_metrics(
     origin = Origin(shop.id, ACTOR, f"lake-snapshot-{snapshot.id}", now)
     with unit_of_work(context.engine, context.waker, origin) as work:
         work.append(EVENT, "dashboard", None, data)
+
+
+def _visitors_online(context: WorkerContext, shop: Shop, now: datetime) -> int | None:
+    """None when Redis does not say."""
+    try:
+        return count_online(context.redis, shop.id, now)
+    except redis.RedisError as error:
+        logger.warning("cannot count who is online: %s", describe(error))
+        return None

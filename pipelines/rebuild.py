@@ -74,7 +74,8 @@ def rebuild_tenants(
 ) -> None:
     """Replace all rows of tenants, of every tenant (and of none other) when None.
 
-    The rows of those `without` stay as they are.
+    The rows of those `without` stay as they are, and of all tenants there are those that Postgres
+    does not have: storefront events.
     """
     tenants = read_tenants(reader, tenant_ids)
     months = count_orders(reader, tenant_ids)
@@ -83,7 +84,7 @@ def rebuild_tenants(
     wanted = before | set(tenants) if tenant_ids is None else set(tenant_ids)
     all_ids = sorted(wanted - set(without))
     for tenant_id in all_ids:
-        changeset.remove_tenant(tenant_id)
+        changeset.remove_tenant(tenant_id, keeps_others=tenant_id in tenants)
         changeset.tenant_ids.add(tenant_id)
     plan: list[Planned] = []
     for tenant in (tenants[tenant_id] for tenant_id in all_ids if tenant_id in tenants):

@@ -180,7 +180,7 @@ def _begin_beside(
             logger.warning("nothing is left of the tenants that are refused: %s", error)
     changeset = begin(context, None, now)
     for tenant_id in refused:
-        changeset.remove_tenant(tenant_id)
+        changeset.remove_tenant(tenant_id, keeps_others=True)
     return changeset
 
 

@@ -11,6 +11,7 @@ from pipelines.compaction import run_compact
 from pipelines.context import LakeContext
 from pipelines.runner import EXPORT, run_export
 from pipelines.sinks import run_record
+from pipelines.traffic import TRAFFIC, run_traffic
 from pipelines.usage import USAGE, run_usage
 from shop_api.spine.jobs import ScheduledJob, WorkerContext
 
@@ -22,6 +23,9 @@ TIDY_FRESHNESS_SECONDS = 3600.0
 # An hour's facts are written anew with each run that follows a request of the hour.
 USAGE_SECONDS = 300.0
 USAGE_FRESHNESS_SECONDS = 1800.0
+# Each run adds a file for each tenant with visitors, until they are joined.
+TRAFFIC_SECONDS = 60.0
+TRAFFIC_FRESHNESS_SECONDS = 600.0
 SWEEP_CRON = "17 3 * * *"
 SWEEP_FRESHNESS_SECONDS = 36 * 3600.0
 # A tick that comes a little early still runs.
@@ -37,6 +41,7 @@ def jobs(context: WorkerContext) -> list[ScheduledJob]:
         engine=context.exporter_engine,
         location=context.lake_location,
         month_rows=context.settings.lake_month_rows,
+        traffic_retention=timedelta(days=context.settings.traffic_retention_days),
         after_publish=context.after_publish,
     )
 
@@ -58,9 +63,6 @@ def jobs(context: WorkerContext) -> list[ScheduledJob]:
             )
         return outcome.state != "busy"
 
-    def usage(now: datetime) -> None:
-        run_usage(lake, now)
-
     def tidy(now: datetime) -> None:
         run_compact(lake, now, is_thorough=False)
 
@@ -76,13 +78,7 @@ def jobs(context: WorkerContext) -> list[ScheduledJob]:
             wake_on_events=True,
             freshness_limit_seconds=EXPORT_FRESHNESS_SECONDS,
         ),
-        ScheduledJob(
-            name=USAGE,
-            owner=OWNER,
-            run=usage,
-            interval_seconds=USAGE_SECONDS,
-            freshness_limit_seconds=USAGE_FRESHNESS_SECONDS,
-        ),
+        *_arrivals(context, lake),
         ScheduledJob(
             name="lake_tidy",
             owner=OWNER,
@@ -96,6 +92,35 @@ def jobs(context: WorkerContext) -> list[ScheduledJob]:
             run=sweep,
             cron=SWEEP_CRON,
             freshness_limit_seconds=SWEEP_FRESHNESS_SECONDS,
+        ),
+    ]
+
+
+def _arrivals(context: WorkerContext, lake: LakeContext) -> list[ScheduledJob]:
+    """The jobs of what no event of the spine tells of: API usage, storefront events."""
+
+    def usage(now: datetime) -> None:
+        run_usage(lake, now)
+
+    def traffic(now: datetime) -> None:
+        while not context.stopping.is_set():
+            if run_traffic(lake, context.redis, now).snapshot is None:
+                break
+
+    return [
+        ScheduledJob(
+            name=USAGE,
+            owner=OWNER,
+            run=usage,
+            interval_seconds=USAGE_SECONDS,
+            freshness_limit_seconds=USAGE_FRESHNESS_SECONDS,
+        ),
+        ScheduledJob(
+            name=TRAFFIC,
+            owner=OWNER,
+            run=traffic,
+            interval_seconds=TRAFFIC_SECONDS,
+            freshness_limit_seconds=TRAFFIC_FRESHNESS_SECONDS,
         ),
     ]
 

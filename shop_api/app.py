@@ -77,6 +77,9 @@ from shop_api.domains.tenants import endpoints as tenants
 from shop_api.domains.tenants import errors as tenant_errors
 from shop_api.domains.tenants.service import OriginDirectory
 from shop_api.domains.tickets import endpoints as tickets
+from shop_api.domains.tracking import endpoints as tracking
+from shop_api.domains.tracking.service import EXTENSION as TRACKING
+from shop_api.domains.traffic import endpoints as traffic
 from shop_api.domains.usage import endpoints as usages
 from shop_api.domains.users import endpoints as users
 from shop_api.domains.users import errors as user_errors
@@ -93,6 +96,7 @@ from shop_api.kernel.principal import ANY, PUBLIC, PUBLISHABLE_SCOPES
 from shop_api.kernel.secret_keys import SecretKeys
 from shop_api.metrics.usage import usage
 from shop_api.settings import Settings
+from shop_api.spine.traffic_stream import TrafficIntake
 from shop_api.spine.usage import UsageWriter
 from shop_api.spine.waker import make_waker
 from shop_api.tracing.switch import open_tracing
@@ -143,6 +147,8 @@ BLUEPRINTS = (
     queries.queries,
     assortment.assortment,
     usages.usage,
+    traffic.traffic,
+    tracking.tracking,
     reports.reports,
     imports.imports,
     imports.product_imports,
@@ -239,6 +245,7 @@ def create_app(settings: Settings) -> App:
         services.request_redis.client,
         services.reads,
     )
+    flask.extensions[TRACKING] = TrafficIntake(services.request_redis, settings.traffic_event_limit)
     origins = OriginDirectory(services.engine)
     redis_answers = RedisAnswers(services.request_redis, settings.shared_answer_bytes)
     wiring = Wiring(

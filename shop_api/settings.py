@@ -268,6 +268,17 @@ class Settings(BaseSettings):
         " anew.",
     )
 
+    # traffic
+    traffic_event_limit: int = Field(
+        500_000,
+        ge=1_000,
+        description="Storefront events that wait in Redis for the lake at most, of one tenant half;"
+        " then POST /track answers 503. Each takes some 150 bytes.",
+    )
+    traffic_retention_days: int = Field(
+        400, ge=7, description="How long the lake keeps storefront events; longer is gone for good."
+    )
+
     # orders
     order_hold_seconds: int = Field(
         1800,

@@ -17,6 +17,7 @@ from analytics.contracts.orders import ORDERS
 from analytics.contracts.payments import PAYMENTS
 from analytics.contracts.refunds import REFUNDS
 from analytics.contracts.stock_levels import STOCK_LEVELS
+from analytics.contracts.traffic_events import TRAFFIC_EVENTS
 
 # In the order they are written.
 CONTRACTS: dict[str, Contract] = {
@@ -34,6 +35,7 @@ CONTRACTS: dict[str, Contract] = {
         DIM_VARIANTS,
         DIM_CUSTOMERS,
         API_USAGE,
+        TRAFFIC_EVENTS,
     )
 }
 
@@ -53,6 +55,7 @@ __all__ = [
     "REFUNDS",
     "STOCK_LEVELS",
     "TENANT_ID",
+    "TRAFFIC_EVENTS",
     "Column",
     "Contract",
 ]

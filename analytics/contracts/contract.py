@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-# text · integer (64 bit) · money: DECIMAL(18,4) · money_sum: DECIMAL(38,4), sums of as many amounts
-# as there are · instant: timestamp in microseconds, UTC · date · text_list: a list of text
-ColumnType = Literal["text", "integer", "money", "money_sum", "instant", "date", "text_list"]
+# text · boolean · integer (64 bit) · money: DECIMAL(18,4) · money_sum: DECIMAL(38,4), sums of as
+# many amounts as there are · instant: timestamp in microseconds, UTC · date · text_list: a list of
+# text
+ColumnType = Literal[
+    "text", "boolean", "integer", "money", "money_sum", "instant", "date", "text_list"
+]
 
 # The same types as DuckDB and Spark name them.
 SQL_TYPES: dict[ColumnType, str] = {
     "text": "VARCHAR",
+    "boolean": "BOOLEAN",
     "integer": "BIGINT",
     "money": "DECIMAL(18,4)",
     "money_sum": "DECIMAL(38,4)",
@@ -46,7 +50,8 @@ class Contract:
     `key` identifies a row within a tenant. `file_key` is the column by whose ranges a partition's
     files are cut, so that a changed row is found by the files' statistics. `period_source` is the
     column whose UTC month or year (for a date: its year) is the partition `period`; None when the
-    table has the one period 'all'.
+    table has the one period 'all'. One that `is_always_by_month` does not follow its tenant's
+    grain. What `is_from_postgres` is made anew by a rebuild; the rest is kept by it.
     """
 
     name: str
@@ -56,6 +61,8 @@ class Contract:
     file_key: str
     period_source: str | None
     columns: tuple[Column, ...]
+    is_always_by_month: bool = False
+    is_from_postgres: bool = True
 
     @cached_property
     def column_names(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from analytics.dashboard.breakdowns import (
 )
 from analytics.dashboard.question import AnalyticsRequest, Question
 from analytics.dashboard.sales import Sales, read_sales
+from analytics.dashboard.traffic import read_traffic
 from analytics.engine import Engine
 from analytics.lake import Lake
 
@@ -47,15 +48,12 @@ ORDER_METRICS = (
 
 
 def build_dashboard(engine: Engine, lake: Lake, request: AnalyticsRequest) -> dict[str, Any]:
-    """The dashboard of CONTRACT §3.
-
-    `traffic` and `conversion_funnel` are None: nothing collects storefront events yet, and a zero
-    would claim that nobody came.
-    """
+    """The dashboard of CONTRACT §3."""
     question = Question(engine, lake, request)
     sales = read_sales(question)
     sold = read_products(question)
     payments = read_payments(question)
+    traffic, funnel = read_traffic(question)
     return {
         **question.envelope(),
         "revenue": {
@@ -80,8 +78,8 @@ def build_dashboard(engine: Engine, lake: Lake, request: AnalyticsRequest) -> di
         },
         "products": {**read_catalogue(question), "sold": sold.products},
         "customers": read_customers(question),
-        "traffic": None,
-        "conversion_funnel": None,
+        "traffic": traffic,
+        "conversion_funnel": funnel,
     }
 
 
@@ -113,7 +111,7 @@ def build_orders(engine: Engine, lake: Lake, request: AnalyticsRequest) -> dict[
 def build_live_metrics(engine: Engine, lake: Lake, request: AnalyticsRequest) -> dict[str, Any]:
     """The few figures that are pushed when they change: the request's period, as a rule today.
 
-    `visitors_online` is None until storefront events are collected.
+    `visitors_online` is not in the lake: whoever pushes them adds it.
     """
     question = Question(engine, lake, request)
     totals = read_sales(question).totals
@@ -124,7 +122,6 @@ def build_live_metrics(engine: Engine, lake: Lake, request: AnalyticsRequest) ->
             "orders_today": totals["placed_orders"],
             "units_today": totals["units"],
             "average_order_value": totals["average_order_value"],
-            "visitors_online": None,
         },
     }
 

@@ -59,6 +59,8 @@ class AnalyticsRequest:
     basis: str = "order_date"
     # None: all channels
     channel: str | None = None
+    # of traffic: also what crawlers did
+    include_bots: bool = False
     deadline_seconds: float = 30.0
 
 
@@ -215,6 +217,32 @@ class Question:
         instants = {"start_at": start_at, "end_at": end_at}
         return self._run(query, {"api_usage": (start_at, end_at)}, instants)
 
+    def ask_traffic(
+        self,
+        query: str,
+        dimensions: tuple[str, ...] = (),
+        *,
+        span: Span | None = None,
+        metrics: str = "",
+        **parameters: Any,
+    ) -> list[Row]:
+        """Run a statement over the traffic of a span (the question's period unless told)."""
+        start_at, end_at = span or (self.period.start_instant, self.period.end_instant)
+        known = {
+            "start_at": start_at,
+            "end_at": end_at,
+            "include_bots": self.request.include_bots,
+        }
+        request = self.request
+        if not self._lake.files(
+            "traffic_events", request.snapshot, request.tenant_id, start_at, end_at
+        ):
+            # a shop whose storefront sends nothing: its dashboard takes no longer for it
+            return []
+        tables: dict[str, tuple[date | None, date | None]] = dict.fromkeys(dimensions, (None, None))
+        tables["traffic_events"] = (start_at, end_at)
+        return self._run(query, tables, {**known, **parameters}, metrics)
+
     def ask_dimension(self, query: str, table: str) -> list[Row]:
         """Run a statement over a dimension as it is in the snapshot."""
         return self._run(query, {table: (None, None)}, {})
@@ -292,10 +320,11 @@ class Question:
             "channel": request.channel,
             "period": period_value(self.period),
             "interval": self.interval,
-            "compared_with": self._comparison_value(),
+            "compared_with": self.comparison_value(),
         }
 
-    def _comparison_value(self) -> dict[str, str] | None:
+    def comparison_value(self) -> dict[str, str] | None:
+        """What the figures are compared with, and how much of it."""
         if self.comparison is None or self.compared_until is None:
             return None
         return {**period_value(self.comparison), "until": format_instant(self.compared_until)}

@@ -1,10 +1,10 @@
 """Every metric, defined once: what it is called, what it counts, how it is computed.
 
 Belongs here: names, units, formulas, grain, SQL, and how amounts are rounded. Does not: the metrics
-of customers (customers.py) and of stock (inventory.py), statements (queries/) and periods. REST,
-push, reports, notebooks and the catalogue read these definitions. The expressions of sales metrics
-are sums over rows of the shape of `daily_sales`, so they hold over the rollup, over facts, over any
-period and any grouping alike.
+of customers (customers.py), stock (inventory.py) and traffic (traffic.py), statements (queries/) and
+periods. REST, push, reports, notebooks and the catalogue read these definitions. The expressions of
+sales metrics are sums over rows of the shape of `daily_sales`, so they hold over the rollup, over
+facts, over any period and any grouping alike.
 """
 
 from decimal import ROUND_HALF_UP, Decimal
@@ -12,6 +12,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from analytics.metrics.customers import CUSTOMERS, OF_CUSTOMERS, RETURNING_CUSTOMER_RATE
 from analytics.metrics.inventory import OF_STOCK
 from analytics.metrics.metric import Metric, Unit, select_list
+from analytics.metrics.traffic import CONVERSION_RATE, TRAFFIC, VISITORS_ONLINE
 
 __all__ = [
     "AVERAGE_ORDER_VALUE",
@@ -173,6 +174,9 @@ METRICS: dict[str, Metric] = {
         COST_COVERAGE,
         *OF_CUSTOMERS,
         *OF_STOCK,
+        *TRAFFIC,
+        CONVERSION_RATE,
+        VISITORS_ONLINE,
     )
 }
 

@@ -1,7 +1,7 @@
 """The shape of a metric.
 
 Belongs here: what every definition says of itself. Does not: any one metric (definitions.py,
-customers.py).
+customers.py, traffic.py).
 """
 
 from dataclasses import dataclass
@@ -9,6 +9,9 @@ from typing import Literal
 
 # `days` are of 86 400 s; a `score` is 1 to 5; a `label` is a word
 Unit = Literal["money", "count", "ratio", "days", "score", "label"]
+
+# of whose rows each is of one part of a period
+SUMMED = ("daily_sales", "period_sessions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +30,10 @@ class Metric:
 
     @property
     def is_additive(self) -> bool:
-        """Whether figures of parts add up to the figure of the whole."""
-        return self.source == "daily_sales" and self.denominator is None
+        """Whether figures of parts add up to the figure of the whole: sums over rows of which each
+        is of one part."""
+        is_sum = self.source in SUMMED and "count(" not in self.expression
+        return is_sum and self.denominator is None
 
 
 def select_list(metrics: tuple[Metric, ...]) -> str:

@@ -18,7 +18,8 @@ from analytics.dashboard.answers import build_dashboard, build_revenue
 from analytics.dashboard.question import AnalyticsRequest
 from analytics.engine import Engine
 from analytics.lake import Lake
-from analytics.metrics.definitions import METRICS, Unit
+from analytics.metrics.definitions import METRICS
+from analytics.metrics.metric import Unit
 from analytics.periods import date_period
 from analytics.reports.chart import draw_days
 

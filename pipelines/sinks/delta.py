@@ -4,7 +4,8 @@ Belongs here: the table's files, adding and removing them in one commit, going b
 version. Does not: which rows change (upsert.py) and publishing (publication.py).
 """
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +18,8 @@ from deltalake.transaction import AddAction, RemoveAction
 from analytics.contracts import Contract
 from pipelines.frames import INTEGER, PARTITION_COLUMNS, TEXT, delta_schema, polars_schema
 from pipelines.sinks.parquet import file_rows, write_file
+
+logger = logging.getLogger(__name__)
 
 # The application transaction in each commit: the spine's position (the least open xid) as version.
 APPLICATION = "shop_api.lake"
@@ -167,6 +170,11 @@ class Rewrite:
         return not (self._added or self._removed)
 
     @property
+    def removed_paths(self) -> set[str]:
+        """Files that this run takes out."""
+        return {action.path for action in self._removed}
+
+    @property
     def tenant_ids(self) -> set[str]:
         """Tenants that had files before this run."""
         return set(self._places)
@@ -176,6 +184,12 @@ class Rewrite:
         """Tenants of whom a file is not there, or not of the size that was written."""
         files = self._files.select("tenant_id", "path", "size_bytes").rows()
         return {id_ for id_, path, size in files if _size_bytes(self.table.root / path) != size}
+
+    def lose_damaged(self) -> None:
+        """Take out the files that are not there, or not of the size that was written."""
+        for file in (DataFile(*row) for row in self._files.rows()):
+            if _size_bytes(self.table.root / file.path) != file.size_bytes:
+                self.lose(file, "the file is not there, or cut off")
 
     def files(self, tenant_id: str) -> list[DataFile]:
         """The tenant's files before this run."""
@@ -195,6 +209,36 @@ class Rewrite:
             )
         except (OSError, pl.exceptions.PolarsError) as error:
             raise UnreadableFileError(file.tenant_id, path, error) from error
+
+    def read_column(self, file: DataFile, name: str) -> pl.Series:
+        """One column of a file."""
+        path = self.table.root / file.path
+        try:
+            return pl.read_parquet(path, columns=[name], hive_partitioning=False)[name]
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise UnreadableFileError(file.tenant_id, path, error) from error
+
+    def take(self, files: Sequence[DataFile]) -> pl.DataFrame:
+        """Take out files; answers their rows. What cannot be read and is nowhere else is lost."""
+        frames = [empty(self.contract)]
+        for file in files:
+            try:
+                frames.append(self._read(file))
+            except UnreadableFileError as error:
+                if self.contract.is_from_postgres:
+                    raise
+                self._tell_lost(file, error)
+        self.remove(files)
+        return pl.concat(frames)
+
+    def lose(self, file: DataFile, reason: Exception | str) -> None:
+        """Take out a file that cannot be read, of rows that are nowhere else."""
+        self._tell_lost(file, reason)
+        self.remove([file])
+
+    def _tell_lost(self, file: DataFile, reason: Exception | str) -> None:
+        place = f"tenant {file.tenant_id} in {self.contract.name}"
+        logger.error("%s rows of %s are lost: %s", file.rows, place, reason)
 
     def remove(self, files: Iterable[DataFile]) -> None:
         """Take files out of the table."""

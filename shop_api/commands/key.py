@@ -19,7 +19,9 @@ def key() -> None:
 @click.argument("tenant")
 @click.option("--name", default="cli", show_default=True, help="What the key is for.")
 @click.option(
-    "--publishable", is_flag=True, help="A key that may be public: it only reads the catalogue."
+    "--publishable",
+    is_flag=True,
+    help="A key that may be public: it reads the catalogue, sends storefront events.",
 )
 @click.option(
     "--scope",

@@ -9,6 +9,9 @@ import re
 from shop_api.kernel.errors import DomainError, ErrorKind
 from shop_api.kernel.exchange import Answer, Exchange, Stage
 
+# Up to 500 events of a page's visitors, of some 300 bytes each.
+TRACK_PATH = "/api/v1/track"
+TRACK_LIMIT_BYTES = 524_288
 IMPORT_PATHS = ("/api/v1/imports", "/api/v1/products/bulk-import")
 
 _LENGTH = re.compile(r"[0-9]{1,18}")
@@ -41,6 +44,8 @@ class BodySize:
 
     def limit(self, path: str) -> int:
         """The limit of a path, in bytes."""
+        if path == TRACK_PATH:
+            return min(TRACK_LIMIT_BYTES, self.limit_bytes)
         return self.import_limit_bytes if path in IMPORT_PATHS else self.limit_bytes
 
 

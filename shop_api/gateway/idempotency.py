@@ -16,7 +16,7 @@ from werkzeug.http import parse_options_header
 from shop_api.db.deadlines import deadline
 from shop_api.gateway.body_memory import PIECE_BYTES, SMALL_BYTES, BodyMemory, Room
 from shop_api.gateway.body_readers import BodyReaders, is_stranger
-from shop_api.gateway.body_size import body_too_large
+from shop_api.gateway.body_size import TRACK_PATH, body_too_large
 from shop_api.gateway.signatures import check_body
 from shop_api.kernel.errors import DomainError, ErrorKind
 from shop_api.kernel.exchange import IS_INNER, Answer, Exchange, IdempotencyKey, Stage
@@ -103,7 +103,7 @@ class Body:
     def __init__(self, exchange: Exchange) -> None:
         environ = exchange.environ
         self.limit: int = environ["shop_api.body_limit_bytes"]
-        if is_stranger(exchange):
+        if is_stranger(exchange) and exchange.path != TRACK_PATH:
             self.limit = min(self.limit, ANONYMOUS_LIMIT_BYTES)
         declared = environ.get("CONTENT_LENGTH")
         self.declared = int(declared) if declared else None

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from math import ceil
 
+from shop_api.gateway.body_size import TRACK_PATH
 from shop_api.gateway.idempotency import MUTATIONS
 from shop_api.gateway.leases import Lease, Leases
 from shop_api.kernel.errors import DomainError, ErrorKind
@@ -177,7 +178,8 @@ def endpoint_class(method: str, path: str) -> str:
         return "analytics"
     if path == GRAPHQL:
         return "graphql"
-    return "mutations" if method in MUTATIONS else ""
+    # what visitors do changes nothing of the tenant's, and comes as often as they do
+    return "mutations" if method in MUTATIONS and path != TRACK_PATH else ""
 
 
 def _counted(leases: list[Lease], limits: PlanLimits | None) -> Counted:

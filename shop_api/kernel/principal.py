@@ -37,6 +37,7 @@ SCOPES: dict[str, str] = {
     "imports:write": "Import files",
     "jobs:read": "Read jobs and their errors",
     "events:read": "Listen to the tenant's events",
+    "traffic:write": "Send what visitors do in a storefront",
 }
 
 # Open to anyone, with or without a credential.
@@ -83,8 +84,8 @@ ROLE_SCOPES: dict[str, frozenset[str]] = {
     "viewer": _READ - {"users:read", "keys:read", "audit:read", "customers:read"},
 }
 
-# What a publishable key may do at most: public catalogue reads.
-PUBLISHABLE_SCOPES = frozenset({"catalog:read"})
+# What a publishable key may do at most: read the public catalogue, tell what visitors do.
+PUBLISHABLE_SCOPES = frozenset({"catalog:read", "traffic:write"})
 
 
 @lru_cache(maxsize=1024)

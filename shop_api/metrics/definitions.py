@@ -108,6 +108,32 @@ analytics_answer_duration = Histogram(
     registry=REGISTRY,
 )
 
+# storefront events
+traffic_events = Counter(
+    "traffic_events_total",
+    "Storefront events by what became of them: accepted, duplicate (found in the lake already), or"
+    " refused and why.",
+    ("outcome",),
+    registry=REGISTRY,
+)
+TRAFFIC_OUTCOMES = (
+    "accepted",
+    "duplicate",
+    "too_old",
+    "in_future",
+    "stream_full",
+    "redis_away",
+)
+for outcome in TRAFFIC_OUTCOMES:
+    # a refusal that has not happened is a zero, not an absence
+    traffic_events.labels(outcome)
+traffic_lag = Gauge(
+    "traffic_lag_seconds",
+    "Age of the storefront events that wait longest for the lake, as the worker last saw it.",
+    multiprocess_mode="livemax",
+    registry=REGISTRY,
+)
+
 # Postgres
 database_pool_in_use = Gauge(
     "database_pool_in_use_connections",

@@ -83,6 +83,9 @@ class Operation:
     is_secret: bool = False
     # it changes nothing: no unit of work, no Idempotency-Key
     is_read: bool = False
+    # a mutation whose answer is kept under its idempotency key; without one, what is sent carries
+    # ids by which it counts once
+    is_keyed: bool = True
 
 
 class Blueprint(flask_smorest.Blueprint):
@@ -209,6 +212,24 @@ class Blueprint(flask_smorest.Blueprint):
 
         return decorate
 
+    def intake(self, rule: str, *, scope: str, **options: Any) -> Callable[[View], View]:
+        """POST of things that bring ids of their own, with the options of `Operation`.
+
+        No transaction is opened and no answer is kept: sent again, with an Idempotency-Key or
+        without, they are taken in again, and whoever reads them counts each id once. The view gets
+        `(call, **path)`.
+        """
+        operation = Operation(method="POST", rule=rule, scope=scope, is_keyed=False, **options)
+
+        def decorate(view: View) -> View:
+            def run(call: Call, path: dict[str, Any]) -> Any:
+                reply = view(call, **path)
+                return to_response(reply.status, reply.all_headers(), reply.body)
+
+            return self._register(operation, view, run)
+
+        return decorate
+
     def _register(
         self, operation: Operation, view: View, run: Callable[[Call, dict[str, Any]], Any]
     ) -> View:
@@ -272,6 +293,8 @@ class Blueprint(flask_smorest.Blueprint):
             takes_condition,
             is_read=operation.is_read,
         )
+        if not operation.is_keyed:
+            documentation["x-idempotent-by"] = "ids"
         if operation.unavailable is not None:
             documentation["responses"]["503"] = unavailable_response(operation.unavailable)
         documented = self.doc(**documentation)(documented)
@@ -286,9 +309,13 @@ class Blueprint(flask_smorest.Blueprint):
             is_read=operation.is_read,
             is_list=is_list,
             is_versioned=shapes is not None,
+            is_keyed=operation.is_keyed,
         )
         notes["request_headers"] = request_headers(
-            operation.method, takes_condition, is_read=operation.is_read
+            operation.method,
+            takes_condition,
+            is_read=operation.is_read,
+            is_keyed=operation.is_keyed,
         )
         # smorest's own 422; ours is a problem, documented with the others
         notes.get("arguments", {}).pop("responses", None)

@@ -63,6 +63,21 @@ BODY_EXAMPLES: dict[str, Any] = {
         "sort": "net_sales",
         "limit": 10,
     },
+    "track_events": {
+        "events": [
+            {
+                "id": _ID,
+                "kind": "product_view",
+                "occurred_at": "2026-01-31T12:00:00Z",
+                "visitor_id": "v_8f14e4",
+                "session_id": "s_5fceea",
+                "path": "/products/fig-mug",
+                "referrer_host": "www.example.com",
+                "device": "mobile",
+                "product_id": _ID,
+            }
+        ]
+    },
     "run_batch": {
         "requests": [
             {"method": "GET", "path": "/api/v1/products?limit=2"},

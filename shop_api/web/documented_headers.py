@@ -22,6 +22,12 @@ IDEMPOTENCY_KEY = {
     },
 }
 
+# of what brings ids of its own (`Blueprint.intake`)
+UNKEPT_KEY = IDEMPOTENCY_KEY | {
+    "description": "1 to 255 printable ASCII characters. No answer is kept under it, and none needs"
+    " to be: each thing sent has an id, and counts once however often it is sent.",
+}
+
 IF_NONE_MATCH = {
     "in": "header",
     "name": "If-None-Match",
@@ -128,14 +134,15 @@ def answer_headers(*names: str) -> dict[str, Any]:
 
 
 def success_headers(
-    status: int, *, is_read: bool, is_list: bool, is_versioned: bool
+    status: int, *, is_read: bool, is_list: bool, is_versioned: bool, is_keyed: bool
 ) -> dict[str, Any]:
     """The headers of the answer that grants a request."""
     names = ["ETag"] if status != 204 else []
     names += ["Link"] if is_list else []
     names += [VERSION_HEADER] if is_versioned else []
-    names += ["Location"] if status in (201, 202) else []
-    names += ["Idempotency-Replayed", "X-Read-Position"] if not is_read else []
+    if is_keyed and not is_read:
+        names += ["Location"] if status in (201, 202) else []
+        names += ["Idempotency-Replayed", "X-Read-Position"]
     return answer_headers(*names)
 
 
@@ -153,8 +160,11 @@ def header_components(spec: Any) -> None:
         )
 
 
-def request_headers(method: str, takes_condition: bool, *, is_read: bool) -> list[dict[str, Any]]:
+def request_headers(
+    method: str, takes_condition: bool, *, is_read: bool, is_keyed: bool
+) -> list[dict[str, Any]]:
     """The headers an operation takes."""
     if is_read:
         return [IF_NONE_MATCH, READ_POSITION] if method == "GET" else []
-    return [IDEMPOTENCY_KEY, IF_MATCH] if takes_condition else [IDEMPOTENCY_KEY]
+    key = IDEMPOTENCY_KEY if is_keyed else UNKEPT_KEY
+    return [key, IF_MATCH] if takes_condition else [key]

@@ -24,6 +24,8 @@ WITH_FORM = [operation for operation in ALL if operation.content_types and not o
 WITHOUT_BODY = [
     operation for operation in ALL if operation.method != "GET" and not operation.content_types
 ]
+# what they are sent brings ids of its own, and no answer is kept under a key
+UNKEPT = [operation for operation in ALL if "x-idempotent-by" in operation.document]
 # change many things, of which each has an ETag of its own
 OF_MANY = {"bulk_update_products", "bulk_delete_products"}
 # no export has run here; test_insights.py asks them
@@ -36,6 +38,7 @@ FROM_THE_LAKE = {
     "get_customer_report",
     "query_figures",
     "list_figure_rows",
+    "get_traffic",
 }
 
 
@@ -106,8 +109,9 @@ def test_answers_tell_their_headers() -> None:
             assert "X-Request-ID" in named, operation.id
             assert ("ETag" in named) == (code != "204"), operation.id
             assert ("Link" in named) == ("after" in operation.parameters), operation.id
-            assert ("Location" in named) == (code in ("201", "202")), operation.id
-            assert ("Idempotency-Replayed" in named) == (not operation.is_read), operation.id
+            is_kept = not operation.is_read and operation not in UNKEPT
+            assert ("Location" in named) == (is_kept and code in ("201", "202")), operation.id
+            assert ("Idempotency-Replayed" in named) == is_kept, operation.id
 
 
 @each([operation for operation in ALL if operation.scope is not None])
@@ -354,6 +358,10 @@ def test_its_body_shows_an_example(operation: Operation) -> None:
     properties = schema["properties"].values()
     has_example = any("example" in p or "examples" in p or "$ref" in str(p) for p in properties)
     assert "example" in content or has_example
+
+
+def test_only_what_brings_ids_of_its_own_keeps_no_answer_under_a_key() -> None:
+    assert {operation.id for operation in UNKEPT} == {"track_events"}
 
 
 def test_public_operations_are_the_few_that_must_be() -> None:

@@ -127,7 +127,7 @@ def test_an_order_reaches_the_dashboard(app: App, lake: LakeContext, shop: Shop)
     assert figures["orders"]["total"] == 1
     assert figures["orders"]["processing"] == 1
     assert len(figures["revenue"]["trend"]) == 24
-    assert figures["traffic"] is None
+    assert figures["traffic"]["sessions"] == 0
     assert figures["interval"] == "hour"
     assert datetime.fromisoformat(figures["as_of"]) > datetime.fromisoformat(order["placed_at"])
     assert b'"total":39.80,' in answered.body

@@ -19,6 +19,7 @@ from tests.factories.addresses import ADDRESS_BODIES, ADDRESS_OPERATIONS, booked
 from tests.factories.people import PEOPLE_BODIES, invitation_body, user_body
 from tests.factories.questions import QUESTION_BODIES
 from tests.factories.reports import make_report
+from tests.factories.traffic import TRAFFIC_BODIES
 from tests.fixtures.api import METRICS_KEY, PLATFORM_KEY, Answered, ApiClient, Shop, encode
 
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -250,8 +251,8 @@ IDS_OF: dict[str, Callable[[Shop], dict[str, str]]] = {
 
 
 def discount_body(_: Shop) -> dict[str, Any]:
-    code = f"CODE-{uuid4().hex[:10]}"
-    return {"code": code, "title": "Off", "kind": "percentage", "percentage": Decimal("12.5")}
+    kind: dict[str, Any] = {"kind": "percentage", "percentage": Decimal("12.5")}
+    return {"code": f"CODE-{uuid4().hex[:10]}", "title": "Off", **kind}
 
 
 def tax_rate_body(_: Shop) -> dict[str, Any]:
@@ -300,6 +301,7 @@ BODIES: dict[str, Callable[[Shop], dict[str, Any]]] = {
     **PEOPLE_BODIES,
     **ADDRESS_BODIES,
     **QUESTION_BODIES,
+    **TRAFFIC_BODIES,
     "run_batch": lambda _: {"requests": [{"method": "GET", "path": "/api/v1/products?limit=1"}]},
     "update_tenant": lambda _: {"name": "Renamed"},
     "change_plan": lambda _: {"plan": "pro"},

@@ -341,7 +341,9 @@ def test_tenant_without_files(place: tuple[Engine, Lake, Snapshot]) -> None:
     assert answer["revenue"]["trend"]
     assert answer["customers"]["returning_customer_rate"] is None
     assert answer["orders"]["average_order_value"] is None
-    assert answer["traffic"] is None
+    assert answer["traffic"]["sessions"] == 0
+    assert answer["traffic"]["conversion_rate"] is None
+    assert [step["sessions"] for step in answer["conversion_funnel"]["steps"]] == [0] * 5
 
 
 def test_deadline_is_kept(place: tuple[Engine, Lake, Snapshot]) -> None:

@@ -281,7 +281,7 @@ def test_after_a_snapshot_changed_shops_are_told_their_figures(
         "orders_today": 2,
         "units_today": 4,
         "average_order_value": 8.00,
-        "visitors_online": None,
+        "visitors_online": 0,
     }
     assert data["as_of"] == "2026-04-15T12:00:00.000000Z"
     assert data["currency"] == "USD"

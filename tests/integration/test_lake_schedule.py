@@ -1,9 +1,10 @@
 """The lake's jobs, as the worker runs them."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 import redis
@@ -11,7 +12,10 @@ import redis
 from pipelines.checks.failure import CheckFailedError
 from pipelines.schedule import jobs
 from pipelines.sinks.publication import writer_lock
+from pipelines.traffic import BATCHES_A_RUN
+from shop_api.db.request_redis import RequestRedis
 from shop_api.spine.jobs import ScheduledJob, WorkerContext
+from shop_api.spine.traffic_stream import STREAM, TrafficEvent, TrafficIntake, microseconds
 from shop_api.worker import JobRunner
 from tests.factories.rows import insert_order
 from tests.factories.sales import change_order, day, place, selling
@@ -41,7 +45,8 @@ def by_name(context: WorkerContext) -> dict[str, ScheduledJob]:
 
 def test_each_job_has_an_owner_and_a_freshness_limit(context: WorkerContext) -> None:
     found = by_name(context)
-    assert set(found) == {"lake_export", "lake_usage", "lake_tidy", "lake_sweep"}
+    names = {"lake_export", "lake_usage", "lake_traffic", "lake_tidy", "lake_sweep"}
+    assert set(found) == names
     for job in found.values():
         assert job.owner == "pipelines"
         assert job.freshness_limit_seconds
@@ -136,3 +141,39 @@ def test_an_export_that_finds_the_lake_taken_is_no_success(
     with writer_lock(context.exporter_engine):
         assert job.run(now()) is False
     assert job.run(now()) is True
+
+
+def test_the_job_of_traffic_takes_all_that_waits_and_tells_the_hooks(
+    database: Database, tenant_id: UUID, context: WorkerContext, redis_url: str
+) -> None:
+    found = by_name(context)
+    found["lake_export"].run(now())
+    intake = TrafficIntake(RequestRedis(redis_url), 1_000_000)
+    # more than one run takes, the first of them twice
+    for number in [0, *range(BATCHES_A_RUN + 1)]:
+        sent = TrafficEvent(str(UUID(int=number)), microseconds(now()), "session", "v", "s", False)
+        assert intake.add(tenant_id, [sent], [], now())
+    heard: list[frozenset[UUID]] = []
+    context.after_publish.append(lambda tenant_ids, _: heard.append(tenant_ids))
+    found["lake_traffic"].run(now())
+    lake = open_lake(database, Path(context.settings.lake_location))
+    assert rows(lake, "traffic_events").height == BATCHES_A_RUN + 1
+    assert heard == [frozenset({tenant_id})] * 2
+    assert context.redis.xlen(STREAM) == 0
+
+
+def test_the_housekeeping_keeps_events_as_long_as_is_set(
+    database: Database, tenant_id: UUID, context: WorkerContext, redis_url: str
+) -> None:
+    settings = context.settings.model_copy(update={"traffic_retention_days": 7})
+    found = by_name(replace(context, settings=settings))
+    found["lake_export"].run(now())
+    intake = TrafficIntake(RequestRedis(redis_url), 1_000_000)
+    for days in (1, 9):
+        at = now() - timedelta(days=days)
+        sent = TrafficEvent(str(uuid4()), microseconds(at), "session", "v", "s", False)
+        assert intake.add(tenant_id, [sent], [], at)
+    found["lake_traffic"].run(now())
+    found["lake_tidy"].run(now())
+    lake = open_lake(database, Path(context.settings.lake_location))
+    assert rows(lake, "traffic_events").height == 1

@@ -21,6 +21,7 @@ from analytics.metrics.customers import (
 from analytics.metrics.definitions import SALES, select_list
 from analytics.metrics.dimensions import DIMENSIONS, metrics_of
 from analytics.metrics.inventory import INVENTORY
+from analytics.metrics.traffic import TRAFFIC
 from analytics.queries import load_query
 from analytics.query.asked import Asked, Filter
 from analytics.query.statement import figures_statement, rows_statement, rows_total_statement
@@ -32,6 +33,7 @@ METRICS = {
     "cohorts": select_list(COHORT_CELL),
     "customer_segments": select_list(CUSTOMER_VALUES),
     "inventory": select_list(INVENTORY),
+    "traffic_by_bucket": select_list(TRAFFIC),
     "repeat_intervals": quotient_sides(MEAN_REPEAT_INTERVAL, MEDIAN_REPEAT_INTERVAL),
 }
 

@@ -56,7 +56,10 @@ class ApiKeyBody(BindingFields):
     kind = fields.String(
         load_default="secret",
         validate=one_of("secret", "publishable"),
-        metadata={"description": "`publishable` keys may only read the public catalogue."},
+        metadata={
+            "description": "`publishable` keys may only read the public catalogue and send"
+            " storefront events."
+        },
     )
     scopes = BoundedList(
         fields.String(validate=one_of(*SCOPES)),

@@ -6,13 +6,10 @@ from shop_api.domains.insights.schemas import (
     AnalyticsQuery,
     EnvelopeSchema,
     PeriodSchema,
-    amount,
-    number,
-    relative_change,
-    share,
 )
 from shop_api.domains.insights.service import CUSTOMER_SORTS, FILE_FORMATS, SEGMENT_NAMES
 from shop_api.web.fields import Instant, WholeParameter, one_of
+from shop_api.web.figures import amount, number, relative_change, share
 from shop_api.web.pagination import MAX_OFFSET, Pagination
 
 MAX_ROWS = 1_000

@@ -9,7 +9,8 @@ from marshmallow import Schema, ValidationError, fields
 from analytics.dashboard.question import BASES
 from analytics.periods import COMPARISONS, INTERVALS, PERIOD_NAMES
 from shop_api.web.cache_policies import RealTimeQuery
-from shop_api.web.fields import Currency, Instant, Money, Text, one_of
+from shop_api.web.fields import Currency, Instant, Text, one_of
+from shop_api.web.figures import amount, number, relative_change, share
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
@@ -44,16 +45,19 @@ class PeriodQuery(Schema):
     )
 
 
+COMPARED_WITH = (
+    "As many days directly before (default), or the same days a year before. While the period's"
+    " last day runs, the last day compared with counts up to the same time of day:"
+    " `compared_with.until`."
+)
+
+
 class AnalyticsQuery(PeriodQuery, RealTimeQuery):
     """Which figures: of which days, by which basis, compared with what."""
 
     compare = fields.String(
         validate=one_of(*COMPARISONS),
-        metadata={
-            "description": "As many days directly before (default), or the same days a year before."
-            " While the period's last day runs, the last day compared with counts up to the same"
-            " time of day: `compared_with.until`."
-        },
+        metadata={"description": COMPARED_WITH},
     )
     basis = fields.String(
         validate=one_of(*BASES),
@@ -64,34 +68,6 @@ class AnalyticsQuery(PeriodQuery, RealTimeQuery):
     )
     currency = Currency(metadata={"description": "Only orders in it. Default: the tenant's."})
     channel = Text(min_length=1, max_length=40, metadata={"description": "Only its orders."})
-
-
-def amount(description: str = "", **options: Any) -> Money:
-    """An amount of an answer; corrections can make one negative."""
-    metadata = {"description": description} if description else {}
-    return Money(minimum=None, required=True, metadata=metadata, **options)
-
-
-def number(description: str = "", **options: Any) -> fields.Integer:
-    """A count of an answer."""
-    metadata = {"description": description} if description else {}
-    return fields.Integer(required=True, metadata=metadata, **options)
-
-
-def share(description: str) -> fields.Decimal:
-    """A quotient to four places; of nothing there is none."""
-    return fields.Decimal(
-        required=True, allow_none=True, metadata={"description": f"{description} Null of nothing."}
-    )
-
-
-def relative_change() -> fields.Decimal:
-    """Against the period compared with."""
-    return fields.Decimal(
-        required=True,
-        allow_none=True,
-        metadata={"description": "(now − before) ÷ before; null when nothing is compared, or 0."},
-    )
 
 
 class PeriodSchema(Schema):
@@ -261,8 +237,31 @@ class DashboardCustomersSchema(Schema):
     )
 
 
-class NotCollectedSchema(Schema):
-    """Storefront events are not collected yet."""
+class DashboardTrafficSchema(Schema):
+    """Visitors on the dashboard, crawlers left out."""
+
+    sessions = number("Visits with an event in the period.")
+    visitors = number("Distinct visitors.")
+    page_views = number()
+    conversion_rate = share("Sessions with a purchase ÷ sessions.")
+    change = relative_change()
+    trend = fields.List(fields.Nested(CountPointSchema), required=True)
+
+
+class FunnelStepSchema(Schema):
+    """A step on the way to a purchase; each holds the sessions of those behind it."""
+
+    step = fields.String(required=True, metadata={"example": "cart_sessions"})
+    sessions = number("That came as far as this, or further.")
+    share_of_previous = share("Of the sessions of the step before.")
+    share = share("Of all sessions.")
+
+
+class FunnelSchema(Schema):
+    """The way from a visit to a purchase."""
+
+    steps = fields.List(fields.Nested(FunnelStepSchema), required=True)
+    conversion_rate = share("The last step ÷ the first.")
 
 
 class DashboardSchema(EnvelopeSchema):
@@ -272,18 +271,8 @@ class DashboardSchema(EnvelopeSchema):
     orders = fields.Nested(DashboardOrdersSchema, required=True)
     products = fields.Nested(DashboardProductsSchema, required=True)
     customers = fields.Nested(DashboardCustomersSchema, required=True)
-    traffic = fields.Nested(
-        NotCollectedSchema,
-        required=True,
-        allow_none=True,
-        metadata={"description": "Null until storefront events are collected."},
-    )
-    conversion_funnel = fields.Nested(
-        NotCollectedSchema,
-        required=True,
-        allow_none=True,
-        metadata={"description": "Null until storefront events are collected."},
-    )
+    traffic = fields.Nested(DashboardTrafficSchema, required=True)
+    conversion_funnel = fields.Nested(FunnelSchema, required=True)
 
 
 class RevenueFigures(SalesFigures):

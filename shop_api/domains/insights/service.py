@@ -21,6 +21,7 @@ from sqlalchemy import Engine as DatabaseEngine
 from analytics.contracts import API_USAGE, CONTRACTS
 from analytics.dashboard.customers import build_customers
 from analytics.dashboard.question import AnalyticsRequest
+from analytics.dashboard.traffic import build_traffic
 from analytics.dashboard.usage import build_usage
 from analytics.engine import Engine, FilesGone, Observe, QueryTimeout, QueryTooLarge
 from analytics.lake import Lake, Snapshot, TableMissing, VersionGone
@@ -28,6 +29,7 @@ from analytics.metrics.definitions import METRICS
 from analytics.metrics.dimensions import ASKABLE, DIMENSIONS, dimensions_of, metrics_of
 from analytics.metrics.segments import SEGMENT_NAMES
 from analytics.periods import (
+    COMPARISONS,
     INTERVALS,
     PERIOD_NAMES,
     BadParameter,
@@ -61,6 +63,7 @@ __all__ = [
     "ABC_CLASSES",
     "ABC_METRICS",
     "ASKABLE",
+    "COMPARISONS",
     "CONTENT_TYPES",
     "CUSTOMER_SORTS",
     "DEAD_AFTER_DAYS",
@@ -88,6 +91,7 @@ __all__ = [
     "build_figures",
     "build_inventory",
     "build_rows",
+    "build_traffic",
     "build_usage",
     "dimensions_of",
     "keep_until",

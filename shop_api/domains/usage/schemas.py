@@ -2,9 +2,10 @@
 
 from marshmallow import Schema, fields
 
-from shop_api.domains.insights.schemas import PeriodQuery, PeriodSchema, number
+from shop_api.domains.insights.schemas import PeriodQuery, PeriodSchema
 from shop_api.domains.insights.service import PERIOD_NAMES
 from shop_api.web.fields import Instant, one_of
+from shop_api.web.figures import number
 
 
 class UsageQuery(PeriodQuery):

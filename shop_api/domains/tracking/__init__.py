@@ -1,0 +1,1 @@
+"""Taking in what visitors do in a storefront."""

@@ -1,0 +1,1 @@
+"""Figures of what visitors did, over HTTP."""

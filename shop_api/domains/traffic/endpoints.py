@@ -1,0 +1,57 @@
+"""Traffic figures over HTTP."""
+
+from flask import current_app
+
+from shop_api.db.deadlines import deadline
+from shop_api.db.request_redis import RedisAway
+from shop_api.domains.insights.service import EXTENSION, Insights, Profile, build_traffic
+from shop_api.domains.traffic.schemas import TrafficQuery, TrafficSchema
+from shop_api.spine.traffic_stream import count_online
+from shop_api.web.blueprint import Blueprint, Call
+from shop_api.web.reply import Reply
+
+traffic = Blueprint(
+    "traffic",
+    __name__,
+    url_prefix="/api/v1/analytics",
+    description="What visitors did in the storefront.",
+)
+
+
+@traffic.read(
+    "/traffic",
+    scope="analytics:read",
+    query=TrafficQuery,
+    returns=TrafficSchema,
+    has_session=False,
+)
+def get_traffic(call: Call) -> Reply:
+    """Get what visitors did: sessions, the way to a purchase, sources, devices, pages, products.
+
+    Events reach the lake every minute: those sent since then, and what visitors' devices send late,
+    up to 48 hours, are not in it yet. Sessions and visitors are distinct ones of the stretch of
+    time asked for, so those of its days do not add up to them. Crawlers are left out unless
+    `include_bots=true`.
+    """
+    lake: Insights = current_app.extensions[EXTENSION]
+    principal = call.principal
+    answer = lake.answer(
+        build_traffic,
+        lake.snapshot(),
+        Profile(call.tenant_id, principal.currency, principal.timezone),
+        call.query,
+        call.exchange.started_at,
+        deadline.left_seconds() or call.services.settings.deadline_seconds,
+    )
+    answer["visitors_online"] = _visitors_online(call)
+    return Reply.of(answer)
+
+
+def _visitors_online(call: Call) -> int | None:
+    """None while Redis is away."""
+    try:
+        return call.services.request_redis.ask(
+            lambda client: count_online(client, call.tenant_id, call.now)
+        )
+    except RedisAway:
+        return None

@@ -1,0 +1,52 @@
+"""Storefront events: as a page sends them, and as the stream holds them."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from shop_api.spine.traffic_stream import TrafficEvent, TrafficIntake, microseconds
+from tests.fixtures.api import Shop
+
+# what an event of a kind cannot do without
+NEEDED: dict[str, Callable[[], dict[str, str]]] = {
+    "page_view": lambda: {"path": "/"},
+    "product_view": lambda: {"product_id": str(uuid4())},
+    "add_to_cart": lambda: {"product_id": str(uuid4())},
+    "purchase": lambda: {"order_id": str(uuid4())},
+}
+
+
+def sent(kind: str = "page_view", at: datetime | None = None, **changes: Any) -> dict[str, Any]:
+    """An event; what its kind needs is made up unless told."""
+    occurred_at = datetime.now(UTC) if at is None else at
+    return {
+        "id": str(uuid4()),
+        "kind": kind,
+        "occurred_at": occurred_at.isoformat(),
+        "visitor_id": "v_1",
+        "session_id": "s_1",
+        **NEEDED.get(kind, dict)(),
+        **changes,
+    }
+
+
+def track_body(_: Shop) -> dict[str, Any]:
+    return {"events": [sent()]}
+
+
+TRAFFIC_BODIES = {"track_events": track_body}
+
+
+def event(at: datetime | None = None, **changes: object) -> TrafficEvent:
+    occurred_at = microseconds(datetime.now(UTC) if at is None else at)
+    known = {"kind": "session", "visitor_id": "v", "session_id": "s", "is_bot": False}
+    return TrafficEvent(
+        **{"event_id": str(uuid4()), "occurred_at": occurred_at, **known, **changes}  # type: ignore[arg-type]
+    )
+
+
+def send(
+    intake: TrafficIntake, tenant_id: UUID, *events: TrafficEvent, at: datetime | None = None
+) -> None:
+    assert intake.add(tenant_id, events, ["v"], datetime.now(UTC) if at is None else at)
