@@ -28,7 +28,6 @@ CREATE TABLE tenants (
     CONSTRAINT ck_tenants_plan CHECK (plan IN ('free', 'basic', 'pro', 'enterprise')),
     CONSTRAINT ck_tenants_currency CHECK (currency ~ '^[A-Z]{3}$')
 );
-CREATE INDEX ix_tenants_cors_origins ON tenants USING gin (cors_origins);
 CREATE TABLE tenant_counters (
     tenant_id UUID NOT NULL,
     name TEXT NOT NULL,
@@ -131,8 +130,7 @@ CREATE INDEX ix_audit_entries_request_id ON audit_entries (tenant_id, request_id
 
 
 # A credential is presented before its tenant is known: the row is visible to whoever names its exact
-# hash (or e-mail) for this transaction, and to nobody else. A browser asks before it may send one:
-# whether some tenant lists its origin.
+# hash (or e-mail) for this transaction, and to nobody else.
 LOOKUPS = """
 CREATE POLICY credential_lookup ON api_keys FOR SELECT TO shop_app
     USING (encode(key_hash, 'hex') = NULLIF(current_setting('app.credential', true), ''));
@@ -142,8 +140,6 @@ CREATE POLICY credential_lookup ON users FOR SELECT TO shop_app
     USING (email = NULLIF(current_setting('app.login_email', true), ''));
 CREATE POLICY credential_lookup ON tenants FOR SELECT TO shop_app
     USING (slug = NULLIF(current_setting('app.login_tenant', true), ''));
-CREATE POLICY origin_lookup ON tenants FOR SELECT TO shop_app
-    USING (cors_origins @> ARRAY[NULLIF(current_setting('app.origin', true), '')]);
 """
 
 # What the realtime process asks of its listeners: row-level security shows each tenant's actors to

@@ -37,7 +37,6 @@ tenants = Table(
     UniqueConstraint("slug"),
     CheckConstraint("plan IN ('free', 'basic', 'pro', 'enterprise')", name="plan"),
     CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
-    Index("ix_tenants_cors_origins", "cors_origins", postgresql_using="gin"),
     Index("ix_tenants_created_at", "created_at", "id"),
 )
 

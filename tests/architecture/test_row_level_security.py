@@ -54,9 +54,9 @@ def test_the_application_is_bound_to_the_tenant_of_the_transaction(
     tenant = "(NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid"
     expression = f'({column} = ( SELECT {tenant} AS "nullif"))'
     assert by_name.pop("tenant") == ["PERMISSIVE", "ALL", expression, expression]
-    # the only other ways in: naming a row by its exact credential, or a tenant by its origin; and
-    # for the platform, all tenants' own records
-    of_tenants = {"origin_lookup", "platform_lookup"} if table == "tenants" else set()
+    # the only other ways in: naming a row by its exact credential; and all tenants' own records,
+    # for the platform and the list of origins
+    of_tenants = {"platform_lookup"} if table == "tenants" else set()
     for name, (_, command, condition, _check) in by_name.items():
         assert name in {"credential_lookup"} | of_tenants
         assert command == "SELECT"

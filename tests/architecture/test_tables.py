@@ -17,7 +17,6 @@ OWN_TENANT_COLUMN = {"tenants": "id"}
 # all tenants.
 ACROSS_TENANTS = {
     "uq_tenants_slug": "a slug names a tenant",
-    "ix_tenants_cors_origins": "releases that keep no list of origins look for one",
     "ix_tenants_created_at": "the platform lists all tenants",
     "ix_users_email": "an address signs in before its tenant is known",
     "uq_api_keys_key_hash": "a key is presented before its tenant is known",
