@@ -35,8 +35,8 @@ class WrittenPositions:
     """The newest position at which each tenant wrote: in this process, and in Redis for all.
 
     Kept for as long as a replica that serves may lack it. What cannot be told now is told before
-    this process notes or asks for another; other processes hear of it from the relay, as they do of
-    versions (spine/versions.py).
+    this process notes or asks for another, or by its waker; other processes hear of it from the
+    relay, as they do of versions (spine/versions.py).
     """
 
     def __init__(
@@ -72,6 +72,16 @@ class WrittenPositions:
     ) -> None:
         """As part of a pipeline: all that these tenants have written is before a position."""
         self._set(pipeline, dict.fromkeys(tenant_ids, position))
+
+    @property
+    def owes(self) -> bool:
+        """Whether something could not be told yet."""
+        return bool(self._owed)
+
+    def tell_owed(self) -> None:
+        """Try again to tell it."""
+        with suppress(RedisAway):
+            self._tell(())
 
     def known_here(self, tenant_id: UUID) -> int:
         """The newest that this process knows of; 0: none of late."""

@@ -1,9 +1,9 @@
 """Telling of a commit: kept answers, before the client is answered, and the spine's readers.
 
-Belongs here: NOTIFY, and having versions replaced. Does not: reading (relay.py). A NOTIFY inside
-the mutation would hold Postgres's database-wide notification lock over its commit, so that all
-writers commit one after the other; here one thread per process notifies after the commit, many
-commits at once. A wake lost in a crash costs the readers one polling interval, never an event.
+Belongs here: NOTIFY, having versions replaced and positions noted. Does not: reading (relay.py). A
+NOTIFY inside the mutation would hold Postgres's database-wide notification lock over its commit, so
+that all writers commit one after the other; here one thread per process notifies after the commit,
+many commits at once. A wake lost in a crash costs the readers one polling interval, never an event.
 """
 
 import logging
@@ -25,6 +25,9 @@ CHANNEL = "spine"
 # Commits within this time share one NOTIFY; it bounds what waking adds to commit → socket.
 COALESCE_SECONDS = 0.005
 RETRY_SECONDS = 1.0
+# Until a Redis that could not be told of positions is tried again; one that is away is asked once a
+# second (request_redis.py).
+OWED_SECONDS = 0.1
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +68,8 @@ class Waker:
                 self.positions.note(tenant_id, position)
         if touched:
             self.versions.touch(touched)
+        if self._owes():
+            self.wake()
 
     def wake(self) -> None:
         """Ask for a NOTIFY soon; returns at once."""
@@ -94,12 +99,19 @@ class Waker:
                 self._stopped.wait(RETRY_SECONDS)
 
     def _notify(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
-        while self._due.wait():
-            self._due.clear()
-            connection.execute(f"NOTIFY {CHANNEL}")
-            if self._stopped.is_set():
-                return
-            self._stopped.wait(COALESCE_SECONDS)
+        while True:
+            owes = self._owes()
+            if self._due.wait(OWED_SECONDS if owes else None):
+                self._due.clear()
+                connection.execute(f"NOTIFY {CHANNEL}")
+                if self._stopped.is_set():
+                    return
+                self._stopped.wait(COALESCE_SECONDS)
+            if owes and self.positions is not None:
+                self.positions.tell_owed()
+
+    def _owes(self) -> bool:
+        return self.positions is not None and self.positions.owes
 
 
 def make_waker(settings: Settings, requests: RequestRedis) -> Waker:
