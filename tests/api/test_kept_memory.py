@@ -79,8 +79,8 @@ def test_what_is_held_is_counted(
         tracemalloc.stop()
         kept.limit_bytes = room
     held = full - left
-    # a small one has no compressed forms, which are counted all the same
-    assert held <= counted <= 4 * held
+    # a small one has no compressed forms, which are counted all the same: 1.9 KB as 8.7
+    assert held <= counted <= 6 * held
 
 
 def test_nothing_is_kept_under_a_long_query(page: ApiClient, kept: KeptAnswers) -> None:
