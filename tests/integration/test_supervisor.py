@@ -112,7 +112,10 @@ def has_file(path: str) -> Callable[[Copy], bool]:
 MOMENTS: dict[str, tuple[Callable[[Copy], bool], float, signal.Signals]] = {
     "initdb": (has_file("postgres/PG_VERSION"), 0.0, signal.SIGTERM),
     "postgres": (has_file("postgres/.s.PGSQL.5432"), 0.0, signal.SIGTERM),
-    "migration": (has_file("redis/redis.sock"), 0.1, signal.SIGINT),
+    # while redis-py, and then the migrations, drop objects: Python ignores what is raised there
+    "redis": (has_file("redis/redis.sock"), 0.09, signal.SIGTERM),
+    "redis_ignored": (has_file("redis/redis.sock"), 0.11, signal.SIGINT),
+    "migration": (has_file("redis/redis.sock"), 0.3, signal.SIGINT),
     "api": (has_process("api_server"), 0.0, signal.SIGINT),
     "api_loads": (has_process("api_server"), 0.7, signal.SIGINT),
     "api_workers_load": (has_process("api_server", 2), 0.0, signal.SIGTERM),
