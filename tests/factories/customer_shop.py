@@ -8,7 +8,7 @@ Clocks change on 8 March 2026 (02:00 → 03:00). Web and USD unless told.
 - cat: 5 Jan 7.00 EUR; 15 Feb 80.00, of which 30.00 are refunded on 2 Apr; 10 Mar, 23 days later,
   25.00 at the till.
 - dan: 28 Feb 23:30 (already March in UTC) 60.00; 20 Mar 500.00, cancelled on 25 Mar.
-- eve: 20 Jan 1000 JPY, cancelled on 21 Jan; 3 Feb 2000 JPY.
+- eve: 20 Jan 1000 JPY, cancelled on 5 Feb; 3 Feb 2000 JPY.
 - fay: 10 Feb 9.00, cancelled on 12 Feb.
 - a guest: 5 Mar 5.00 at the till.
 """
@@ -59,7 +59,7 @@ ORDERS = [
     _order("c3", "cat", at(3, 10), "25.00", channel="pos"),
     _order("d1", "dan", at(3, 1, 4, 30), "60.00"),
     _order("d2", "dan", at(3, 20), "500.00", cancelled_at=at(3, 25)),
-    _order("e1", "eve", at(1, 20), "1000", currency="JPY", cancelled_at=at(1, 21)),
+    _order("e1", "eve", at(1, 20), "1000", currency="JPY", cancelled_at=at(2, 5)),
     _order("e2", "eve", at(2, 3), "2000", currency="JPY"),
     _order("f1", "fay", at(2, 10), "9.00", cancelled_at=at(2, 12)),
     _order("g1", None, at(3, 5), "5.00", channel="pos"),

@@ -134,7 +134,7 @@ def test_cohorts_by_event_date(ask: Ask) -> None:
 
 
 def test_a_cancelled_order_before_the_first_counts_with_it(ask: Ask) -> None:
-    """eve's 1000 of January is reversed in January, before the first order that stands."""
+    """eve's 1000 of January is reversed in February: both count on 3 February, her first order."""
     asked = {"currency": "JPY", "currency_digits": 0}
     for basis in ("order_date", "event_date"):
         (february, _) = ask(**asked, basis=basis)["cohorts"]["data"]
