@@ -4,7 +4,8 @@ Belongs here: names and values, as `/analytics/rows` takes them. Does not: the U
 the rows (rows.py). A value that is none is written as nothing.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 
 from analytics.dashboard.question import Question, format_instant
 from analytics.metrics.dimensions import DIMENSIONS
@@ -13,6 +14,10 @@ from analytics.query.asked import Asked, Filter, Value
 
 NOT = "not_"
 NOTHING = ""
+_SPECIAL = re.compile(r"[\\,]")
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+# a character, with the backslash before it
+_UNIT = re.compile(r"\\?.", re.DOTALL)
 
 
 # Parameters of a URL, in order.
@@ -39,8 +44,8 @@ def _parameters(
     question: Question, asked: Asked, values: Mapping[str, Value], period: Period
 ) -> Parameters:
     request = question.request
-    chosen = [("metric", name) for name in asked.metrics]
-    chosen += [
+    chosen = [
+        ("metric", ",".join(asked.metrics)),
         ("snapshot", str(request.snapshot.id)),
         ("from", period.start.isoformat()),
         ("to", period.end.isoformat()),
@@ -68,9 +73,21 @@ def _of_dimension(name: str, filters: list[Filter]) -> Parameters:
         if not common:
             # nothing has both: what has a value and has it not
             common, refused = [first[0]], {first[0]: None}
-        chosen += [(name, _written(value)) for value in dict.fromkeys(common)]
-    return chosen + [(f"{NOT}{name}", _written(value)) for value in refused]
+        chosen.append((name, written(dict.fromkeys(common))))
+    return chosen + ([(f"{NOT}{name}", written(refused))] if refused else [])
 
 
-def _written(value: Value) -> str:
-    return NOTHING if value is None else str(value)
+def written(values: Iterable[Value]) -> str:
+    """Values as one parameter: a comma between two, a backslash before one that is part of one."""
+    return ",".join(
+        NOTHING if value is None else _SPECIAL.sub(r"\\\g<0>", str(value)) for value in values
+    )
+
+
+def read_values(text: str) -> list[str | None]:
+    """The values of a parameter."""
+    values, start = [], 0
+    for comma in [*(m.start() for m in _UNIT.finditer(text) if m[0] == ","), len(text)]:
+        values.append(_ESCAPED.sub(r"\1", text[start:comma]) or None)
+        start = comma + 1
+    return values

@@ -207,6 +207,11 @@ def test_a_snapshot_that_is_gone_is_told(
         ({"filters": [{"dimension": "product", "values": [None]}]}, "/metrics/0", "country"),
         ({"filters": [{"dimension": "time", "values": ["x"]}]}, "/filters/0/dimension", "channel"),
         ({"filters": [{"dimension": "weekday", "values": ["x"]}]}, "/filters/0/values/0", "whole"),
+        (
+            {"filters": [{"dimension": "country", "values": ["é" * 250] * 9}]},
+            "/filters",
+            "6000 bytes",
+        ),
         ({"sort": "net_sales"}, "/sort", "orders"),
         ({"limit": 1001}, "/limit", "1000"),
         ({"period": "7d", "from": "2026-01-01", "to": "2026-02-01"}, "/period", "not both"),
@@ -217,7 +222,8 @@ def test_what_is_not_known_is_named(
     shop: Shop, changes: dict[str, Any], pointer: str, told: str
 ) -> None:
     refused = shop.api.post(QUERY, {"metrics": ["orders"], **changes})
-    assert (refused.status, refused.code) == (422, "validation_failed"), refused.body
+    assert refused.status == 422, refused.body
+    assert refused.code in ("validation_failed", "unanswerable")
     error = refused.json["errors"][0]
     assert error["pointer"] == pointer
     assert told in error["detail"]
@@ -265,3 +271,19 @@ def test_no_other_operation_is_a_read_by_post() -> None:
     found = {o.id for o in operations() if o.is_read and o.method != "GET"}
     assert found == {"query_figures"}
     assert all(o.scope == "analytics:read" for o in operations() if o.id in found)
+
+
+def test_rows_refuse_what_has_none(shop: Shop) -> None:
+    for query, code, pointer in (
+        ({"metric": "orders", "product": "x"}, "unanswerable", "metric"),
+        ({"metric": "orders,orders"}, "unanswerable", "metric"),
+        ({"metric": "orders", "time": "2026-13-01"}, "unanswerable", "time"),
+        ({"metric": "orders,sales"}, "invalid_parameter", "metric"),
+        ({"metric": "orders", "weekday": "x"}, "invalid_parameter", "weekday"),
+        ({"metric": "orders", "from": "2026-01-01"}, "invalid_parameter", "to"),
+        ({"metric": "orders", "snapshot": "999999"}, "snapshot_gone", "snapshot"),
+    ):
+        refused = shop.api.get(ROWS, query=query)
+        assert refused.status in (400, 422)
+        assert refused.code == code, refused.body
+        assert refused.json["errors"][0]["pointer"] == pointer

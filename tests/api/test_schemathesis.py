@@ -54,6 +54,7 @@ REASONS = {
     "scope_not_allowed",
     "session_not_found",
     "snapshot_gone",
+    "unanswerable",
     "shipping_rate_not_found",
     "value_missing",
     "value_of_another_kind",

@@ -20,6 +20,7 @@ from analytics.metrics.dimensions import ASKABLE, DIMENSIONS
 from analytics.periods import day_start, find_zone
 from analytics.query.asked import Asked, Filter
 from analytics.query.figures import build_figures
+from analytics.query.opening import read_values, written
 from analytics.query.rows import build_rows
 from tests.factories.lake import write_lake
 from tests.factories.random_shops import (
@@ -241,10 +242,11 @@ def _opening(parameters: list[tuple[str, str]], metrics: tuple[str, ...]) -> Ask
     filters = []
     for name, dimension in DIMENSIONS.items():
         for key, is_in in ((name, True), (f"not_{name}", False)):
-            written = [value for parameter, value in parameters if parameter == key]
             values = [
-                None if value == "" else int(value) if dimension.kind == "whole" else value
-                for value in written
+                int(value) if value and dimension.kind == "whole" else value
+                for parameter, text in parameters
+                if parameter == key
+                for value in read_values(text)
             ]
             if values:
                 filters.append(Filter(name, tuple(values), is_in))
@@ -254,6 +256,11 @@ def _opening(parameters: list[tuple[str, str]], metrics: tuple[str, ...]) -> Ask
         limit=1000,
         until=datetime.fromisoformat(until) if until else None,
     )
+
+
+@given(st.lists(st.none() | st.text(min_size=1), min_size=1))
+def test_values_are_read_as_they_were_written(values: list[str | None]) -> None:
+    assert read_values(written(values)) == values
 
 
 @BOUNDED

@@ -82,3 +82,14 @@ def invalid_field(pointer: str, detail: str) -> DomainError:
         f"The question cannot be answered: {detail}.",
         [FieldError(f"/{pointer}", sentence)],
     )
+
+
+def unanswerable(pointer: str, detail: str) -> DomainError:
+    """A question of known names that no figures answer."""
+    sentence = f"{detail[0].upper()}{detail[1:]}."
+    return DomainError(
+        ErrorKind.INVALID,
+        "unanswerable",
+        f"No figures answer this: {detail}.",
+        [FieldError(pointer, sentence)],
+    )

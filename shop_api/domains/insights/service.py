@@ -39,6 +39,7 @@ from analytics.periods import (
 )
 from analytics.query.asked import Asked, Filter
 from analytics.query.figures import build_figures
+from analytics.query.opening import read_values
 from analytics.query.rows import build_rows
 from analytics.reports.customers import SORTS as CUSTOMER_SORTS
 from analytics.reports.customers import CustomerSelection, build_customer_file, build_customer_page
@@ -96,6 +97,7 @@ __all__ = [
     "dimensions_of",
     "keep_until",
     "metrics_of",
+    "read_values",
 ]
 
 # Where the application keeps its `Insights`.

@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 from functools import partial
 from hashlib import blake2b
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 import msgspec
 from flask import current_app
 
 from shop_api.db.deadlines import deadline
-from shop_api.domains.insights.errors import invalid_field, invalid_parameter
+from shop_api.domains.insights.errors import invalid_field, invalid_parameter, unanswerable
 from shop_api.domains.insights.service import (
     DIMENSIONS,
     EXTENSION,
@@ -28,12 +28,14 @@ from shop_api.domains.insights.service import (
 )
 from shop_api.domains.queries.schemas import (
     DEFAULT_LIMIT,
+    MAX_FILTER_BYTES,
     AnswerSchema,
     MetricsSchema,
     QuestionSchema,
     RowsQuery,
     RowsSchema,
 )
+from shop_api.kernel.errors import DomainError
 from shop_api.web.blueprint import Blueprint, Call
 from shop_api.web.reply import Reply
 
@@ -86,6 +88,7 @@ def query_figures(call: Call) -> Reply:
         Filter(each["dimension"], tuple(each["values"]), each.get("operator", "in") == "in")
         for each in asked.pop("filters", ())
     )
+    _check_length(filters)
     order = asked.pop("order", None)
     question = Asked(
         metrics=tuple(asked.pop("metrics")),
@@ -98,7 +101,8 @@ def query_figures(call: Call) -> Reply:
     )
     asked.pop("after", None)
     parameters = {"compare": "none", **asked}
-    answer = _answer(call, partial(build_figures, asked=question), place, parameters, invalid_field)
+    build = partial(build_figures, asked=question)
+    answer = _answer(call, build, place, parameters, _refuse_question)
     for part in (answer["totals"], *answer["data"]):
         for name in ("rows", "previous_rows"):
             part[name] = part[name] and f"{ROWS}?{urlencode(part[name])}"
@@ -131,13 +135,14 @@ def list_figure_rows(call: Call) -> Reply:
     )
     asked.pop("after", None)
     parameters = {**asked, "compare": "none"}
-    answer = _answer(
-        call, partial(build_rows, asked=question), place, parameters, invalid_parameter
-    )
+    build = partial(build_rows, asked=question)
+    answer = _answer(call, build, place, parameters, _refuse_rows)
     reply = Reply.of(paged := _paged(call, answer, place, call.query))
     if paged["page_info"]["has_next_page"]:
-        following = {**_written(call.query), "after": paged["page_info"]["end_cursor"]}
-        reply.headers.append(("Link", f'<{ROWS}?{urlencode(following, doseq=True)}>; rel="next"'))
+        sent = parse_qsl(call.exchange.environ.get("QUERY_STRING", ""), keep_blank_values=True)
+        kept = [(name, value) for name, value in sent if name != "after"]
+        following = urlencode([*kept, ("after", paged["page_info"]["end_cursor"])])
+        reply.headers.append(("Link", f'<{ROWS}?{following}>; rel="next"'))
     return reply
 
 
@@ -177,16 +182,26 @@ def list_metrics(_: Call) -> Reply:
     )
 
 
-def _written(query: dict[str, Any]) -> dict[str, Any]:
-    """The query as a client writes it: nothing for what has no value."""
-    names = {"start": "from", "end": "to"}
-    written = {names.get(key, key): value for key, value in query.items() if key != "after"}
-    for key, value in written.items():
-        if isinstance(value, list):
-            written[key] = ["" if each is None else each for each in value]
-        elif isinstance(value, datetime):
-            written[key] = value.isoformat()
-    return written
+def _check_length(filters: tuple[Filter, ...]) -> None:
+    """Refuse what would not fit in the URL of the rows."""
+    length = sum(len(quote(str(value))) + 3 for each in filters for value in each.values)
+    if length > MAX_FILTER_BYTES:
+        detail = f"all values together take more than {MAX_FILTER_BYTES} bytes"
+        raise unanswerable("/filters", detail)
+
+
+def _refuse_question(parameter: str, detail: str) -> DomainError:
+    """By the field of the body."""
+    if parameter.partition("/")[0] in ("metrics", "dimensions", "filters", "sort"):
+        return unanswerable(f"/{parameter}", detail)
+    return invalid_field(parameter, detail)
+
+
+def _refuse_rows(parameter: str, detail: str) -> DomainError:
+    """By the parameter of the query."""
+    names = {"metrics": "metric", "filters": "metric", "time": "time"}
+    name = names.get(parameter.partition("/")[0])
+    return unanswerable(name, detail) if name else invalid_parameter(parameter, detail)
 
 
 def _answer(

@@ -1,8 +1,9 @@
 """What questions take and give over HTTP."""
 
+import re
 from typing import Any
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate
 
 from shop_api.domains.insights.schemas import (
     AnalyticsQuery,
@@ -13,7 +14,7 @@ from shop_api.domains.insights.schemas import (
     relative_change,
     share,
 )
-from shop_api.domains.insights.service import ASKABLE, DIMENSIONS
+from shop_api.domains.insights.service import ASKABLE, DIMENSIONS, read_values
 from shop_api.web.fields import (
     BoundedList,
     Currency,
@@ -27,7 +28,11 @@ from shop_api.web.pagination import MAX_CURSOR_LENGTH
 
 MAX_LIMIT, DEFAULT_LIMIT = 1000, 100
 MAX_METRICS, MAX_DIMENSIONS, MAX_FILTERS, MAX_VALUES = 20, 4, 20, 100
+# hours and weekdays
+MAX_WHOLE = 23
 MAX_SNAPSHOT = 2**63 - 1
+# of a question's filters in the URL of its rows, which has 8 KB
+MAX_FILTER_BYTES = 6000
 # where in time is said by the period
 FILTERABLE = tuple(name for name in DIMENSIONS if name != "time")
 KINDS = ("order", "cancellation", "refund", "refund_reversal")
@@ -37,14 +42,18 @@ class DimensionValue(fields.Field[Any]):
     """A value of a dimension, or null for what has none."""
 
     def __init__(self, **options: Any) -> None:
-        metadata = {"type": ["string", "integer"], "example": "web"}
+        self.text, self.whole = Text(min_length=1), Whole(minimum=0, maximum=MAX_WHOLE)
+        metadata = {
+            "type": ["string", "integer"],
+            "pattern": self.text.metadata["pattern"],
+            **{"minLength": 1, "maxLength": 255, "minimum": 0, "maximum": MAX_WHOLE},
+            "example": "web",
+        }
         super().__init__(allow_none=True, metadata=metadata, **options)
-        self.text = Text(min_length=1)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> Any:
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
-        return self.text.deserialize(value, attr, data)
+        kind = self.text if isinstance(value, str) else self.whole
+        return kind.deserialize(value, attr, data)
 
 
 class FilterSchema(Schema):
@@ -70,7 +79,11 @@ class QuestionSchema(AnalyticsQuery):
         min_length=1,
         max_length=MAX_METRICS,
         required=True,
-        metadata={"description": "Names of the catalogue.", "example": ["net_sales", "orders"]},
+        metadata={
+            "description": "Names of the catalogue.",
+            "example": ["net_sales", "orders"],
+            "uniqueItems": True,
+        },
     )
     dimensions = BoundedList(
         fields.String(validate=one_of(*DIMENSIONS)),
@@ -79,6 +92,7 @@ class QuestionSchema(AnalyticsQuery):
             "description": "What to cut the figures by; none: the whole alone. `time` is cut into"
             " points of `interval`.",
             "example": ["channel"],
+            "uniqueItems": True,
         },
     )
     filters = BoundedList(
@@ -208,20 +222,34 @@ class AnswerSchema(EnvelopeSchema):
     page_info = fields.Nested(ForwardPageInfo, required=True)
 
 
-class NumberParameter(WholeParameter):
-    """A whole number in a query, or nothing for what has none."""
+class Values(Text):
+    """Several values in one parameter: a comma between two, nothing for what has none."""
 
-    def deserialize(self, value: Any, *place: Any, **options: Any) -> Any:
-        """Nothing is not looked at further."""
-        return None if value == "" else super().deserialize(value, *place, **options)
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> Any:
+        values = read_values(super()._deserialize(value, attr, data, **options))
+        if len(values) > MAX_VALUES:
+            raise ValidationError(f"At most {MAX_VALUES} values.")
+        return values
 
 
-class TextParameter(Text):
-    """A text in a query, or nothing for what has none."""
+class Wholes(Values):
+    """Whole numbers so."""
 
-    def deserialize(self, value: Any, *place: Any, **options: Any) -> Any:
-        """Nothing is not looked at further."""
-        return None if value == "" else super().deserialize(value, *place, **options)
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> Any:
+        values = super()._deserialize(value, attr, data, **options)
+        if not all(each is None or re.fullmatch(r"\d{1,2}", each, re.ASCII) for each in values):
+            raise ValidationError("Must be whole numbers, with commas between them.")
+        return [None if each is None else int(each) for each in values]
+
+
+class Names(Values):
+    """Names of metrics so."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> Any:
+        names = super()._deserialize(value, attr, data, **options)
+        if not set(names) <= ASKABLE.keys():
+            raise ValidationError(f"Must be of: {', '.join(ASKABLE)}.")
+        return names
 
 
 def _parameters(name: str) -> dict[str, fields.Field[Any]]:
@@ -229,9 +257,11 @@ def _parameters(name: str) -> dict[str, fields.Field[Any]]:
     dimension = DIMENSIONS[name]
 
     def made(description: str) -> fields.Field[Any]:
-        item = NumberParameter(0, 23) if dimension.kind == "whole" else TextParameter()
-        metadata = {"description": f"{description}: {dimension.values}. Empty: what has none."}
-        return BoundedList(item, min_length=1, max_length=MAX_VALUES, metadata=metadata)
+        told = f"{description}: {dimension.values}. Commas between several; empty: what has none."
+        if dimension.kind == "whole":
+            pattern = r"^(\d{1,2})?(,(\d{1,2})?){0,9}$"
+            return Wholes(metadata={"description": told, "pattern": pattern})
+        return Values(max_length=MAX_FILTER_BYTES, metadata={"description": told})
 
     return {name: made("Only these"), f"not_{name}": made("All but these")}
 
@@ -240,17 +270,21 @@ DimensionParameters: Any = Schema.from_dict(
     {key: made for name in DIMENSIONS for key, made in _parameters(name).items()},
     name="DimensionParameters",
 )
+_NAME = f"({'|'.join(ASKABLE)})"
 
 
 class RowsQuery(PeriodQuery, DimensionParameters):
     """Which figures to open: as a row of an answer says it in `rows`."""
 
-    metric = BoundedList(
-        fields.String(validate=one_of(*ASKABLE)),
+    metric = Names(
         min_length=1,
-        max_length=MAX_METRICS,
+        max_length=1000,
         required=True,
-        metadata={"description": "The metrics to open; repeatable.", "example": ["net_sales"]},
+        metadata={
+            "description": "The metrics to open; commas between several.",
+            "example": "net_sales,units",
+            "pattern": f"^{_NAME}(,{_NAME}){{0,{MAX_METRICS - 1}}}$",
+        },
     )
     snapshot = WholeParameter(
         1,
@@ -338,11 +372,7 @@ class MetricSchema(Schema):
     dimensions = fields.List(
         fields.String(),
         required=True,
-        metadata={
-            "description": "By which it can be asked of `/analytics/query`; a metric that has none"
-            " is answered elsewhere.",
-            "example": ["time", "channel", "product"],
-        },
+        metadata={"description": "By which `/analytics/query` answers it.", "example": ["time"]},
     )
 
 
