@@ -1,10 +1,10 @@
 """Every metric, defined once: what it is called, what it counts, how it is computed.
 
 Belongs here: names, units, formulas, grain, SQL, and how amounts are rounded. Does not: the metrics
-of customers (customers.py), stock (inventory.py) and traffic (traffic.py), statements (queries/) and
-periods. REST, push, reports, notebooks and the catalogue read these definitions. The expressions of
-sales metrics are sums over rows of the shape of `daily_sales`, so they hold over the rollup, over
-facts, over any period and any grouping alike.
+of customers (customers.py), stock (inventory.py) and traffic (traffic.py), statements (queries/)
+and periods. REST, push, reports, notebooks and the catalogue read these definitions. The
+expressions of sales metrics are sums over rows of the shape of `daily_sales`, so they hold over the
+rollup, over facts, over any period and any grouping alike.
 """
 
 from decimal import ROUND_HALF_UP, Decimal

@@ -33,11 +33,11 @@ def build_figures(
     question = Question(engine, lake, request)
     is_compared = question.comparison is not None
     whole = asked.without_dimensions()
-    totals = _ask(question, whole, is_compared=is_compared)[0]
+    totals = ask_figures(question, whole, is_compared=is_compared)[0]
     by_time = "time" in asked.dimensions
     rows: list[Row] = [totals]
     if asked.dimensions:
-        rows = _ask(question, asked, is_compared=is_compared and not by_time)
+        rows = ask_figures(question, asked, is_compared=is_compared and not by_time)
         if asked.is_of_time_alone:
             rows = _series(question, asked, rows)
     page = rows[: asked.limit]
@@ -53,7 +53,8 @@ def build_figures(
     }
 
 
-def _ask(question: Question, asked: Asked, *, is_compared: bool) -> list[Row]:
+def ask_figures(question: Question, asked: Asked, *, is_compared: bool) -> list[Row]:
+    """The sums of a question, as figures.sql gives them: one row more than its page has."""
     statement = figures_statement(question, asked, is_compared=is_compared)
     return question.ask_movements(
         statement.text, statement.tables, statement.span, statement.parameters

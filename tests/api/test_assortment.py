@@ -188,3 +188,28 @@ def test_a_lake_of_an_earlier_release_says_so(
     assert run_export(lake, datetime.now(UTC)).state == "published"
     follow(app, lake)
     assert shop.api.get(REPORT).status == 200
+
+
+def test_products_by_what_they_sold(app: App, lake: LakeContext, shop: Shop) -> None:
+    dear, variant_id = stocked(shop, 10)
+    cheap, other_id = stocked(shop, 10, "1.00")
+    shop.order((variant_id, 3), (other_id, 1))
+    exported(app, lake)
+    path = "/api/v1/analytics/products"
+    answer = shop.api.get(path, query={"period": "today"}).json
+    assert [row["product_id"] for row in answer["data"]] == [dear, cheap]
+    first, second = answer["data"]
+    assert (first["metrics"]["units"], first["metrics"]["gross_sales"]) == (3, Decimal("30.00"))
+    # 3 at 10.00 that cost 4.00 each
+    assert first["metrics"]["gross_profit"] == Decimal("18.00")
+    assert first["metrics"]["cost_coverage"] == Decimal("1.0000")
+    assert (first["share_of_sales"], second["share_of_sales"]) == (
+        Decimal("0.7500"),
+        Decimal("0.2500"),
+    )
+    assert (first["abc_class"], second["abc_class"]) == ("A", "A")
+    opened = shop.api.get(first["rows"])
+    assert opened.status == 200
+    assert opened.json["figures"]["gross_sales"] == Decimal("30.00")
+    assert shop.api.get(path, query={"sort": "name"}).status == 400
+    assert shop.api.get(path, query={"limit": 0}).status == 400

@@ -36,6 +36,8 @@ FROM_THE_LAKE = {
     "get_usage",
     "get_customer_figures",
     "get_customer_report",
+    "get_inventory_report",
+    "get_product_figures",
     "query_figures",
     "list_figure_rows",
     "get_traffic",

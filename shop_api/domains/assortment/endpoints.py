@@ -2,16 +2,28 @@
 
 from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 
-from shop_api.domains.assortment.schemas import InventoryReportQuery, InventoryReportSchema
+from shop_api.domains.assortment.schemas import (
+    InventoryReportQuery,
+    InventoryReportSchema,
+    ProductFiguresQuery,
+    ProductFiguresSchema,
+)
 from shop_api.domains.insights.endpoints import ask_lake
-from shop_api.domains.insights.service import InventoryOptions, build_inventory
+from shop_api.domains.insights.service import (
+    InventoryOptions,
+    ProductOptions,
+    build_inventory,
+    build_products,
+)
+from shop_api.domains.queries.endpoints import ROWS
 from shop_api.web.blueprint import Blueprint, Call
 from shop_api.web.cache_policies import FIGURES
 from shop_api.web.reply import Reply
 
-# What of a query says which days and which currency; the rest says which rows.
-QUESTION = ("period", "start", "end", "currency")
+# What of a query says which figures; the rest says which rows of them.
+QUESTION = ("period", "start", "end", "interval", "compare", "basis", "currency", "channel")
 
 assortment = Blueprint(
     "assortment",
@@ -36,11 +48,40 @@ def get_inventory_report(call: Call) -> Reply:
     when its order was placed; orders that were cancelled since do not. Units of all currencies
     count, amounts and costs of one.
     """
-    asked = {name: value for name, value in call.query.items() if name in QUESTION}
-    chosen: dict[str, Any] = {
-        name: str(value) if name.endswith("_id") else value
-        for name, value in call.query.items()
-        if name not in QUESTION
-    }
+    asked, chosen = _parted(call.query)
     build = partial(build_inventory, options=InventoryOptions(**chosen))
     return Reply.of(ask_lake(call, build, {**asked, "compare": "none"}))
+
+
+@assortment.read(
+    "/products",
+    scope="analytics:read",
+    query=ProductFiguresQuery,
+    returns=ProductFiguresSchema,
+    has_session=False,
+    cache=FIGURES,
+)
+def get_product_figures(call: Call) -> Reply:
+    """Get what each product sold in a period, compared, with its share of all sales and its class.
+
+    Products without sales, returns or cancellations in the period are not in it. What was sold of
+    no product of the catalogue is one row without a `product_id`.
+    """
+    asked, chosen = _parted(call.query)
+    build = partial(build_products, options=ProductOptions(**chosen))
+    answer = ask_lake(call, build, asked)
+    for part in (answer["totals"], *answer["data"]):
+        for name in ("rows", "previous_rows"):
+            part[name] = part[name] and f"{ROWS}?{urlencode(part[name])}"
+    return Reply.of(answer)
+
+
+def _parted(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What says which figures, and what says which rows."""
+    asked = {name: value for name, value in query.items() if name in QUESTION}
+    chosen = {
+        name: str(value) if name.endswith("_id") else value
+        for name, value in query.items()
+        if name not in QUESTION
+    }
+    return asked, chosen

@@ -2,7 +2,15 @@
 
 from marshmallow import Schema, fields
 
-from shop_api.domains.insights.schemas import Day, PeriodSchema, amount, number, share
+from shop_api.domains.insights.schemas import (
+    AnalyticsQuery,
+    Day,
+    EnvelopeSchema,
+    PeriodSchema,
+    amount,
+    number,
+    share,
+)
 from shop_api.domains.insights.service import (
     ABC_CLASSES,
     ABC_METRICS,
@@ -10,7 +18,9 @@ from shop_api.domains.insights.service import (
     INVENTORY_GROUPS,
     INVENTORY_SORTS,
     PERIOD_NAMES,
+    PRODUCT_METRICS,
 )
+from shop_api.domains.queries.schemas import FiguresSchema
 from shop_api.web.cache_policies import RealTimeQuery
 from shop_api.web.fields import (
     Currency,
@@ -167,4 +177,47 @@ class InventoryReportSchema(Schema):
     dead_after_days = number()
     totals = fields.Nested(InventoryReportTotalsSchema, required=True)
     data = fields.List(fields.Nested(InventoryReportRowSchema), required=True)
+    pagination = fields.Nested(Pagination, required=True)
+
+
+class ProductFiguresQuery(AnalyticsQuery):
+    """Which figures of products, in which order."""
+
+    sort = fields.String(
+        validate=one_of(*PRODUCT_METRICS),
+        metadata={"description": "Default `gross_sales`; ties by id."},
+    )
+    order = fields.String(
+        validate=one_of("asc", "desc"), metadata={"description": "Default `desc`."}
+    )
+    limit = WholeParameter(
+        1, MAX_LIMIT, metadata={"description": "How many rows, 1 to 100. Default 20."}
+    )
+    offset = WholeParameter(
+        0, MAX_OFFSET, metadata={"description": "How many rows to pass over, 0 to 100000."}
+    )
+    abc_by = fields.String(
+        validate=one_of(*ABC_METRICS),
+        metadata={"description": "Which sales decide share and class. Default `gross_sales`."},
+    )
+
+
+class ProductFigureSchema(FiguresSchema):
+    """What a product sold."""
+
+    product_id = fields.String(required=True, allow_none=True)
+    name = fields.String(required=True, allow_none=True, metadata={"example": "Fig mug"})
+    share_of_sales = share("Its sales ÷ all sales.")
+    abc_class = fields.String(
+        required=True,
+        metadata={"description": "As in the inventory report.", "example": "A"},
+    )
+
+
+class ProductFiguresSchema(EnvelopeSchema):
+    """A page of products, and the figures of all sales."""
+
+    abc_by = fields.String(required=True, metadata={"example": "gross_sales"})
+    totals = fields.Nested(FiguresSchema, required=True)
+    data = fields.List(fields.Nested(ProductFigureSchema), required=True)
     pagination = fields.Nested(Pagination, required=True)

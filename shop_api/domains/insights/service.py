@@ -53,6 +53,7 @@ from analytics.reports.inventory import (
     InventoryOptions,
     build_inventory,
 )
+from analytics.reports.products import PRODUCT_METRICS, ProductOptions, build_products
 from shop_api.db.outages import describe
 from shop_api.domains.insights import errors
 from shop_api.domains.insights.repository import find_snapshot, follow_snapshots
@@ -76,6 +77,7 @@ __all__ = [
     "INVENTORY_SORTS",
     "METRICS",
     "PERIOD_NAMES",
+    "PRODUCT_METRICS",
     "SEGMENT_NAMES",
     "Asked",
     "Build",
@@ -84,6 +86,7 @@ __all__ = [
     "Insights",
     "InventoryOptions",
     "Observe",
+    "ProductOptions",
     "Profile",
     "ReportFile",
     "build_customer_file",
@@ -91,6 +94,7 @@ __all__ = [
     "build_customers",
     "build_figures",
     "build_inventory",
+    "build_products",
     "build_rows",
     "build_traffic",
     "build_usage",
