@@ -5,6 +5,11 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+import redis
+
+from pipelines.context import LakeContext
+from pipelines.traffic import run_traffic
+from shop_api.db.request_redis import RequestRedis
 from shop_api.spine.traffic_stream import TrafficEvent, TrafficIntake, microseconds
 from tests.fixtures.api import Shop
 
@@ -50,3 +55,12 @@ def send(
     intake: TrafficIntake, tenant_id: UUID, *events: TrafficEvent, at: datetime | None = None
 ) -> None:
     assert intake.add(tenant_id, events, ["v"], datetime.now(UTC) if at is None else at)
+
+
+def put_into_lake(lake: LakeContext, redis_url: str, *tenant_ids: UUID) -> None:
+    """An event of each tenant, by way of the stream."""
+    intake = TrafficIntake(RequestRedis(redis_url), 1_000_000)
+    for tenant_id in tenant_ids:
+        send(intake, tenant_id, event())
+    with redis.Redis.from_url(redis_url) as client:
+        run_traffic(lake, client, datetime.now(UTC))
