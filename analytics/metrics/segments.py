@@ -113,11 +113,11 @@ def segment_of(recency: int, frequency: int, monetary: int) -> Segment:
 
 def segment_expression() -> str:
     """The table as SQL over the three scores."""
-    cases = "\n        ".join(
+    cases = " ".join(
         f"WHEN recency_score BETWEEN {each.recency[0]} AND {each.recency[1]}"
         f" AND frequency_score BETWEEN {each.frequency[0]} AND {each.frequency[1]}"
         f" AND monetary_score BETWEEN {each.monetary[0]} AND {each.monetary[1]}"
         f" THEN '{each.name}'"
         for each in SEGMENTS
     )
-    return f"CASE\n        {cases}\n    END"
+    return f"CASE {cases} END"

@@ -2,14 +2,22 @@
 -- same customer's order before it, whenever that was. Orders not cancelled, of the currency and
 -- channel, under either basis; each instant is cut to its second.
 -- Grain of the answer: one row.
-WITH placed AS (
+WITH buyers AS (
+    SELECT DISTINCT customer_id
+    FROM orders
+    WHERE currency = $currency
+        AND ($channel IS NULL OR channel = $channel)
+        AND placed_at >= $start_at AND placed_at < $end_at
+        AND cancelled_at IS NULL
+),
+placed AS (
     SELECT customer_id, placed_at, CAST(floor(epoch(placed_at)) AS BIGINT) AS placed_second
     FROM orders
     WHERE currency = $currency
         AND ($channel IS NULL OR channel = $channel)
         AND placed_at < $end_at
         AND cancelled_at IS NULL
-        AND customer_id IS NOT NULL
+        AND customer_id IN (SELECT customer_id FROM buyers)
 ),
 followed AS (
     SELECT
