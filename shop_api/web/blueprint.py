@@ -158,15 +158,7 @@ class Blueprint(flask_smorest.Blueprint):
         operation = Operation(
             method="POST", rule=rule, scope=scope, is_read=True, is_conditional=False, **options
         )
-
-        def decorate(view: View) -> View:
-            def run(call: Call, path: dict[str, Any]) -> Any:
-                reply = view(call, **path)
-                return to_response(reply.status, reply.all_headers(), reply.body)
-
-            return self._register(operation, view, run)
-
-        return decorate
+        return self._without_session(operation)
 
     def mutation(
         self, method: str, rule: str, *, scope: str, **options: Any
@@ -220,6 +212,10 @@ class Blueprint(flask_smorest.Blueprint):
         `(call, **path)`.
         """
         operation = Operation(method="POST", rule=rule, scope=scope, is_keyed=False, **options)
+        return self._without_session(operation)
+
+    def _without_session(self, operation: Operation) -> Callable[[View], View]:
+        """The view answers `(call, **path)` by what it finds elsewhere than in Postgres."""
 
         def decorate(view: View) -> View:
             def run(call: Call, path: dict[str, Any]) -> Any:
