@@ -74,6 +74,7 @@ def test_quotients_are_not_additive() -> None:
         "stock_value_coverage",
         "sell_through",
         "days_of_inventory",
+        "conversion_rate",
     ]
     assert not any(metric.is_additive for metric in quotients)
     assert not any(metric.is_additive for metric in CUSTOMERS)
