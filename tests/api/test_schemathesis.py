@@ -32,6 +32,7 @@ REASONS = {
     "category_not_found",
     "channel_of_session",
     "customer_not_found",
+    "event_incomplete",
     "discount_not_found",
     "empty_window",
     "expired_already",

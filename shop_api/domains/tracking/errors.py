@@ -1,6 +1,6 @@
 """Why storefront events cannot be taken in."""
 
-from shop_api.kernel.errors import DomainError, ErrorKind
+from shop_api.kernel.errors import DomainError, ErrorKind, invalid
 
 # The lake takes them every minute.
 FULL_RETRY_SECONDS = 30
@@ -18,3 +18,9 @@ STREAM_AWAY = DomainError(
     "Events cannot be taken in at the moment. None of these was: send them again shortly.",
     retry_after_seconds=AWAY_RETRY_SECONDS,
 )
+
+
+def incomplete(place: int, name: str) -> DomainError:
+    """An event without what its kind needs."""
+    detail = f"An event of this kind needs `{name}`."
+    return invalid("event_incomplete", detail, f"/events/{place}/{name}")

@@ -1,22 +1,12 @@
 """What storefront events look like over HTTP."""
 
-from typing import Any
-
-from marshmallow import Schema, ValidationError, fields, validates_schema
+from marshmallow import Schema, fields
 
 from shop_api.web.fields import BoundedList, Id, Instant, Text, matching, one_of
 
 KINDS = ("session", "page_view", "product_view", "add_to_cart", "checkout_started", "purchase")
 DEVICES = ("desktop", "mobile", "tablet", "other")
 MAX_EVENTS = 500
-
-# what an event of a kind cannot do without
-NEEDED = {
-    "page_view": "path",
-    "product_view": "product_id",
-    "add_to_cart": "product_id",
-    "purchase": "order_id",
-}
 
 # no @ and no dot: an e-mail address is no opaque id
 OPAQUE = matching(
@@ -91,12 +81,6 @@ class StorefrontEventSchema(Schema):
             "example": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
         },
     )
-
-    @validates_schema
-    def _has_what_it_needs(self, data: dict[str, Any], **_: Any) -> None:
-        needed = NEEDED.get(data["kind"])
-        if needed is not None and needed not in data:
-            raise ValidationError("Missing: an event of this kind needs it.", needed)
 
 
 class TrackBody(Schema):

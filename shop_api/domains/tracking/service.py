@@ -16,7 +16,7 @@ from uuid import UUID
 from crawleruseragents import is_crawler
 
 from shop_api.db.request_redis import RedisAway
-from shop_api.domains.tracking.errors import STREAM_AWAY, STREAM_FULL
+from shop_api.domains.tracking.errors import STREAM_AWAY, STREAM_FULL, incomplete
 from shop_api.metrics.definitions import traffic_events
 from shop_api.spine.traffic_stream import (
     ONLINE_WINDOW,
@@ -28,6 +28,13 @@ from shop_api.spine.traffic_stream import (
 # Where the application keeps its `TrafficIntake`.
 EXTENSION = "shop_api.tracking"
 LATEST = timedelta(hours=48)
+# what an event of a kind cannot do without
+NEEDED = {
+    "page_view": "path",
+    "product_view": "product_id",
+    "add_to_cart": "product_id",
+    "purchase": "order_id",
+}
 # Visitors' clocks run a little ahead.
 CLOCK_AHEAD = timedelta(seconds=60)
 # A browser's is 100 to 250 characters; to look through 4 KB takes 5 ms.
@@ -56,6 +63,10 @@ def take_in(
     `agent` is the User-Agent of whoever sent them, if that is the visitor; an event's own goes
     before it.
     """
+    for place, event in enumerate(sent):
+        needed = NEEDED.get(event["kind"])
+        if needed is not None and needed not in event:
+            raise incomplete(place, needed)
     oldest, newest = now - LATEST, now + CLOCK_AHEAD
     events = [event for event in sent if oldest <= event["occurred_at"] <= newest]
     too_old = sum(event["occurred_at"] < oldest for event in sent)
