@@ -131,7 +131,20 @@ _COUNTS: dict[str, Any] = {
 }
 
 # resource.field, where the name means something else than above
+_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
+
 OF_RESOURCES: dict[str, Any] = {
+    "Question.from": "2026-01-01",
+    "Question.to": "2026-02-01",
+    "Question.after": _TEXTS["end_cursor"],
+    "ValuesOfDimensions.time": "2026-01-01",
+    "ValuesOfDimensions.product": _ID,
+    "ValuesOfDimensions.variant": _ID,
+    "ValuesOfDimensions.category": _ID,
+    "FigureRow.order_id": _ID,
+    "FigureRow.line_id": _ID,
+    "FigureRow.refund_id": _ID,
+    "InventoryReportRow.id": _ID,
     "ApiKey.kind": "secret",
     "ApiKey.name": "Warehouse",
     "Category.name": "Mugs",
@@ -177,7 +190,7 @@ OF_RESOURCES: dict[str, Any] = {
 }
 
 BY_NAME = {**_AMOUNTS, **_TEXTS, **_FLAGS, **_COUNTS}
-_BY_FORMAT = {"uuid": "01890a5d-ac96-774b-bcce-b302099a8057"}
+_BY_FORMAT = {"uuid": _ID}
 # of a kind of value with neither a name above nor anything else that shows it
 _BY_TYPE: dict[str, Any] = {"integer": 1, "number": 1}
 

@@ -42,7 +42,8 @@ def test_the_reference_names_the_lists_that_take_an_offset(app: App) -> None:
         path.removeprefix("/api/v1/")
         for path, operations in document["paths"].items()
         for parameter in operations.get("get", {}).get("parameters", ())
-        if parameter.get("name") == "offset"
+        # figures are pages of a snapshot of the lake
+        if parameter.get("name") == "offset" and "/analytics/" not in path
     }
     assert taking == {*OFFSET_LISTS, *OF_THE_PLATFORM}
 

@@ -21,6 +21,7 @@ VALUES: dict[str, Any] = {
     "instant": datetime(2026, 1, 1, tzinfo=UTC),
     "date": datetime(2026, 1, 1, tzinfo=UTC).date(),
     "text_list": ["x"],
+    "boolean": True,
 }
 
 
