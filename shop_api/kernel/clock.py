@@ -3,12 +3,25 @@
 Belongs here: instants. Does not: days, periods and zones (analytics/periods.py).
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def utc_now() -> datetime:
     """The present instant, aware, in UTC. Called at the edges; below them `now` is an argument."""
     return datetime.now(UTC)
+
+
+def microseconds(instant: datetime) -> int:
+    """An aware instant as whole microseconds since 1970, in UTC."""
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def from_microseconds(number: int) -> datetime:
+    """The instant so many microseconds after the beginning of 1970."""
+    return _EPOCH + number * _MICROSECOND
 
 
 def format_instant(instant: datetime) -> str:

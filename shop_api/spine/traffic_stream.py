@@ -11,7 +11,7 @@ reads is handed first what it was handed before and did not acknowledge.
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +19,7 @@ import msgspec
 import redis
 
 from shop_api.db.request_redis import RequestRedis
+from shop_api.kernel.clock import microseconds
 
 # The braces put all keys into one slot of a Redis cluster: a script may only use such.
 STREAM = "{traffic}:events"
@@ -72,9 +73,6 @@ end
 
 logger = logging.getLogger(__name__)
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
 
 class TrafficEvent(msgspec.Struct, array_like=True, frozen=True):
     """An event as it travels: instants in microseconds since 1970, in UTC."""
@@ -98,11 +96,6 @@ class TrafficEvent(msgspec.Struct, array_like=True, frozen=True):
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[TrafficEvent])
-
-
-def microseconds(instant: datetime) -> int:
-    """An aware instant as microseconds since 1970."""
-    return (instant - _EPOCH) // _MICROSECOND
 
 
 @dataclass(frozen=True, slots=True)

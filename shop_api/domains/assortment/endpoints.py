@@ -2,7 +2,6 @@
 
 from functools import partial
 from typing import Any
-from urllib.parse import urlencode
 
 from shop_api.domains.assortment.schemas import (
     InventoryReportQuery,
@@ -17,7 +16,7 @@ from shop_api.domains.insights.service import (
     build_inventory,
     build_products,
 )
-from shop_api.domains.queries.endpoints import ROWS
+from shop_api.domains.queries.endpoints import link_rows
 from shop_api.web.blueprint import Blueprint, Call
 from shop_api.web.cache_policies import FIGURES
 from shop_api.web.reply import Reply
@@ -70,9 +69,7 @@ def get_product_figures(call: Call) -> Reply:
     asked, chosen = _parted(call.query)
     build = partial(build_products, options=ProductOptions(**chosen))
     answer = ask_lake(call, build, asked)
-    for part in (answer["totals"], *answer["data"]):
-        for name in ("rows", "previous_rows"):
-            part[name] = part[name] and f"{ROWS}?{urlencode(part[name])}"
+    link_rows(answer)
     return Reply.of(answer)
 
 

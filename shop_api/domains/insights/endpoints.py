@@ -1,12 +1,14 @@
 """Insights over HTTP."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, TypeVar
 
 from flask import current_app
 
 from analytics.dashboard.answers import build_dashboard, build_orders, build_revenue
 from shop_api.db.deadlines import deadline
+from shop_api.domains.insights.errors import invalid_parameter
 from shop_api.domains.insights.schemas import (
     AnalyticsQuery,
     DashboardSchema,
@@ -19,7 +21,9 @@ from shop_api.domains.insights.service import (
     Build,
     Insights,
     Profile,
+    Refuse,
     ReportFile,
+    Snapshot,
     keep_until,
 )
 from shop_api.kernel.exchange import CacheGrant
@@ -84,17 +88,33 @@ def answer_figures(call: Call, build: Build[dict[str, Any]]) -> Reply:
 def ask_lake(call: Call, build: Build[T], parameters: Mapping[str, Any]) -> T:
     """What `build` makes of the newest snapshot; its answer may be kept while that is current."""
     lake: Insights = current_app.extensions[EXTENSION]
-    principal = call.principal
     snapshot = lake.snapshot()
-    profile = Profile(call.tenant_id, principal.currency, principal.timezone)
-    now = call.exchange.started_at
-    left_seconds = deadline.left_seconds() or call.services.settings.deadline_seconds
-    answer = lake.answer(build, snapshot, profile, parameters, now, left_seconds)
+    answer = ask_snapshot(call, build, parameters, snapshot, call.now)
     call.exchange.cache_grant = CacheGrant(
         lake.fingerprint(snapshot, call.tenant_id),
-        keep_until(profile, now, FIGURES.keep_seconds),
+        keep_until(_profile(call), call.now, FIGURES.keep_seconds),
     )
     return answer
+
+
+def ask_snapshot(
+    call: Call,
+    build: Build[T],
+    parameters: Mapping[str, Any],
+    snapshot: Snapshot,
+    now: datetime,
+    refuse: Refuse = invalid_parameter,
+) -> T:
+    """What `build` makes of a snapshot, asked at `now`, within what is left of the request's time;
+    `refuse` makes the error of a parameter."""
+    lake: Insights = current_app.extensions[EXTENSION]
+    left_seconds = deadline.left_seconds() or call.services.settings.deadline_seconds
+    return lake.answer(build, snapshot, _profile(call), parameters, now, left_seconds, refuse)
+
+
+def _profile(call: Call) -> Profile:
+    principal = call.principal
+    return Profile(call.tenant_id, principal.currency, principal.timezone)
 
 
 def file_reply(call: Call, build: Build[ReportFile], parameters: Mapping[str, Any]) -> Reply:

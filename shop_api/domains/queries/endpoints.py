@@ -1,7 +1,7 @@
 """Questions of a client's own making over HTTP."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from hashlib import blake2b
 from typing import Any
@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 import msgspec
 from flask import current_app
 
-from shop_api.db.deadlines import deadline
+from shop_api.domains.insights.endpoints import ask_snapshot
 from shop_api.domains.insights.errors import invalid_field, invalid_parameter, unanswerable
 from shop_api.domains.insights.service import (
     DIMENSIONS,
@@ -20,7 +20,6 @@ from shop_api.domains.insights.service import (
     Build,
     Filter,
     Insights,
-    Profile,
     build_figures,
     build_rows,
     dimensions_of,
@@ -35,6 +34,7 @@ from shop_api.domains.queries.schemas import (
     RowsQuery,
     RowsSchema,
 )
+from shop_api.kernel.clock import from_microseconds, microseconds
 from shop_api.kernel.errors import DomainError
 from shop_api.web.blueprint import Blueprint, Call
 from shop_api.web.reply import Reply
@@ -61,17 +61,16 @@ class Place:
 
     def dump(self) -> bytes:
         """As a cursor holds it: 24 bytes."""
-        microseconds = int(self.asked_at.timestamp() * 1_000_000)
-        parts = (self.snapshot_id or 0, microseconds, self.offset)
+        parts = (self.snapshot_id or 0, microseconds(self.asked_at), self.offset)
         return b"".join(part.to_bytes(8, "big") for part in parts)
 
     @classmethod
     def parse(cls, payload: bytes) -> "Place":
         """As it was dumped."""
-        snapshot_id, microseconds, offset = (
+        snapshot_id, asked_at, offset = (
             int.from_bytes(payload[start : start + 8], "big") for start in (0, 8, 16)
         )
-        return cls(snapshot_id, datetime.fromtimestamp(microseconds / 1_000_000, UTC), offset)
+        return cls(snapshot_id, from_microseconds(asked_at), offset)
 
 
 @queries.query("/query", scope="analytics:read", body=QuestionSchema, returns=AnswerSchema)
@@ -103,9 +102,7 @@ def query_figures(call: Call) -> Reply:
     parameters = {"compare": "none", **asked}
     build = partial(build_figures, asked=question)
     answer = _answer(call, build, place, parameters, _refuse_question)
-    for part in (answer["totals"], *answer["data"]):
-        for name in ("rows", "previous_rows"):
-            part[name] = part[name] and f"{ROWS}?{urlencode(part[name])}"
+    link_rows(answer)
     return Reply.of(_paged(call, answer, place, call.body))
 
 
@@ -182,6 +179,13 @@ def list_metrics(_: Call) -> Reply:
     )
 
 
+def link_rows(answer: dict[str, Any]) -> None:
+    """Put, for the question that opens each part of an answer, the URL that asks it."""
+    for part in (answer["totals"], *answer["data"]):
+        for name in ("rows", "previous_rows"):
+            part[name] = part[name] and f"{ROWS}?{urlencode(part[name])}"
+
+
 def _check_length(filters: tuple[Filter, ...]) -> None:
     """Refuse what would not fit in the URL of the rows."""
     length = sum(len(quote(str(value))) + 3 for each in filters for value in each.values)
@@ -208,20 +212,11 @@ def _answer(
     call: Call, build: Build[dict[str, Any]], place: Place, parameters: dict[str, Any], refuse: Any
 ) -> dict[str, Any]:
     lake: Insights = current_app.extensions[EXTENSION]
-    principal = call.principal
     if place.snapshot_id is None:
         snapshot = lake.snapshot()
     else:
         snapshot = lake.snapshot_named(call.services.engine, place.snapshot_id)
-    return lake.answer(
-        build,
-        snapshot,
-        Profile(call.tenant_id, principal.currency, principal.timezone),
-        parameters,
-        place.asked_at,
-        deadline.left_seconds() or call.services.settings.deadline_seconds,
-        refuse,
-    )
+    return ask_snapshot(call, build, parameters, snapshot, place.asked_at, refuse)
 
 
 def _place(call: Call, asked: dict[str, Any], snapshot_id: int | None) -> Place:

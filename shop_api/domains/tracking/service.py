@@ -17,12 +17,12 @@ from crawleruseragents import is_crawler
 
 from shop_api.db.request_redis import RedisAway
 from shop_api.domains.tracking.errors import STREAM_AWAY, STREAM_FULL, incomplete
+from shop_api.kernel.clock import microseconds
 from shop_api.metrics.definitions import traffic_events
 from shop_api.spine.traffic_stream import (
     ONLINE_WINDOW,
     TrafficEvent,
     TrafficIntake,
-    microseconds,
 )
 
 # Where the application keeps its `TrafficIntake`.

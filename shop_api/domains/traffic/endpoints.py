@@ -2,9 +2,9 @@
 
 from flask import current_app
 
-from shop_api.db.deadlines import deadline
 from shop_api.db.request_redis import RedisAway
-from shop_api.domains.insights.service import EXTENSION, Insights, Profile, build_traffic
+from shop_api.domains.insights.endpoints import ask_snapshot
+from shop_api.domains.insights.service import EXTENSION, Insights, build_traffic
 from shop_api.domains.traffic.schemas import TrafficQuery, TrafficSchema
 from shop_api.spine.traffic_stream import count_online
 from shop_api.web.blueprint import Blueprint, Call
@@ -34,15 +34,7 @@ def get_traffic(call: Call) -> Reply:
     `include_bots=true`.
     """
     lake: Insights = current_app.extensions[EXTENSION]
-    principal = call.principal
-    answer = lake.answer(
-        build_traffic,
-        lake.snapshot(),
-        Profile(call.tenant_id, principal.currency, principal.timezone),
-        call.query,
-        call.exchange.started_at,
-        deadline.left_seconds() or call.services.settings.deadline_seconds,
-    )
+    answer = ask_snapshot(call, build_traffic, call.query, lake.snapshot(), call.now)
     answer["visitors_online"] = _visitors_online(call)
     return Reply.of(answer)
 
