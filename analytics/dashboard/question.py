@@ -308,10 +308,10 @@ class Question:
             for table, (start, end) in spans.items()
         }
 
-    def envelope(self) -> dict[str, Any]:
-        """What the figures are figures of."""
+    def envelope(self, *without: str) -> dict[str, Any]:
+        """What the figures are figures of, but for what does not matter to them."""
         request = self.request
-        return {
+        told = {
             "as_of": format_instant(request.snapshot.as_of),
             "snapshot": str(request.snapshot.id),
             "timezone": request.timezone,
@@ -320,11 +320,11 @@ class Question:
             "channel": request.channel,
             "period": period_value(self.period),
             "interval": self.interval,
-            "compared_with": self.comparison_value(),
+            "compared_with": self._comparison_value(),
         }
+        return {name: value for name, value in told.items() if name not in without}
 
-    def comparison_value(self) -> dict[str, str] | None:
-        """What the figures are compared with, and how much of it."""
+    def _comparison_value(self) -> dict[str, str] | None:
         if self.comparison is None or self.compared_until is None:
             return None
         return {**period_value(self.comparison), "until": format_instant(self.compared_until)}

@@ -16,7 +16,6 @@ from analytics.dashboard.question import (
     Question,
     Span,
     format_instant,
-    period_value,
 )
 from analytics.engine import Engine, Row
 from analytics.lake import Lake
@@ -41,12 +40,7 @@ def build_traffic(engine: Engine, lake: Lake, request: AnalyticsRequest) -> dict
     totals, previous = _totals(question), _previous(question)
     sources = question.ask_traffic("traffic_sources", top=TOP_SOURCES)
     return {
-        "as_of": format_instant(request.snapshot.as_of),
-        "snapshot": str(request.snapshot.id),
-        "timezone": request.timezone,
-        "period": period_value(question.period),
-        "interval": question.interval,
-        "compared_with": question.comparison_value(),
+        **question.envelope("currency", "basis", "channel"),
         "include_bots": request.include_bots,
         "metrics": totals,
         "previous": previous,

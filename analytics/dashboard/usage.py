@@ -15,7 +15,6 @@ from analytics.dashboard.question import (
     AnalyticsRequest,
     Question,
     format_instant,
-    period_value,
 )
 from analytics.engine import Engine
 from analytics.lake import Lake
@@ -44,11 +43,7 @@ def build_usage(engine: Engine, lake: Lake, request: AnalyticsRequest) -> dict[s
     for each in sums:
         _add(totals, each)
     return {
-        "as_of": format_instant(request.snapshot.as_of),
-        "snapshot": str(request.snapshot.id),
-        "timezone": request.timezone,
-        "period": period_value(question.period),
-        "interval": question.interval,
+        **question.envelope("currency", "basis", "channel", "compared_with"),
         "totals": _figures(totals),
         "series": [
             {"date": label, **_figures(each)} for label, each in zip(labels, sums, strict=True)

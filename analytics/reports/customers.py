@@ -15,7 +15,6 @@ from analytics.dashboard.question import (
     AnalyticsRequest,
     Question,
     format_instant,
-    period_value,
 )
 from analytics.engine import Engine, Row
 from analytics.lake import Lake
@@ -85,13 +84,7 @@ def build_customer_page(
         first = question.ask_facts(**_asked(question, selection, 1, 0))
         total = first[0]["total"] if first else 0
     return {
-        "as_of": format_instant(request.snapshot.as_of),
-        "snapshot": str(request.snapshot.id),
-        "timezone": request.timezone,
-        "currency": request.currency,
-        "basis": request.basis,
-        "channel": request.channel,
-        "period": period_value(question.period),
+        **question.envelope("interval", "compared_with"),
         "until": format_instant(reference_instant(question)),
         "data": [_as_json(_finished(row, question)) for row in rows],
         "pagination": {

@@ -12,7 +12,6 @@ from analytics.dashboard.question import (
     AnalyticsRequest,
     Question,
     format_instant,
-    period_value,
 )
 from analytics.engine import Engine, Row
 from analytics.lake import Lake
@@ -90,12 +89,7 @@ def build_inventory(
     total, *page = rows
     count = int(total["row_count"])
     return {
-        "as_of": format_instant(request.snapshot.as_of),
-        "snapshot": str(request.snapshot.id),
-        "timezone": request.timezone,
-        "currency": request.currency,
-        "basis": "order_date",
-        "period": period_value(question.period),
+        **question.envelope("channel", "interval", "compared_with"),
         "stock_at": format_instant(min(question.period.end_instant, request.snapshot.as_of)),
         "days": days,
         "group_by": options.group_by,
