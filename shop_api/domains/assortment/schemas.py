@@ -6,10 +6,8 @@ from shop_api.domains.insights.schemas import (
     AnalyticsQuery,
     Day,
     EnvelopeSchema,
+    PeriodQuery,
     PeriodSchema,
-    amount,
-    number,
-    share,
 )
 from shop_api.domains.insights.service import (
     ABC_CLASSES,
@@ -17,7 +15,6 @@ from shop_api.domains.insights.service import (
     DEAD_AFTER_DAYS,
     INVENTORY_GROUPS,
     INVENTORY_SORTS,
-    PERIOD_NAMES,
     PRODUCT_METRICS,
 )
 from shop_api.domains.queries.schemas import FiguresSchema
@@ -30,21 +27,18 @@ from shop_api.web.fields import (
     WholeParameter,
     one_of,
 )
+from shop_api.web.figures import amount, number, share
 from shop_api.web.pagination import MAX_LIMIT, MAX_OFFSET, Pagination
 
 MAX_DEAD_DAYS = 3650
 
 
-class InventoryReportQuery(RealTimeQuery):
+class InventoryReportQuery(PeriodQuery, RealTimeQuery):
     """Which days, which rows, in which order."""
 
-    period = fields.String(
-        validate=one_of(*PERIOD_NAMES),
-        metadata={"description": "Days up to today in the tenant's timezone. Default `30d`."},
-    )
-    start = Day(
-        data_key="from", metadata={"description": "First day, with `to` instead of `period`."}
-    )
+    class Meta:
+        exclude = ("interval",)
+
     end = Day(
         data_key="to",
         metadata={"description": "The day after the last; stock is that of its first instant."},

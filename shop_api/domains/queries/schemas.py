@@ -9,10 +9,6 @@ from shop_api.domains.insights.schemas import (
     AnalyticsQuery,
     EnvelopeSchema,
     PeriodQuery,
-    amount,
-    number,
-    relative_change,
-    share,
 )
 from shop_api.domains.insights.service import ASKABLE, DIMENSIONS, read_values
 from shop_api.web.fields import (
@@ -24,6 +20,7 @@ from shop_api.web.fields import (
     WholeParameter,
     one_of,
 )
+from shop_api.web.figures import amount, number, relative_change, share
 from shop_api.web.pagination import MAX_CURSOR_LENGTH
 
 MAX_LIMIT, DEFAULT_LIMIT = 1000, 100
