@@ -27,11 +27,13 @@ from analytics.dashboard.answers import build_dashboard
 from analytics.dashboard.question import AnalyticsRequest
 from analytics.engine import Engine, Row, bind_files
 from analytics.lake import Lake, Snapshot
-from benchmarks.lake_data import CURRENCY, FIRST_DAY, LAST_DAY, TIMEZONE, LakeData, lake_of
+from benchmarks.lake_data import LAST_DAY, TIMEZONE, LakeData, lake_of
+from benchmarks.lake_rows import CURRENCY, FIRST_DAY
 from benchmarks.lake_shop import AS_OF, lake_environment, open_shop
 from benchmarks.load import Connection, connections, request
 from benchmarks.measure import Result, paired
-from benchmarks.postgres_copy import PostgresDashboard, copy_orders
+from benchmarks.postgres_copy import copy_orders
+from benchmarks.postgres_dashboard import PostgresDashboard
 from benchmarks.servers import Stores, serve
 from benchmarks.shop import BenchShop
 from shop_api.settings import Settings

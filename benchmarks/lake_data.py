@@ -1,58 +1,60 @@
 """A lake of N orders written straight to Parquet and Delta by the contracts, kept between runs.
 
-Belongs here: the rows, made from a seed, and the folder they are kept in. Does not: the same rows
-in Postgres (postgres_data.py) and measuring.
+Belongs here: which shops it has, how much each, and the folder they are kept in. Does not: the rows
+of a shop (lake_rows.py), the same rows in Postgres (postgres_copy.py) and measuring.
 
-Twenty tenants, one with half of the orders, over three years. The rollup is computed from the facts
-by the pipelines' own transform.
+A hundred tenants, one with half of the orders, over three years. The rollup is computed from the
+facts by the pipelines' own transform.
 """
 
 import json
+import os
 import random
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import polars as pl
+from rich.console import Console
+from rich.progress import Progress, TimeElapsedColumn
 
 from analytics.contracts import (
     CONTRACTS,
     DAILY_SALES,
     DIM_CUSTOMERS,
     DIM_PRODUCTS,
-    ORDER_LINES,
+    DIM_VARIANTS,
     ORDERS,
-    PAYMENTS,
     REFUNDS,
+    STOCK_LEVELS,
     Contract,
+)
+from benchmarks.lake_rows import (
+    FIRST_DAY,
+    make_catalogue,
+    make_customers,
+    make_facts,
+    make_ids,
+    make_levels,
+    midnight,
 )
 from pipelines.frames import Grain, period_of, polars_schema
 from pipelines.sinks.delta import LakeTable, Rewrite
 from pipelines.transforms.daily_sales import additions, summed
 
-# Part of the folder's name: another number when the rows below become others.
-EDITION = 2
-TENANTS = 20
-PRODUCTS = 2_000
-CATEGORIES = 40
+# Part of the folder's name: another number when the rows become others.
+EDITION = 3
+TENANTS = 100
 ORDERS_PER_CUSTOMER = 5
+# as the setting lake_month_rows has it
 MONTH_ROWS = 200_000
-FIRST_DAY = date(2023, 1, 1)
 LAST_DAY = date(2026, 1, 1)
+MONTHS = 36
 TIMEZONE = "UTC"
-CURRENCY = "USD"
-
-MONEY = pl.Decimal(18, 4)
-MONEY_SUM = pl.Decimal(38, 4)
-INSTANT = pl.Datetime("us", "UTC")
-METHODS = ("credit_card", "bank_transfer", "cash")
-COUNTRIES = ("US", "BR", "DE", "IN", "NG")
 
 
 @dataclass(frozen=True)
@@ -62,83 +64,96 @@ class LakeData:
     location: str
     versions: dict[str, int]
     tenant_ids: list[UUID]
-    # orders of the largest tenant, and of all
+    # of the largest tenant, of each other, and of all
     largest_orders: int
+    median_orders: int
     orders: int
 
+    @property
+    def month_tenant_ids(self) -> list[UUID]:
+        """Tenants whose facts are cut by month."""
+        return self.tenant_ids[:1] if _grain(self.largest_orders) == "month" else []
 
-@dataclass(frozen=True)
-class Catalogue:
-    """A tenant's products, in the order they are picked by, and how many customers it has."""
 
-    products: pl.DataFrame
-    customers: list[str]
+def cache_folder() -> Path:
+    """Where lakes are kept: SHOP_BENCH_CACHE, or a folder in the user's cache."""
+    user_cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("SHOP_BENCH_CACHE") or Path(user_cache) / "shop-api-bench")
 
 
 def lake_of(orders: int) -> LakeData:
     """The lake of about that many orders, made once per machine."""
-    folder = Path(tempfile.gettempdir()) / f"shop-bench-lake-{EDITION}-{orders}"
+    folder = cache_folder() / f"lake-{EDITION}-{orders}"
     manifest = folder / "manifest.json"
     if not manifest.exists():
         shutil.rmtree(folder, ignore_errors=True)
         manifest_values = _write(folder, orders)
         manifest.write_text(json.dumps(manifest_values))
     values = json.loads(manifest.read_text())
-    tenant_ids = [UUID(tenant_id) for tenant_id in values["tenant_ids"]]
-    return LakeData(
-        str(folder), values["versions"], tenant_ids, values["largest_orders"], values["orders"]
-    )
+    tenant_ids = [UUID(tenant_id) for tenant_id in values.pop("tenant_ids")]
+    return LakeData(location=str(folder), tenant_ids=tenant_ids, **values)
 
 
 def _write(folder: Path, orders: int) -> dict[str, Any]:
+    console = Console(stderr=True)
     now = datetime.combine(LAST_DAY, datetime.min.time(), UTC)
     tables = {name: LakeTable(str(folder), contract) for name, contract in CONTRACTS.items()}
     for table in tables.values():
         table.open()
     rewrites = {name: Rewrite(table, now) for name, table in tables.items()}
-    ids = _ids(random.Random(0), TENANTS, datetime.combine(FIRST_DAY, datetime.min.time(), UTC))
-    months = len(list(_months()))
+    ids = make_ids(random.Random(0), TENANTS, midnight(FIRST_DAY))
     half = [orders // 2] + [orders // 2 // (TENANTS - 1)] * (TENANTS - 1)
     # as many in every month
-    counts = [max(1, count // months) * months for count in half]
-    for number, (tenant_id, count) in enumerate(zip(ids, counts, strict=True)):
-        _write_tenant(rewrites, tenant_id, count, random.Random(number))
+    counts = [max(1, count // MONTHS) * MONTHS for count in half]
+    columns = (*Progress.get_default_columns(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(f"{sum(counts):,} orders into {folder}", total=sum(counts))
+        for number, (tenant_id, count) in enumerate(zip(ids, counts, strict=True)):
+            for written in _write_tenant(rewrites, tenant_id, count, random.Random(number)):
+                progress.advance(task, written)
     for rewrite in rewrites.values():
         rewrite.commit(1)
+    size_bytes = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    console.print(f"{size_bytes / 2**30:.2f} GiB, kept until you delete it")
     return {
         "versions": {name: table.version for name, table in tables.items()},
         "tenant_ids": ids,
         "largest_orders": counts[0],
+        "median_orders": counts[-1],
         "orders": sum(counts),
     }
 
 
+def _grain(orders: int) -> Grain:
+    return "month" if orders // MONTHS * 12 > MONTH_ROWS else "year"
+
+
 def _write_tenant(
     rewrites: dict[str, Rewrite], tenant_id: str, orders: int, source: random.Random
-) -> None:
-    months = list(_months())
-    per_month = orders // len(months)
-    grain: Grain = "month" if per_month * 12 > MONTH_ROWS else "year"
-    catalogue = _catalogue(source, max(1, orders // ORDERS_PER_CUSTOMER))
-    rollups, ordered, pending = [], [], []
-    for number, (start, end) in enumerate(months):
-        facts = _facts(source, catalogue, start, end, per_month, number * per_month)
+) -> Iterator[int]:
+    """Add a tenant period by period; gives the orders of each when they are written."""
+    grain = _grain(orders)
+    spans = list(_spans(grain))
+    count = orders // len(spans)
+    catalogue = make_catalogue(source, max(1, orders // ORDERS_PER_CUSTOMER))
+    rollups, ordered = [], []
+    for number, (start, end) in enumerate(spans):
+        facts = make_facts(source, catalogue, start, end, count, number * count)
         of_tenant = pl.lit(tenant_id).alias("tenant_id")
         placed = facts[ORDERS.name].lazy().with_columns(of_tenant)
         returned = facts[REFUNDS.name].lazy().with_columns(of_tenant)
-        rollups.append(additions(placed, returned, TIMEZONE))
-        kept = facts["orders"].filter(pl.col("cancelled_at").is_null())
+        rollups.append(summed(additions(placed, returned, TIMEZONE), TIMEZONE).collect())
+        kept = facts[ORDERS.name].filter(pl.col("cancelled_at").is_null())
         ordered.append(kept.select("customer_id", "placed_at", "country"))
-        pending.append(facts)
-        if grain == "month" or end.month == 1:
-            for name in (ORDERS.name, ORDER_LINES.name, PAYMENTS.name, REFUNDS.name):
-                whole = pl.concat([part[name] for part in pending])
-                _add(rewrites[name], tenant_id, whole, grain)
-            pending = []
+        for name, rows in facts.items():
+            _add(rewrites[name], tenant_id, rows, grain)
+        yield count
     _add(rewrites[DIM_PRODUCTS.name], tenant_id, catalogue.products, grain)
-    customers = _customers(catalogue, pl.concat(ordered))
+    _add(rewrites[DIM_VARIANTS.name], tenant_id, catalogue.variants, grain)
+    _add(rewrites[STOCK_LEVELS.name], tenant_id, make_levels(catalogue), grain)
+    customers = make_customers(catalogue, pl.concat(ordered))
     _add(rewrites[DIM_CUSTOMERS.name], tenant_id, customers, grain)
-    rollup = summed(pl.concat(rollups), TIMEZONE).collect()
+    rollup = summed(pl.concat(rollups).lazy(), TIMEZONE).collect()
     _add(rewrites[DAILY_SALES.name], tenant_id, rollup, grain)
 
 
@@ -154,238 +169,11 @@ def _shaped(rows: pl.DataFrame, contract: Contract) -> pl.DataFrame:
     )
 
 
-def _months() -> Iterator[tuple[datetime, datetime]]:
+def _spans(grain: Grain) -> Iterator[tuple[datetime, datetime]]:
+    """The periods from the first day to the last, one after the other."""
     start = FIRST_DAY
     while start < LAST_DAY:
-        end = (start + timedelta(days=31)).replace(day=1)
-        yield _midnight(start), _midnight(end)
+        days = 31 if grain == "month" else 366
+        end = (start + timedelta(days=days)).replace(day=1)
+        yield midnight(start), midnight(end)
         start = end
-
-
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
-
-
-def _ids(source: random.Random, count: int, at: datetime) -> list[str]:
-    """UUIDv7s of one instant, by rising value."""
-    head = f"{int(at.timestamp() * 1000):012x}"
-    digits = source.randbytes(count * 9).hex()
-    pieces = sorted(digits[at : at + 18] for at in range(0, count * 18, 18))
-    return [f"{head[:8]}-{head[8:]}-7{p[:3]}-8{p[3:6]}-{p[6:18]}" for p in pieces]
-
-
-def _pick(seed: int, choices: int) -> pl.Expr:
-    """A number below `choices` for each row, the same on every run."""
-    return (pl.col("row").hash(seed) % choices).cast(pl.Int64)
-
-
-def _one_of(number: pl.Expr, values: tuple[str, ...]) -> pl.Expr:
-    return number.replace_strict(dict(enumerate(values)), return_dtype=pl.String)
-
-
-def _cents(expression: pl.Expr) -> pl.Expr:
-    return (expression.cast(MONEY) * pl.lit(Decimal("0.01"), dtype=MONEY)).cast(MONEY)
-
-
-def _catalogue(source: random.Random, customers: int) -> Catalogue:
-    start = _midnight(FIRST_DAY)
-    ids = _ids(source, PRODUCTS, start)
-    categories = _ids(source, CATEGORIES, start)
-    products = pl.DataFrame({"row": range(PRODUCTS), "product_id": ids}).select(
-        "product_id",
-        pl.format("Product {}", "row").alias("name"),
-        pl.format("SKU-{}", "row").alias("sku"),
-        pl.lit("active").alias("status"),
-        _cents(_pick(1, 20_000) + 99).alias("price"),
-        pl.lit(None, dtype=MONEY).alias("cost_price"),
-        pl.lit(CURRENCY).alias("currency"),
-        _one_of(pl.col("row") % CATEGORIES, tuple(categories)).alias("category_id"),
-        pl.format("Category {}", pl.col("row") % CATEGORIES).alias("category_name"),
-        pl.concat_list(pl.format("Category {}", pl.col("row") % CATEGORIES)).alias("categories"),
-        pl.lit(start, dtype=INSTANT).alias("created_at"),
-    )
-    return Catalogue(products, _ids(source, customers, start))
-
-
-def _facts(
-    source: random.Random,
-    catalogue: Catalogue,
-    start: datetime,
-    end: datetime,
-    count: int,
-    first_number: int,
-) -> dict[str, pl.DataFrame]:
-    """The orders of a month, spread evenly over it, with what hangs on them."""
-    step_us = (end - start) // timedelta(microseconds=1) // count
-    customers = source.choices(catalogue.customers, k=count)
-    rows = pl.DataFrame(
-        {
-            "row": range(first_number, first_number + count),
-            "order_id": _ids(source, count, start),
-            "customer_id": customers,
-        }
-    )
-    closed_at = pl.col("placed_at") + pl.duration(hours=20)
-    heads = (
-        rows.with_columns(
-            (
-                pl.lit(start, dtype=INSTANT)
-                + pl.duration(microseconds=pl.int_range(count) * step_us)
-            ).alias("placed_at"),
-            _one_of(
-                _pick(2, 20), ("cancelled", "pending", "processing", *["completed"] * 17)
-            ).alias("order_status"),
-            _one_of(_pick(3, 5), ("web", "web", "web", "pos", "pos")).alias("channel"),
-            pl.lit(CURRENCY).alias("currency"),
-        )
-        .with_columns(
-            pl.when(pl.col("order_status") == "cancelled").then(closed_at).alias("cancelled_at"),
-            pl.when(pl.col("order_status") == "completed").then(closed_at).alias("completed_at"),
-        )
-        .with_columns(pl.col("placed_at", "completed_at", "cancelled_at").cast(INSTANT))
-    )
-    lines = _lines(source, catalogue, heads, start)
-    refunds = _refunds(source, lines, start)
-    orders = _orders(heads, lines, refunds)
-    return {
-        ORDERS.name: orders,
-        ORDER_LINES.name: lines,
-        PAYMENTS.name: _payments(source, orders, start),
-        REFUNDS.name: refunds,
-    }
-
-
-def _lines(
-    source: random.Random, catalogue: Catalogue, heads: pl.DataFrame, start: datetime
-) -> pl.DataFrame:
-    """One to four lines an order; a tenth of them discounted by a tenth."""
-    exploded = (
-        heads.with_columns(pl.int_ranges(1 + _pick(5, 4)).alias("position"))
-        .explode("position")
-        .with_columns((pl.col("row") * 4 + pl.col("position")).alias("row"))
-    )
-    # the product of two even picks: some products sell far more than others
-    picked = exploded.with_columns(
-        (_pick(6, PRODUCTS) * _pick(7, PRODUCTS) // PRODUCTS).alias("product"),
-        (1 + _pick(8, 3)).alias("quantity"),
-        pl.Series("line_id", _ids(source, exploded.height, start), pl.String),
-    )
-    products = catalogue.products.select(
-        "product_id", "category_id", pl.col("price").alias("unit_price")
-    )
-    priced = picked.hstack(products[picked["product"]]).with_columns(
-        (pl.col("unit_price") * pl.col("quantity").cast(MONEY)).cast(MONEY).alias("gross_sales")
-    )
-    discount = pl.when(_pick(9, 10) == 0).then(pl.lit(Decimal("0.1"))).otherwise(Decimal(0))
-    return (
-        priced.with_columns(_share("gross_sales", discount).alias("discounts"))
-        .with_columns((pl.col("gross_sales") - pl.col("discounts")).cast(MONEY).alias("net"))
-        .with_columns(_share("net", pl.lit(Decimal("0.08"))).alias("taxes"))
-        .with_columns(
-            (pl.col("net") + pl.col("taxes")).cast(MONEY).alias("total"),
-            pl.lit(None, dtype=pl.String).alias("variant_id"),
-            pl.lit(None, dtype=pl.String).alias("location_id"),
-            pl.lit(None, dtype=MONEY).alias("unit_cost"),
-        )
-    )
-
-
-def _share(amount: str, share: pl.Expr) -> pl.Expr:
-    """A share of an amount, to the cent."""
-    return (pl.col(amount) * share.cast(MONEY)).cast(MONEY).round(2).cast(MONEY)
-
-
-def _refunds(source: random.Random, lines: pl.DataFrame, start: datetime) -> pl.DataFrame:
-    """Three of a hundred first lines came back whole, with their tax on a row without line."""
-    back = lines.filter(
-        (pl.col("position") == 0) & (pl.col("order_status") == "completed") & (_pick(10, 100) < 3)
-    )
-    goods = back.select(
-        pl.Series("refund_id", _ids(source, back.height, start), pl.String),
-        "order_id",
-        "line_id",
-        "product_id",
-        "quantity",
-        pl.col("net").alias("goods_amount"),
-        pl.lit(Decimal(0), dtype=MONEY).alias("costed_amount"),
-        pl.lit(Decimal(0), dtype=MONEY).alias("tax_amount"),
-        pl.lit(Decimal(0), dtype=MONEY).alias("shipping_amount"),
-        "currency",
-        "channel",
-        (pl.col("placed_at") + pl.duration(days=6)).cast(INSTANT).alias("refunded_at"),
-        "placed_at",
-        "cancelled_at",
-    )
-    taxes = goods.with_columns(
-        pl.lit(None, dtype=pl.String).alias("line_id"),
-        pl.lit(None, dtype=pl.String).alias("product_id"),
-        pl.lit(0, dtype=pl.Int64).alias("quantity"),
-        pl.lit(Decimal(0), dtype=MONEY).alias("goods_amount"),
-        back["taxes"].alias("tax_amount"),
-    )
-    return pl.concat([goods, taxes])
-
-
-def _orders(heads: pl.DataFrame, lines: pl.DataFrame, refunds: pl.DataFrame) -> pl.DataFrame:
-    amounts = ("gross_sales", "discounts", "taxes")
-    sums = lines.group_by("order_id").agg(
-        *(pl.col(name).sum().cast(MONEY) for name in (*amounts, "total")),
-        pl.col("quantity").sum().alias("units"),
-    )
-    refunded = refunds.group_by("order_id").agg(
-        (pl.col("goods_amount") + pl.col("tax_amount")).sum().cast(MONEY).alias("refunded_total")
-    )
-    shipping = pl.lit(Decimal(5), dtype=MONEY)
-    is_completed = pl.col("order_status") == "completed"
-    return (
-        heads.join(sums, on="order_id")
-        .join(refunded, on="order_id", how="left")
-        .with_columns(
-            (1 + pl.col("row")).alias("number"),
-            pl.lit(Decimal(0), dtype=MONEY_SUM).alias("cost_of_goods"),
-            pl.lit(Decimal(0), dtype=MONEY).alias("costed_sales"),
-            pl.col("order_status").alias("status"),
-            pl.when(is_completed)
-            .then(pl.lit("paid"))
-            .otherwise(pl.lit("unpaid"))
-            .alias("payment_status"),
-            pl.when(is_completed)
-            .then(pl.lit("fulfilled"))
-            .otherwise(pl.lit("unfulfilled"))
-            .alias("fulfillment_status"),
-            shipping.alias("shipping"),
-            (pl.col("total") + shipping).cast(MONEY).alias("total"),
-            pl.col("refunded_total").fill_null(Decimal(0)),
-            _one_of(_pick(4, 5), COUNTRIES).alias("country"),
-            pl.lit(None, dtype=pl.String).alias("region"),
-        )
-    )
-
-
-def _payments(source: random.Random, orders: pl.DataFrame, start: datetime) -> pl.DataFrame:
-    """One captured payment of every order that is completed."""
-    paid = orders.filter(pl.col("order_status") == "completed")
-    return paid.with_columns(
-        pl.Series("payment_id", _ids(source, paid.height, start), pl.String),
-        _one_of(_pick(11, 3), METHODS).alias("method"),
-        pl.lit("manual").alias("provider"),
-        pl.lit("captured").alias("status"),
-        pl.col("total").alias("amount"),
-        (pl.col("placed_at") + pl.duration(minutes=1)).cast(INSTANT).alias("created_at"),
-    )
-
-
-def _customers(catalogue: Catalogue, ordered: pl.DataFrame) -> pl.DataFrame:
-    """All customers, those who never ordered too."""
-    known = ordered.group_by("customer_id").agg(
-        pl.col("placed_at").min().alias("first_order_at"),
-        pl.col("placed_at").max().alias("last_order_at"),
-        pl.len().alias("orders"),
-        pl.col("country").first(),
-    )
-    everyone = pl.DataFrame({"customer_id": catalogue.customers})
-    return everyone.join(known, on="customer_id", how="left").with_columns(
-        pl.col("orders").fill_null(0),
-        pl.lit(_midnight(FIRST_DAY), dtype=INSTANT).alias("created_at"),
-        pl.lit(None, dtype=pl.String).alias("region"),
-    )

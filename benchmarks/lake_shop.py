@@ -1,4 +1,4 @@
-"""The largest tenant of a prepared lake, served: its record and key in Postgres, its snapshot.
+"""Tenants of a prepared lake, served: their records and keys in Postgres, the lake's snapshot.
 
 Belongs here: what the api needs to answer from the lake. Does not: making the lake (lake_data.py)
 and its orders in Postgres (postgres_copy.py).
@@ -10,7 +10,8 @@ from uuid import UUID
 
 import psycopg
 
-from benchmarks.lake_data import CURRENCY, TIMEZONE, LakeData
+from benchmarks.lake_data import TIMEZONE, LakeData
+from benchmarks.lake_rows import CURRENCY
 from benchmarks.servers import Stores
 from benchmarks.shop import BenchShop
 from shop_api.db.engines import make_engine
@@ -31,12 +32,17 @@ INSERT INTO lake_snapshots (as_of, versions, xid, transactions, system_identifie
 SELECT %s, %s, pg_current_xact_id(), pg_current_snapshot()::text, system_identifier
 FROM pg_control_system()
 """
+CUT_BY_MONTH = """
+INSERT INTO lake_partitions (tenant_id, grain, updated_at) VALUES (%s, 'month', now())
+"""
 
 
 def open_shop(stores: Stores, data: LakeData) -> BenchShop:
     """The largest tenant with a key, and the lake published as it is."""
     shop = add_tenant(stores, data.tenant_ids[0])
     with psycopg.connect(stores.postgres.exporter_url, autocommit=True) as connection:
+        for tenant_id in data.month_tenant_ids:
+            connection.execute(CUT_BY_MONTH, (tenant_id,))
         connection.execute(PUBLISH, (AS_OF, json.dumps(data.versions)))
     return shop
 
@@ -49,7 +55,7 @@ def add_tenant(stores: Stores, tenant_id: UUID) -> BenchShop:
     now = utc_now()
     values = {
         "name": "Lake",
-        "slug": "lake",
+        "slug": f"lake-{tenant_id}",
         "plan": "enterprise",
         "rate_limits": UNLIMITED,
         "currency": CURRENCY,
