@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE :=
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test suite lint format docs fuzz plans bench lock audit clean
+.PHONY: help install spark demo test suite lint format docs fuzz plans bench lock audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -24,6 +24,11 @@ $(STAMP): requirements.lock setup.cfg pyproject.toml
 	@$(PIP) install --quiet --requirement requirements.lock
 	@$(PIP) install --quiet --no-build-isolation --no-deps --editable .
 	@touch $(STAMP)
+
+spark: install ## add the extra `spark` to .venv: figures on Spark, and its tests; needs Java
+	@command -v java > /dev/null || { echo "Java 17 or newer is needed: apt install default-jre-headless" >&2; exit 1; }
+	@echo "installing pyspark (430 MB) ..."
+	@$(PIP) install --quiet --requirement requirements-spark.lock
 
 demo: install ## start everything on this machine, with a shop that lives
 	$(BIN)/shop-api demo
@@ -64,6 +69,10 @@ lock: install ## pin the newest versions that setup.cfg allows
 		--strip-extras --allow-unsafe --annotation-style line --no-header --no-emit-index-url \
 		--no-emit-find-links --no-emit-trusted-host --no-emit-options \
 		--output-file requirements.lock setup.cfg
+	echo 'pyspark>=4.1,<5' | $(BIN)/python -m piptools compile --quiet --upgrade \
+		--constraint requirements.lock --annotation-style line --no-header --no-emit-index-url \
+		--no-emit-find-links --no-emit-trusted-host --no-emit-options --no-annotate \
+		--output-file requirements-spark.lock -
 
 audit: install ## look up the locked versions among the known vulnerabilities; asks pypi.org
 	$(PIP) install --quiet 'pip-audit>=2.9'

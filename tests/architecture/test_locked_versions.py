@@ -16,10 +16,11 @@ PINS = {
 }
 
 
-def requirements() -> list[Requirement]:
+def requirements(extra: str = "test") -> list[Requirement]:
+    """What the project needs with one of its extras."""
     setup = ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
-    lines = setup["options"]["install_requires"] + setup["options.extras_require"]["test"]
+    lines = setup["options"]["install_requires"] + setup["options.extras_require"][extra]
     return [Requirement(line) for line in lines.splitlines() if line.strip()]
 
 
@@ -28,6 +29,16 @@ def test_every_requirement_is_pinned_to_a_version_it_allows() -> None:
         version = PINS.get(canonicalize_name(requirement.name))
         assert version is not None, f"{requirement}: run `make lock`"
         assert requirement.specifier.contains(version), f"{requirement} is pinned to {version}"
+
+
+def test_what_the_extra_for_spark_needs_is_pinned_in_its_own_lock() -> None:
+    pins = dict(
+        line.split("==")
+        for line in (ROOT / "requirements-spark.lock").read_text(encoding="utf-8").splitlines()
+    )
+    (pyspark,) = [r for r in requirements("spark") if r.name not in PINS]
+    assert pyspark.specifier.contains(pins.pop("pyspark"))
+    assert pins.keys() == {"py4j"}
 
 
 def test_the_condition_of_a_requirement_is_kept() -> None:
