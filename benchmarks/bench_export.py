@@ -43,8 +43,8 @@ RETURNING id
 # The columns a rebuild reads, by table.
 EXPORTED = {
     "orders": "id, number, customer_id, status, payment_status, fulfillment_status, channel,"
-    " currency, placed_at, completed_at, cancelled_at, subtotal, discount_total, shipping_total,"
-    " tax_total, total, refunded_total, shipping_address",
+    " currency, base_currency, exchange_rate, placed_at, completed_at, cancelled_at, subtotal,"
+    " discount_total, shipping_total, tax_total, total, refunded_total, shipping_address",
     "order_lines": "id, order_id, product_id, variant_id, quantity, unit_price, unit_cost,"
     " subtotal, discount_total, tax_total, total",
     "payments": "id, order_id, method, provider, status, amount, currency, created_at",

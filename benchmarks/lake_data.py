@@ -47,7 +47,7 @@ from pipelines.sinks.delta import LakeTable, Rewrite
 from pipelines.transforms.daily_sales import additions, summed
 
 # Part of the folder's name: another number when the rows become others.
-EDITION = 3
+EDITION = 4
 TENANTS = 100
 ORDERS_PER_CUSTOMER = 5
 # as the setting lake_month_rows has it

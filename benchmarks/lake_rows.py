@@ -12,7 +12,7 @@ from decimal import Decimal
 import polars as pl
 
 from analytics.contracts import ORDER_LINES, ORDERS, PAYMENTS, REFUNDS
-from pipelines.frames import INSTANT, MONEY, MONEY_SUM
+from pipelines.frames import INSTANT, MONEY, MONEY_SUM, RATE
 
 PRODUCTS = 2_000
 # of each product
@@ -132,6 +132,8 @@ def make_facts(
             ).alias("order_status"),
             _one_of(_pick(3, 5), ("web", "web", "web", "pos", "pos")).alias("channel"),
             pl.lit(CURRENCY).alias("currency"),
+            pl.lit(CURRENCY).alias("base_currency"),
+            pl.lit(Decimal(1), dtype=RATE).alias("exchange_rate"),
         )
         .with_columns(
             pl.when(pl.col("order_status") == "cancelled").then(closed_at).alias("cancelled_at"),
@@ -212,6 +214,8 @@ def _refunds(source: random.Random, lines: pl.DataFrame, start: datetime) -> pl.
         pl.lit(Decimal(0), dtype=MONEY).alias("tax_amount"),
         pl.lit(Decimal(0), dtype=MONEY).alias("shipping_amount"),
         "currency",
+        "base_currency",
+        "exchange_rate",
         "channel",
         (pl.col("placed_at") + pl.duration(days=6)).cast(INSTANT).alias("refunded_at"),
         "placed_at",

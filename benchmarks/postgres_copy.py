@@ -74,6 +74,8 @@ COPIES: dict[str, tuple[str, dict[str, str | pl.Expr]]] = {
             "fulfillment_status": "fulfillment_status",
             "channel": "channel",
             "currency": "currency",
+            "base_currency": "base_currency",
+            "exchange_rate": "exchange_rate",
             "subtotal": "gross_sales",
             "discount_total": "discounts",
             "shipping_total": "shipping",

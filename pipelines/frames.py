@@ -21,6 +21,8 @@ BOOLEAN = pl.Boolean()
 INTEGER = pl.Int64()
 MONEY = pl.Decimal(18, 4)
 MONEY_SUM = pl.Decimal(38, 4)
+RATE = pl.Decimal(18, 10)
+RATE_SUM = pl.Decimal(38, 10)
 INSTANT = pl.Datetime("us", "UTC")
 DATE = pl.Date()
 TEXT_LIST = pl.List(pl.String())
@@ -31,6 +33,7 @@ POLARS_TYPES: dict[ColumnType, pl.DataType] = {
     "integer": INTEGER,
     "money": MONEY,
     "money_sum": MONEY_SUM,
+    "rate": RATE,
     "instant": INSTANT,
     "date": DATE,
     "text_list": TEXT_LIST,
@@ -41,6 +44,7 @@ DELTA_TYPES: dict[ColumnType, PrimitiveType | ArrayType] = {
     "integer": PrimitiveType("long"),
     "money": PrimitiveType("decimal(18,4)"),
     "money_sum": PrimitiveType("decimal(38,4)"),
+    "rate": PrimitiveType("decimal(18,10)"),
     "instant": PrimitiveType("timestamp"),
     "date": PrimitiveType("date"),
     "text_list": ArrayType(PrimitiveType("string"), contains_null=False),

@@ -15,6 +15,7 @@ from analytics.contracts import (
     DAILY_SALES,
     DIM_CUSTOMERS,
     DIM_PRODUCTS,
+    EXCHANGE_RATES,
     ORDERS,
     REFUNDS,
 )
@@ -22,11 +23,13 @@ from pipelines.changeset import Changeset
 from pipelines.exports.daily_sales import Facts, export_daily_sales
 from pipelines.exports.dim_customers import export_dim_customers
 from pipelines.exports.dim_products import export_dim_products
+from pipelines.exports.exchange_rates import export_exchange_rates
 from pipelines.exports.facts import FACTS, export_facts
 from pipelines.frames import TEXT, period_of
 from pipelines.rebuild import rebuild_tenants
 from pipelines.sources.catalog import categorized_products, read_products
 from pipelines.sources.customers import read_customers
+from pipelines.sources.exchange_rates import read_exchange_rates
 from pipelines.sources.orders import orders_by_id, orders_with_products, read_orders
 from pipelines.sources.reader import Reader
 from pipelines.sources.spine import MOVEMENT
@@ -55,6 +58,7 @@ def apply_changes(
     customers = _apply_orders(changeset, reader, orders, tenants)
     apply_stock(changeset, reader, _keys(rest, MOVEMENT), _keys(rest, "product"), tenants)
     _apply_customers(changeset, reader, pl.concat([_keys(rest, "customer"), customers]).unique())
+    _apply_exchange_rates(changeset, reader, _keys(rest, "exchange_rate"))
 
 
 def _keys(changes: pl.DataFrame, subject: str) -> pl.DataFrame:
@@ -135,6 +139,12 @@ def _apply_customers(changeset: Changeset, reader: Reader, keys: pl.DataFrame) -
         return
     rows = export_dim_customers(read_customers(reader, keys))
     changeset.replace(DIM_CUSTOMERS, keys, rows)
+
+
+def _apply_exchange_rates(changeset: Changeset, reader: Reader, keys: pl.DataFrame) -> None:
+    if keys.height:
+        rows = export_exchange_rates(read_exchange_rates(reader, keys))
+        changeset.replace(EXCHANGE_RATES, keys, rows)
 
 
 def _apply_rollups(

@@ -22,6 +22,7 @@ from analytics.contracts import (
     DIM_CUSTOMERS,
     DIM_PRODUCTS,
     DIM_VARIANTS,
+    EXCHANGE_RATES,
     INVENTORY_MOVEMENTS,
     ORDERS,
     REFUNDS,
@@ -33,6 +34,7 @@ from pipelines.exports.daily_sales import Facts, export_daily_sales
 from pipelines.exports.dim_customers import export_dim_customers
 from pipelines.exports.dim_products import export_dim_products
 from pipelines.exports.dim_variants import export_dim_variants
+from pipelines.exports.exchange_rates import export_exchange_rates
 from pipelines.exports.facts import FACTS, export_facts
 from pipelines.exports.inventory_movements import export_inventory_movements
 from pipelines.exports.stock_levels import export_stock_levels
@@ -40,6 +42,7 @@ from pipelines.frames import Grain, period_of
 from pipelines.sinks.delta import empty
 from pipelines.sources.catalog import CatalogRows, read_all_products
 from pipelines.sources.customers import read_all_customers
+from pipelines.sources.exchange_rates import read_all_exchange_rates
 from pipelines.sources.orders import OrderRows, count_orders, orders_placed_in, read_orders
 from pipelines.sources.reader import Reader
 from pipelines.sources.stock import (
@@ -114,6 +117,7 @@ def _reads(changeset: Changeset, reader: Reader, plan: list[Planned]) -> Iterato
         anew = _TenantAnew(changeset, tenant)
         yield partial(anew.put_catalog, read_all_products(reader, tenant.id))
         yield partial(anew.put_customers, read_all_customers(reader, tenant.id))
+        yield partial(anew.put_exchange_rates, read_all_exchange_rates(reader, tenant.id))
         yield partial(anew.put_usage, read_all_usage(reader, tenant.id))
         yield partial(anew.put_variants, read_all_variants(reader, tenant.id))
         yield partial(anew.put_levels, read_all_levels(reader, tenant.id))
@@ -150,6 +154,9 @@ class _TenantAnew:
 
     def put_customers(self, customers: pl.LazyFrame) -> None:
         self._add(DIM_CUSTOMERS.name, export_dim_customers(customers))
+
+    def put_exchange_rates(self, rates: pl.DataFrame) -> None:
+        self._add(EXCHANGE_RATES.name, export_exchange_rates(rates))
 
     def put_usage(self, usage: pl.DataFrame) -> None:
         self._add(API_USAGE.name, export_api_usage(usage))

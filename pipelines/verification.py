@@ -40,6 +40,7 @@ PERIODS: dict[str, pl.Expr] = {
     "dim_products": ALL,
     "dim_variants": ALL,
     "dim_customers": ALL,
+    "exchange_rates": pl.col("currency"),
 }
 
 

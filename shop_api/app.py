@@ -1,7 +1,6 @@
 """create_app(): the only wiring of the api process.
 
-Belongs here: building services, registering domains, error handlers and the gateway. Does not:
-endpoints, stages.
+Belongs here: building services, registering domains, errors, gateway. Does not: endpoints, stages.
 """
 
 import logging
@@ -133,6 +132,7 @@ BLUEPRINTS = (
     pricing.discounts,
     pricing.tax_rates,
     pricing.shipping_rates,
+    pricing.exchange_rates,
     sessions.sessions,
     orders.orders,
     orders.customer_orders,

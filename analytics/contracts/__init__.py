@@ -10,6 +10,7 @@ from analytics.contracts.daily_sales import DAILY_SALES
 from analytics.contracts.dim_customers import DIM_CUSTOMERS
 from analytics.contracts.dim_products import DIM_PRODUCTS
 from analytics.contracts.dim_variants import DIM_VARIANTS
+from analytics.contracts.exchange_rates import EXCHANGE_RATES
 from analytics.contracts.fulfillments import FULFILLMENTS
 from analytics.contracts.inventory_movements import INVENTORY_MOVEMENTS
 from analytics.contracts.order_lines import ORDER_LINES
@@ -34,6 +35,7 @@ CONTRACTS: dict[str, Contract] = {
         DIM_PRODUCTS,
         DIM_VARIANTS,
         DIM_CUSTOMERS,
+        EXCHANGE_RATES,
         API_USAGE,
         TRAFFIC_EVENTS,
     )
@@ -46,6 +48,7 @@ __all__ = [
     "DIM_CUSTOMERS",
     "DIM_PRODUCTS",
     "DIM_VARIANTS",
+    "EXCHANGE_RATES",
     "FULFILLMENTS",
     "INVENTORY_MOVEMENTS",
     "ORDERS",

@@ -9,10 +9,10 @@ from functools import cached_property
 from typing import Literal
 
 # text · boolean · integer (64 bit) · money: DECIMAL(18,4) · money_sum: DECIMAL(38,4), sums of as
-# many amounts as there are · instant: timestamp in microseconds, UTC · date · text_list: a list of
-# text
+# many amounts as there are · rate: DECIMAL(18,10), units of one currency for one of another ·
+# instant: timestamp in microseconds, UTC · date · text_list: a list of text
 ColumnType = Literal[
-    "text", "boolean", "integer", "money", "money_sum", "instant", "date", "text_list"
+    "text", "boolean", "integer", "money", "money_sum", "rate", "instant", "date", "text_list"
 ]
 
 # The same types as DuckDB and Spark name them.
@@ -22,6 +22,7 @@ SQL_TYPES: dict[ColumnType, str] = {
     "integer": "BIGINT",
     "money": "DECIMAL(18,4)",
     "money_sum": "DECIMAL(38,4)",
+    "rate": "DECIMAL(18,10)",
     "instant": "TIMESTAMP WITH TIME ZONE",
     "date": "DATE",
     "text_list": "VARCHAR[]",
@@ -75,6 +76,18 @@ class Contract:
                 return column
         raise KeyError(f"{self.name} has no column {name!r}")
 
+
+# Of every fact in a currency: what it is worth in the shop's own.
+BASE_CURRENCY = Column(
+    "base_currency", "text", "The shop's own currency when the order was placed."
+)
+EXCHANGE_RATE = Column(
+    "exchange_rate",
+    "rate",
+    "Units of base_currency for one of currency when the order was placed: 1 where they are the"
+    " same, null where none was known.",
+    is_nullable=True,
+)
 
 # Partition columns of every table: in the path and the Delta log, not inside the Parquet files.
 TENANT_ID = Column("tenant_id", "text", "The tenant the row belongs to; the first partition.")

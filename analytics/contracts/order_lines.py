@@ -1,6 +1,6 @@
 """Order lines: what was sold, with what a scan needs to know of the order beside it."""
 
-from analytics.contracts.contract import Column, Contract
+from analytics.contracts.contract import BASE_CURRENCY, EXCHANGE_RATE, Column, Contract
 
 ORDER_LINES = Contract(
     name="order_lines",
@@ -49,6 +49,8 @@ ORDER_LINES = Contract(
         Column("taxes", "money", "Taxes of the line.", "currency"),
         Column("total", "money", "gross_sales − discounts + taxes.", "currency"),
         Column("currency", "text", "ISO 4217 currency of its amounts."),
+        BASE_CURRENCY,
+        EXCHANGE_RATE,
         Column("channel", "text", "The order's channel."),
         Column("placed_at", "instant", "When the order was placed."),
         Column("order_status", "text", "The order's status."),

@@ -1,6 +1,6 @@
 """Orders: one row per order, in its present state."""
 
-from analytics.contracts.contract import Column, Contract
+from analytics.contracts.contract import BASE_CURRENCY, EXCHANGE_RATE, Column, Contract
 
 ORDERS = Contract(
     name="orders",
@@ -22,6 +22,8 @@ ORDERS = Contract(
         Column("fulfillment_status", "text", "unfulfilled, partial, fulfilled or returned."),
         Column("channel", "text", "Where it was sold: web, pos, …"),
         Column("currency", "text", "ISO 4217 currency of its amounts."),
+        BASE_CURRENCY,
+        EXCHANGE_RATE,
         Column("placed_at", "instant", "When it was placed."),
         Column("completed_at", "instant", "When it was completed.", is_nullable=True),
         Column(

@@ -1,6 +1,6 @@
 """Payments of orders, in the period of their order."""
 
-from analytics.contracts.contract import Column, Contract
+from analytics.contracts.contract import BASE_CURRENCY, EXCHANGE_RATE, Column, Contract
 
 PAYMENTS = Contract(
     name="payments",
@@ -17,6 +17,8 @@ PAYMENTS = Contract(
         Column("status", "text", "authorized, captured or failed."),
         Column("amount", "money", "What was paid.", "currency"),
         Column("currency", "text", "ISO 4217 currency of the amount."),
+        BASE_CURRENCY,
+        EXCHANGE_RATE,
         Column("channel", "text", "The order's channel."),
         Column("created_at", "instant", "When it was made."),
         Column("placed_at", "instant", "When the order was placed."),

@@ -1,6 +1,6 @@
 """Refunds: goods by order line, and what of a refund belongs to no line."""
 
-from analytics.contracts.contract import Column, Contract
+from analytics.contracts.contract import BASE_CURRENCY, EXCHANGE_RATE, Column, Contract
 
 REFUNDS = Contract(
     name="refunds",
@@ -36,6 +36,8 @@ REFUNDS = Contract(
             "shipping_amount", "money", "Shipping given back; on the row without line.", "currency"
         ),
         Column("currency", "text", "ISO 4217 currency, the order's."),
+        BASE_CURRENCY,
+        EXCHANGE_RATE,
         Column("channel", "text", "The order's channel."),
         Column("refunded_at", "instant", "When it was refunded."),
         Column("placed_at", "instant", "When the order was placed."),

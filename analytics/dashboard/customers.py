@@ -42,7 +42,11 @@ def build_customers(engine: Engine, lake: Lake, request: AnalyticsRequest) -> di
     cohorts = read_cohorts(question)
     segments = read_segments(question)
     return {
-        **question.envelope(),
+        **question.envelope("unconverted_orders"),
+        # what customers are worth is of all they ordered
+        "unconverted_orders": (
+            question.count_unconverted(reaches_back=True) if request.converted else None
+        ),
         **_read_counts(question),
         "cohorts": cohorts,
         "rfm": segments,

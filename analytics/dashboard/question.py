@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from analytics.contracts import CONTRACTS
+from analytics.conversion import converting
 from analytics.engine import Engine, QueryTimeout, Row
 from analytics.lake import Lake, Snapshot, TableMissing
 from analytics.periods import (
@@ -32,6 +33,9 @@ from analytics.queries import load_query
 Basis = Literal["order_date", "event_date"]
 BASES: tuple[str, ...] = get_args(Basis)
 DEFAULT_PERIOD = "30d"
+# What of an envelope is said of sales alone, and of sales that may be converted.
+OF_CONVERSION = ("converted", "unconverted_orders")
+OF_SALES = ("currency", "basis", "channel", *OF_CONVERSION)
 
 # Instants, half-open.
 Span = tuple[datetime, datetime]
@@ -59,6 +63,8 @@ class AnalyticsRequest:
     basis: str = "order_date"
     # None: all channels
     channel: str | None = None
+    # all currencies, each order at the rate it was placed at; `currency` is then the shop's own
+    converted: bool = False
     # of traffic: also what crawlers did
     include_bots: bool = False
     deadline_seconds: float = 30.0
@@ -188,7 +194,22 @@ class Question:
         first = None if reaches_back else start_at
         spans = self._spans(tables, (first, end_at), parameters.get("basis", "order_date"))
         values = {**self._filters, **instants, **parameters}
-        return self._statement(query, spans, values, metrics, order)
+        text, files, bound = self._statement(query, spans, values, metrics, order)
+        return self._converted(text, tables), files, bound
+
+    def _converted(self, text: str, tables: tuple[str, ...]) -> str:
+        return converting(text, tables) if self.request.converted else text
+
+    def count_unconverted(self, *, reaches_back: bool = False) -> int:
+        """Orders of the period (all until its end where `reaches_back`) without a rate into the
+        currency, which converted figures leave out."""
+        start_at, end_at = self.period.start_instant, self.period.end_instant
+        start = None if reaches_back else start_at
+        span = {"start_at": start, "end_at": end_at}
+        rows = self._run(
+            "unconverted_orders", {"orders": (start, end_at)}, {**self._filters, **span}
+        )
+        return int(rows[0]["orders"])
 
     def ask_stock(self, query: str, metrics: str, **parameters: Any) -> list[Row]:
         """Run a statement over stock at the end of the question's period and all sales before it.
@@ -257,6 +278,7 @@ class Question:
         """Run a text over movements of a span, with the files that `ask_facts` hands over."""
         files = self._files(self._spans(tables, span, self.basis))
         values = {**self._filters, **parameters}
+        text = self._converted(text, tables)
         return self._engine.run(text, files, values, deadline_seconds=self._left_seconds())
 
     def ask_names(self, query: str, ids: list[str]) -> list[Row]:
@@ -311,7 +333,7 @@ class Question:
     def envelope(self, *without: str) -> dict[str, Any]:
         """What the figures are figures of, but for what does not matter to them."""
         request = self.request
-        told = {
+        told: dict[str, Any] = {
             "as_of": format_instant(request.snapshot.as_of),
             "snapshot": str(request.snapshot.id),
             "timezone": request.timezone,
@@ -321,7 +343,11 @@ class Question:
             "period": period_value(self.period),
             "interval": self.interval,
             "compared_with": self._comparison_value(),
+            "converted": request.converted,
         }
+        if "unconverted_orders" not in without:
+            count = self.count_unconverted() if request.converted else None
+            told["unconverted_orders"] = count
         return {name: value for name, value in told.items() if name not in without}
 
     def _comparison_value(self) -> dict[str, str] | None:

@@ -43,10 +43,12 @@ class Sales:
 
 def read_sales(question: Question) -> Sales:
     """The sales of the question's period, from the rollup wherever it can answer."""
+    if question.request.converted:
+        return _sales_from_facts(question)
     rows = question.ask_rollup("sales_by_day", _SELECT)
     digits = question.digits
     if any(row["is_other_timezone"] for row in rows):
-        return _sales_of_other_days(question)
+        return _sales_from_facts(question)
     previous = _previous(question, [row for row in rows if row["part"] == "previous"])
     current = [row for row in rows if row["part"] == "current"]
     if question.interval == "hour":
@@ -71,8 +73,9 @@ def _previous(question: Question, rows: list[Row]) -> Figures | None:
     return _finish(_add(parts), question.digits)
 
 
-def _sales_of_other_days(question: Question) -> Sales:
-    """All from facts: the tenant's timezone changed and its rollup is not yet made anew."""
+def _sales_from_facts(question: Question) -> Sales:
+    """All from facts: the tenant's timezone changed and its rollup is not yet made anew, or what
+    is asked is converted, order by order."""
     period, digits = question.period, question.digits
     if question.interval == "hour":
         series = _hour_series(question)

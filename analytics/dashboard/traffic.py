@@ -12,6 +12,7 @@ from math import gcd
 from typing import Any
 
 from analytics.dashboard.question import (
+    OF_SALES,
     AnalyticsRequest,
     Question,
     Span,
@@ -40,7 +41,7 @@ def build_traffic(engine: Engine, lake: Lake, request: AnalyticsRequest) -> dict
     totals, previous = _totals(question), _previous(question)
     sources = question.ask_traffic("traffic_sources", top=TOP_SOURCES)
     return {
-        **question.envelope("currency", "basis", "channel"),
+        **question.envelope(*OF_SALES),
         "include_bots": request.include_bots,
         "metrics": totals,
         "previous": previous,

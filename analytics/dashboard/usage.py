@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from analytics.dashboard.question import (
+    OF_SALES,
     AnalyticsRequest,
     Question,
     format_instant,
@@ -43,7 +44,7 @@ def build_usage(engine: Engine, lake: Lake, request: AnalyticsRequest) -> dict[s
     for each in sums:
         _add(totals, each)
     return {
-        **question.envelope("currency", "basis", "channel", "compared_with"),
+        **question.envelope(*OF_SALES, "compared_with"),
         "totals": _figures(totals),
         "series": [
             {"date": label, **_figures(each)} for label, each in zip(labels, sums, strict=True)

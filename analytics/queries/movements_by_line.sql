@@ -16,7 +16,7 @@ WITH sold AS (
         quantity AS units,
         gross_sales,
         discounts,
-        coalesce(unit_cost * quantity, 0) AS cost_of_goods,
+        coalesce(round(unit_cost * quantity, 4), 0) AS cost_of_goods,
         CASE WHEN unit_cost IS NOT NULL THEN gross_sales - discounts ELSE 0 END AS costed_sales
     FROM order_lines
     WHERE currency = $currency AND ($channel IS NULL OR channel = $channel)

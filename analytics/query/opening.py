@@ -52,6 +52,8 @@ def _parameters(
         ("basis", question.basis),
         ("currency", request.currency),
     ]
+    if request.converted:
+        chosen.append(("converted", "true"))
     if "time" in values:
         chosen.append(("interval", question.interval))
     filters = [*asked.filters, *(Filter(name, (value,)) for name, value in values.items())]

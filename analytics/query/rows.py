@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from analytics.conversion import APPLIED_RATE, ORIGINAL_CURRENCY
 from analytics.dashboard.question import AnalyticsRequest, Question, format_instant
 from analytics.engine import Engine, Row
 from analytics.lake import Lake
@@ -40,7 +41,7 @@ def build_rows(
             for metric in metrics
         },
         "row_count": int(total["row_count"]),
-        "data": [_row(row, metrics, digits) for row in rows[: asked.limit]],
+        "data": [_row(question, row, metrics) for row in rows[: asked.limit]],
         "has_next": len(rows) > asked.limit,
     }
 
@@ -51,7 +52,9 @@ def _ask(question: Question, statement: Statement) -> list[Row]:
     )
 
 
-def _row(row: Row, metrics: list[Metric], digits: int) -> dict[str, Any]:
+def _row(question: Question, row: Row, metrics: list[Metric]) -> dict[str, Any]:
+    digits = question.digits
+    rate = row.get(APPLIED_RATE)
     quotients = [metric for metric in metrics if metric.denominator is not None]
     return {
         "kind": row["kind"],
@@ -60,6 +63,8 @@ def _row(row: Row, metrics: list[Metric], digits: int) -> dict[str, Any]:
         "order_number": row["order_number"],
         "line_id": row["line_id"],
         "refund_id": row["refund_id"],
+        "currency": row.get(ORIGINAL_CURRENCY, question.request.currency),
+        "exchange_rate": None if rate is None else Decimal(f"{rate.normalize():f}"),
         "amounts": {m.name: _amount(m, "amount", row, digits) for m in metrics},
         "divisors": {m.name: _amount(m, "divisor", row, digits) for m in quotients},
     }

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from analytics.conversion import APPLIED_RATE, ORIGINAL_CURRENCY
 from analytics.dashboard.question import Question, Span
 from analytics.metrics.definitions import Metric
 from analytics.metrics.dimensions import (
@@ -39,6 +40,11 @@ ON_THE_CLOCK = f"""JOIN clock
 IN_PERIOD = "moved_at >= $start_at AND moved_at < $end_at"
 BEFORE = "moved_at >= $before_start AND moved_at < $before_end"
 ROW_COLUMNS = ("kind", "counted_at", "order_id", "order_number", "line_id", "refund_id")
+# Of converted rows, from the orders they are of; no movement has columns of these names.
+RATES = (ORIGINAL_CURRENCY, APPLIED_RATE)
+OF_RATED_ORDER = f"""JOIN (
+        SELECT order_id AS rated_order_id, {", ".join(RATES)} FROM orders
+    ) AS rated ON rated.rated_order_id = movements.order_id"""
 ROW_ORDER = "moved_at, order_id, kind, line_id NULLS FIRST, refund_id NULLS FIRST"
 HOUR_SECONDS = 3600
 TYPES = {"text": "VARCHAR[]", "whole": "BIGINT[]", "time": "BIGINT[]"}
@@ -84,11 +90,12 @@ def figures_statement(question: Question, asked: Asked, *, is_compared: bool) ->
 
 def rows_statement(question: Question, asked: Asked) -> Statement:
     """The movements behind the figures of a question, in the order they count: `limit + 1`."""
+    rates = RATES if question.request.converted else ()
     return _opened(
         question,
         asked,
         {"row_limit": asked.limit + 1, "row_offset": asked.offset},
-        [*ROW_COLUMNS, *_added(asked)],
+        [*ROW_COLUMNS, *_added(asked), *rates],
         f"ORDER BY {ROW_ORDER}\nLIMIT $row_limit OFFSET $row_offset",
     )
 
@@ -103,13 +110,14 @@ def _opened(
     question: Question, asked: Asked, parameters: dict[str, Any], answer: list[str], page: str
 ) -> Statement:
     added = _added(asked)
+    columns = [f"{expression} AS {name}" for name, expression in added.items()]
     return _statement(
         "movement_rows",
         question,
         asked,
         False,
         parameters,
-        columns=_listed([f"{expression} AS {name}" for name, expression in added.items()]),
+        columns=_listed([*columns, *(RATES if question.request.converted else ())]),
         answer=_listed(answer),
         has_some=" OR ".join(f"{name} <> 0" for name in added),
         page=page,
@@ -192,11 +200,14 @@ def _statement(
     if query == "movement_rows":
         needed.add("orders")
     parameters |= {f"needs_{name}": name in needed for name in NEEDS[asked.grain]}
+    joins = [ON_THE_CLOCK] if reads_clock else []
+    if query == "movement_rows" and question.request.converted:
+        joins.append(OF_RATED_ORDER)
     text = load_query(query)
     texts |= {
         "movements": load_query(f"movements_by_{asked.grain}"),
         "clock": f",\n{load_query('clock')}" if reads_clock else "",
-        "join": ON_THE_CLOCK if reads_clock else "",
+        "join": "\n    ".join(joins),
         "conditions": conditions,
     }
     for name, inserted in texts.items():

@@ -84,7 +84,10 @@ def build_customer_page(
         first = question.ask_facts(**_asked(question, selection, 1, 0))
         total = first[0]["total"] if first else 0
     return {
-        **question.envelope("interval", "compared_with"),
+        **question.envelope("interval", "compared_with", "unconverted_orders"),
+        "unconverted_orders": (
+            question.count_unconverted(reaches_back=True) if request.converted else None
+        ),
         "until": format_instant(reference_instant(question)),
         "data": [_as_json(_finished(row, question)) for row in rows],
         "pagination": {

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
 
 from analytics.dashboard.question import (
+    OF_CONVERSION,
     AnalyticsRequest,
     Question,
     format_instant,
@@ -89,7 +90,7 @@ def build_inventory(
     total, *page = rows
     count = int(total["row_count"])
     return {
-        **question.envelope("channel", "interval", "compared_with"),
+        **question.envelope("channel", "interval", "compared_with", *OF_CONVERSION),
         "stock_at": format_instant(min(question.period.end_instant, request.snapshot.as_of)),
         "days": days,
         "group_by": options.group_by,

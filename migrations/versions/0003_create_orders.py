@@ -87,6 +87,8 @@ CREATE TABLE orders (
     fulfillment_status TEXT NOT NULL,
     channel TEXT NOT NULL,
     currency TEXT NOT NULL,
+    base_currency TEXT NOT NULL,
+    exchange_rate NUMERIC(18, 10),
     subtotal NUMERIC(18, 4) NOT NULL,
     discount_total NUMERIC(18, 4) DEFAULT 0 NOT NULL,
     shipping_total NUMERIC(18, 4) DEFAULT 0 NOT NULL,
@@ -121,7 +123,8 @@ CREATE TABLE orders (
     CONSTRAINT ck_orders_payment_status CHECK (payment_status IN ('unpaid', 'authorized', 'partially_paid', 'paid', 'partially_refunded', 'refunded')),
     CONSTRAINT ck_orders_fulfillment_status CHECK (fulfillment_status IN ('unfulfilled', 'partial', 'fulfilled', 'returned')),
     CONSTRAINT ck_orders_total CHECK (total = subtotal - discount_total + shipping_total + CASE WHEN tax_included THEN 0 ELSE tax_total END),
-    CONSTRAINT ck_orders_cancelled_at CHECK ((status = 'cancelled') = (cancelled_at IS NOT NULL))
+    CONSTRAINT ck_orders_cancelled_at CHECK ((status = 'cancelled') = (cancelled_at IS NOT NULL)),
+    CONSTRAINT ck_orders_exchange_rate CHECK (exchange_rate > 0 AND (currency <> base_currency OR exchange_rate IS NOT NULL AND exchange_rate = 1))
 );
 CREATE INDEX ix_orders_customer_id ON orders (tenant_id, customer_id, placed_at, id);
 CREATE INDEX ix_orders_placed_at ON orders (tenant_id, placed_at, id);

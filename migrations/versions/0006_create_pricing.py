@@ -1,4 +1,4 @@
-"""Discounts, tax rates and shipping rates."""
+"""Discounts, tax rates, shipping rates and exchange rates."""
 
 from alembic import op
 
@@ -103,6 +103,21 @@ CREATE TABLE shipping_rates (
     CONSTRAINT ck_shipping_rates_free_from_subtotal CHECK (free_from_subtotal >= 0)
 );
 CREATE INDEX ix_shipping_rates_created_at ON shipping_rates (tenant_id, created_at, id);
+CREATE TABLE exchange_rates (
+    tenant_id UUID NOT NULL,
+    id UUID NOT NULL,
+    currency TEXT NOT NULL,
+    rate NUMERIC(18, 10) NOT NULL,
+    effective_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    version INTEGER DEFAULT 1 NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_exchange_rates PRIMARY KEY (tenant_id, id),
+    CONSTRAINT uq_exchange_rates_tenant_id_currency_effective_at UNIQUE (tenant_id, currency, effective_at),
+    CONSTRAINT ck_exchange_rates_currency CHECK (currency ~ '^[A-Z]{3}$'),
+    CONSTRAINT ck_exchange_rates_rate CHECK (rate > 0)
+);
+CREATE INDEX ix_exchange_rates_effective_at ON exchange_rates (tenant_id, effective_at, id);
 """
 
 
@@ -110,4 +125,4 @@ def upgrade() -> None:
     connection = op.get_bind()
     connection.exec_driver_sql(TABLES)
     protect(connection, "discounts", "tax_rates", "shipping_rates")
-    protect(connection, "order_discounts", exporter=True)
+    protect(connection, "order_discounts", "exchange_rates", exporter=True)

@@ -27,6 +27,14 @@ def check_orders(orders: pl.DataFrame, order_lines: pl.DataFrame) -> None:
             (pl.col("status") == "cancelled") != pl.col("cancelled_at").is_not_null()
         ).select(*ORDER, "status", "cancelled_at"),
     )
+    is_own = pl.col("currency") == pl.col("base_currency")
+    refuse(
+        "orders",
+        "exchange_rate is above 0, and 1 in the shop's own currency",
+        orders.filter(
+            (pl.col("exchange_rate") <= 0) | (is_own & pl.col("exchange_rate").ne_missing(1))
+        ).select(*ORDER, "currency", "base_currency", "exchange_rate"),
+    )
     of_lines = order_lines.group_by(ORDER).agg(
         pl.col("gross_sales").sum().alias("lines_gross_sales"),
         pl.col("discounts").sum().alias("lines_discounts"),
@@ -86,4 +94,13 @@ def check_refunds(refunds: pl.DataFrame, orders: pl.DataFrame) -> None:
         "refunds",
         "currency is the order's",
         compared.filter(pl.col("currency") != pl.col("order_currency")).select(*ORDER, "refund_id"),
+    )
+
+
+def check_exchange_rates(rates: pl.DataFrame) -> None:
+    """Every rate is worth something."""
+    refuse(
+        "exchange_rates",
+        "rate > 0",
+        rates.filter(pl.col("rate") <= 0).select("tenant_id", "exchange_rate_id", "rate"),
     )

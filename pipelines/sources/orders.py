@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from pipelines.frames import INSTANT, INTEGER, MONEY, TEXT
+from pipelines.frames import INSTANT, INTEGER, MONEY, RATE, TEXT
 from pipelines.sources.reader import Reader
 
 
@@ -72,7 +72,8 @@ LINE_WITHOUT_TAX = """
 
 ORDERS = f"""
 SELECT o.tenant_id, o.id, number, customer_id, status, payment_status, fulfillment_status, channel,
-       currency, placed_at, completed_at, cancelled_at, coalesce(n.gross, subtotal),
+       currency, base_currency, exchange_rate, placed_at, completed_at, cancelled_at,
+       coalesce(n.gross, subtotal),
        coalesce(n.discounts, discount_total),
        shipping_total - CASE WHEN tax_included THEN shipping_tax_total ELSE 0 END,
        tax_total, total, refunded_total, shipping_address->>'country', shipping_address->>'region'
@@ -93,6 +94,8 @@ ORDER_COLUMNS = {
     "fulfillment_status": TEXT,
     "channel": TEXT,
     "currency": TEXT,
+    "base_currency": TEXT,
+    "exchange_rate": RATE,
     "placed_at": INSTANT,
     "completed_at": INSTANT,
     "cancelled_at": INSTANT,

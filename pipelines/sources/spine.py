@@ -21,7 +21,7 @@ from pipelines.frames import TEXT
 from pipelines.sources.reader import Reader
 
 CHANGE_COLUMNS = {"tenant_id": TEXT, "subject_type": TEXT, "subject_id": TEXT}
-SUBJECTS = ("order", "product", "customer", "category", "tenant")
+SUBJECTS = ("order", "product", "customer", "category", "exchange_rate", "tenant")
 # A row of the ledger of stock, which tells by itself which transaction wrote it.
 MOVEMENT = "stock_movement"
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from pipelines.frames import INTEGER, MONEY_SUM, TEXT
+from pipelines.frames import INTEGER, MONEY_SUM, RATE_SUM, TEXT
 from pipelines.sources.day_edges import LOCAL_DAY, day_join
 
 
@@ -29,14 +29,30 @@ class Totals:
         return {"tenant_id": TEXT, "period": TEXT}
 
 
-def _totals(table: str, query: str, counts: Mapping[str, pl.Expr], sums: tuple[str, ...]) -> Totals:
-    """Measures are the named counts, then the sums of money columns."""
+def _totals(
+    table: str,
+    query: str,
+    counts: Mapping[str, pl.Expr],
+    sums: tuple[str, ...],
+    *,
+    has_rates: bool = False,
+) -> Totals:
+    """Measures are the named counts, the sums of money columns, and what `RATES` is."""
     amounts = {name: pl.col(name).sum() for name in sums}
     types = {**dict.fromkeys(counts, INTEGER), **dict.fromkeys(sums, MONEY_SUM)}
-    return Totals(table, query, {**counts, **amounts}, types)
+    rates: dict[str, pl.Expr] = {}
+    if has_rates:
+        rates = {
+            "exchange_rates": pl.col("exchange_rate").sum(),
+            "base_currencies": pl.col("base_currency").n_unique(),
+        }
+        types |= {"exchange_rates": RATE_SUM, "base_currencies": INTEGER}
+    return Totals(table, query, {**counts, **amounts, **rates}, types)
 
 
 ROWS = pl.len()
+# An order's rate of exchange, of each row that it stands on.
+RATES = "coalesce(sum(o.exchange_rate), 0), count(DISTINCT o.base_currency)"
 MONTH = "to_char(o.placed_at, 'YYYY-MM')"
 COUNTS = (
     "orders",
@@ -50,7 +66,7 @@ COUNTS = (
 # Lines and orders without the tax that was in their prices.
 WITHOUT_TAX = """
 line AS (
-    SELECT l.*, o.placed_at, CASE WHEN l.tax_included
+    SELECT l.*, o.placed_at, o.exchange_rate, o.base_currency, CASE WHEN l.tax_included
         THEN l.subtotal - round((l.subtotal * l.tax_rate_ratio)::numeric(38, 20)
                                 / (1 + l.tax_rate_ratio), currency_digits(o.currency))
         ELSE l.subtotal END AS gross_sales,
@@ -78,22 +94,24 @@ WITH {WITHOUT_TAX}
 SELECT o.tenant_id, {MONTH}, count(*), count(cancelled_at),
        count(*) FILTER (WHERE status = 'completed'), count(DISTINCT customer_id),
        sum(units), sum(gross_sales), sum(discounts), sum(shipping),
-       sum(tax_total), sum(total), sum(refunded_total), sum(cost_of_goods), sum(costed_sales)
+       sum(tax_total), sum(total), sum(refunded_total), sum(cost_of_goods), sum(costed_sales),
+       {RATES}
 FROM sold o
 GROUP BY 1, 2
 """
 ORDER_LINES = f"""
 WITH {WITHOUT_TAX}
-SELECT l.tenant_id, to_char(l.placed_at, 'YYYY-MM'), count(*), sum(l.quantity),
-       count(l.product_id), count(c.product_id),
-       sum(l.gross_sales), sum(l.gross_sales - l.net_sales), sum(l.tax_total), sum(l.total)
-FROM line l
+SELECT o.tenant_id, {MONTH}, count(*), sum(o.quantity),
+       count(o.product_id), count(c.product_id),
+       sum(o.gross_sales), sum(o.gross_sales - o.net_sales), sum(o.tax_total), sum(o.total), {RATES}
+FROM line o
 LEFT JOIN (SELECT DISTINCT tenant_id, product_id FROM product_categories) AS c
-    ON c.tenant_id = l.tenant_id AND c.product_id = l.product_id
+    ON c.tenant_id = o.tenant_id AND c.product_id = o.product_id
 GROUP BY 1, 2
 """
 PAYMENTS = f"""
-SELECT o.tenant_id, {MONTH}, count(*), count(*) FILTER (WHERE p.status = 'captured'), sum(p.amount)
+SELECT o.tenant_id, {MONTH}, count(*), count(*) FILTER (WHERE p.status = 'captured'), sum(p.amount),
+       {RATES}
 FROM payments p JOIN orders o ON o.tenant_id = p.tenant_id AND o.id = p.order_id GROUP BY 1, 2
 """
 REFUNDS = f"""
@@ -210,6 +228,11 @@ WHERE num_nonnulls(nullif(orders, 0), nullif(cancelled_orders, 0), nullif(units,
                    nullif(pending_orders + processing_orders + completed_orders, 0)) > 0
 """
 
+EXCHANGE_RATES = """
+SELECT tenant_id, currency, count(*), count(DISTINCT effective_at), sum(rate)
+FROM exchange_rates GROUP BY 1, 2
+"""
+
 TOTALS = (
     _totals(
         "orders",
@@ -231,6 +254,7 @@ TOTALS = (
             "cost_of_goods",
             "costed_sales",
         ),
+        has_rates=True,
     ),
     _totals(
         "order_lines",
@@ -242,12 +266,14 @@ TOTALS = (
             "with_category": pl.col("category_id").count(),
         },
         ("gross_sales", "discounts", "taxes", "total"),
+        has_rates=True,
     ),
     _totals(
         "payments",
         PAYMENTS,
         {"rows": ROWS, "captured": (pl.col("status") == "captured").sum()},
         ("amount",),
+        has_rates=True,
     ),
     _totals(
         "refunds",
@@ -331,5 +357,15 @@ TOTALS = (
             "orders": pl.col("orders").sum(),
         },
         (),
+    ),
+    Totals(
+        "exchange_rates",
+        EXCHANGE_RATES,
+        {
+            "rows": ROWS,
+            "instants": pl.col("effective_at").n_unique(),
+            "rates": pl.col("rate").sum(),
+        },
+        {"rows": INTEGER, "instants": INTEGER, "rates": RATE_SUM},
     ),
 )

@@ -5,6 +5,8 @@ Belongs here: what a line takes from its order and its product. Does not: readin
 
 import polars as pl
 
+from pipelines.transforms.orders import RATE_COLUMNS
+
 
 def order_line_facts(
     order_lines: pl.LazyFrame, orders: pl.LazyFrame, first_categories: pl.LazyFrame
@@ -14,6 +16,7 @@ def order_line_facts(
         "tenant_id",
         "order_id",
         "currency",
+        *RATE_COLUMNS,
         "channel",
         "placed_at",
         pl.col("status").alias("order_status"),

@@ -10,6 +10,8 @@ from pipelines.frames import MONEY, MONEY_SUM
 # of a quantity that multiplies an amount: no digits after the point
 UNITS = pl.Decimal(18, 0)
 KEY = ["tenant_id", "order_id"]
+# what its lines, payments and refunds are converted by, too
+RATE_COLUMNS = ("base_currency", "exchange_rate")
 
 
 def order_facts(orders: pl.LazyFrame, order_lines: pl.LazyFrame) -> pl.LazyFrame:

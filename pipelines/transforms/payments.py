@@ -5,6 +5,8 @@ Belongs here: what a payment takes from its order. Does not: reading and checkin
 
 import polars as pl
 
+from pipelines.transforms.orders import RATE_COLUMNS
+
 
 def payment_facts(payments: pl.LazyFrame, orders: pl.LazyFrame) -> pl.LazyFrame:
     """One row per payment, with its order's state."""
@@ -12,6 +14,7 @@ def payment_facts(payments: pl.LazyFrame, orders: pl.LazyFrame) -> pl.LazyFrame:
         "tenant_id",
         "order_id",
         "channel",
+        *RATE_COLUMNS,
         "placed_at",
         pl.col("status").alias("order_status"),
         "cancelled_at",

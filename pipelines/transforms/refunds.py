@@ -6,6 +6,7 @@ Belongs here: splitting a refund so that its rows add up to it. Does not: readin
 import polars as pl
 
 from pipelines.frames import MONEY, TEXT
+from pipelines.transforms.orders import RATE_COLUMNS
 
 KEY = ["tenant_id", "refund_id"]
 ZERO = pl.lit(0).cast(MONEY)
@@ -18,7 +19,9 @@ def refund_facts(
     orders: pl.LazyFrame,
 ) -> pl.LazyFrame:
     """One row per refunded order line, and one without line for what is left of the amount."""
-    of_order = orders.select("tenant_id", "order_id", "channel", "placed_at", "cancelled_at")
+    of_order = orders.select(
+        "tenant_id", "order_id", "channel", *RATE_COLUMNS, "placed_at", "cancelled_at"
+    )
     headers = refunds.join(of_order, on=["tenant_id", "order_id"])
     products = order_lines.select("tenant_id", "line_id", "product_id", "unit_cost")
     by_line = (

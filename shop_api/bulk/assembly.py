@@ -191,6 +191,7 @@ UPDATE stage_order_lines l SET discount_total = l.discount_total
     + (trunc(r.share) + (r.rank <= r.missing)::int) / power(10::numeric, r.digits)
 FROM ranked r WHERE r.place = l.ctid
 """
+# An order keeps the rate of exchange it has, unless the file says another.
 # Orders that have changed in the shop since they came (they have events of their own) are left
 # alone: a payment or a cancellation here is newer than the file. The loader looks once more, under
 # a lock, at those that change until their batch is written.
@@ -212,8 +213,12 @@ WITH lines AS (
            s.shipping_total + COALESCE(l.shipping, 0) AS shipping,
            s.tax_total + COALESCE(l.tax, 0) AS taxes, COALESCE(p.captured, 0) AS paid_total,
            COALESCE(p.authorized, 0) AS authorized, COALESCE(p.captures, 0) AS captures,
-           COALESCE(r.amount, 0) AS refunded_total
-    FROM stage_orders s
+           COALESCE(r.amount, 0) AS refunded_total, t.currency AS base_currency,
+           CASE WHEN s.currency = t.currency THEN 1 ELSE COALESCE(s.exchange_rate, o.exchange_rate,
+               (SELECT x.rate FROM exchange_rates x WHERE x.tenant_id = %(tenant_id)s
+                AND x.currency = s.currency AND x.effective_at <= s.placed_at
+                ORDER BY x.effective_at DESC LIMIT 1)) END AS rate
+    FROM stage_orders s JOIN tenants t ON t.id = %(tenant_id)s
     LEFT JOIN lines l ON l."order" = s.external_id LEFT JOIN paid p ON p."order" = s.external_id
     LEFT JOIN refunded r ON r."order" = s.external_id
     LEFT JOIN customers c ON c.tenant_id = %(tenant_id)s AND c.external_id = s.customer
@@ -229,7 +234,8 @@ WITH lines AS (
 SELECT s.ordinal, s.place, COALESCE(s.old_id, s.id) AS id, s.old_id IS NOT NULL AS is_existing,
        count(*) FILTER (WHERE s.old_id IS NULL) OVER (ORDER BY s.ordinal) AS new_ordinal,
        s.external_id, s.customer_id, s.status, s.fulfillment_status, s.channel, s.currency,
-       s.subtotal, s.discounts AS discount_total, s.shipping AS shipping_total,
+       s.base_currency, s.rate AS exchange_rate, s.subtotal, s.discounts AS discount_total,
+       s.shipping AS shipping_total,
        s.taxes AS tax_total, s.due AS total, s.paid_total, s.refunded_total,
        CASE WHEN s.refunded_total > 0 AND s.refunded_total >= s.paid_total THEN 'refunded'
             WHEN s.refunded_total > 0 THEN 'partially_refunded'

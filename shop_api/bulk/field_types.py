@@ -16,6 +16,8 @@ from shop_api.bulk.fields import (
     LIST_LENGTH_LIMIT,
     MONEY_DECIMALS,
     MONEY_DIGITS,
+    RATE_DECIMALS,
+    RATE_DIGITS,
     Field,
 )
 from shop_api.bulk.instants import to_utc
@@ -183,6 +185,20 @@ def _as_money(
     return number, refusal(~is_number, sentence, text)
 
 
+def _as_rate(
+    text: pl.Expr, rule: Field, expression: Expression, scope: Scope
+) -> tuple[pl.Expr, pl.Expr]:
+    mark = expression.decimal_mark or scope.mapping.decimal_mark
+    stripped = text.str.strip_chars()
+    form = rf"^[0-9]{{1,{RATE_DIGITS}}}([{mark}][0-9]{{0,{RATE_DECIMALS}}}0*)?$"
+    is_rate = stripped.str.contains(form) & stripped.str.contains("[1-9]")
+    sentence = (
+        f"{{}} is not a rate above 0 with at most {RATE_DIGITS} digits before the decimal mark and"
+        f" {RATE_DECIMALS} behind it (decimal mark {mark!r})"
+    )
+    return stripped.str.replace(mark, ".", literal=True), refusal(~is_rate, sentence, text)
+
+
 def _as_integer(
     text: pl.Expr, rule: Field, expression: Expression, scope: Scope
 ) -> tuple[pl.Expr, pl.Expr]:
@@ -247,6 +263,7 @@ TYPES: dict[str, Callable[[pl.Expr, Field, Expression, Scope], tuple[pl.Expr, pl
     "boolean": _as_boolean,
     "choice": _as_choice,
     "currency": _as_currency,
+    "rate": _as_rate,
     "country": _as_country,
     "email": _as_email,
     "measure": _as_measure,

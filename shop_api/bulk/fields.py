@@ -19,6 +19,8 @@ FieldType = Literal[
     "timestamp",
     "choice",
     "currency",
+    # units of the tenant's currency for one of the row's
+    "rate",
     "country",
     "email",
     "url",
@@ -28,6 +30,9 @@ FieldType = Literal[
 # numeric(18,4) holds 14 digits before the point; two are kept free so that sums of lines still fit.
 MONEY_DIGITS = 12
 MONEY_DECIMALS = 4
+# numeric(18,10)
+RATE_DIGITS = 8
+RATE_DECIMALS = 10
 INTEGER_LIMIT = 2_000_000_000
 LIST_LENGTH_LIMIT = 250
 KEY_LENGTH = 255
@@ -184,6 +189,8 @@ ORDERS = Entity(
         "channel": Field("text", default="web", length_limit=50),
         # empty: the tenant's
         "currency": Field("currency"),
+        # empty: the one that was effective when it was placed
+        "exchange_rate": Field("rate"),
         # of the order itself; those of its lines are added
         "discount_total": _NO_MONEY,
         "shipping_total": _NO_MONEY,

@@ -47,8 +47,13 @@ ORDER_CHECKS = (
         (
             unknown("customer", "c"),
             *exact("s.digits", "discount_total", "shipping_total", "tax_total", "total"),
+            Rule(
+                "exchange_rate",
+                "s.currency = shop.currency AND s.exchange_rate <> 1",
+                "format('%%s is no rate of the shop''s own currency, which is 1', s.exchange_rate)",
+            ),
         ),
-        existing("customers", "c", "customer"),
+        existing("customers", "c", "customer") + " JOIN tenants shop ON shop.id = %(tenant_id)s",
     ),
     Check(
         "order_lines",

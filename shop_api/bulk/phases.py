@@ -213,6 +213,8 @@ def orders_phase(mapped: Mapped) -> Phase:
         "fulfillment_status",
         "channel",
         "currency",
+        "base_currency",
+        "exchange_rate",
     )
     own += (*amounts, "paid_total", "refunded_total", "shipping_address", "note")
     own += ("placed_at", "completed_at", "cancelled_at")

@@ -35,6 +35,7 @@ _POSTGRES_TYPES = {
     "timestamp": "timestamptz",
     "choice": "text",
     "currency": "text",
+    "rate": "numeric",
     "country": "text",
     "email": "text",
     "measure": "integer",

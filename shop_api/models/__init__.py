@@ -18,7 +18,13 @@ from shop_api.models.lake import (
 )
 from shop_api.models.order import order_lines, orders
 from shop_api.models.payment import payment_callbacks, payments
-from shop_api.models.pricing import discounts, order_discounts, shipping_rates, tax_rates
+from shop_api.models.pricing import (
+    discounts,
+    exchange_rates,
+    order_discounts,
+    shipping_rates,
+    tax_rates,
+)
 from shop_api.models.product import (
     MAX_IMAGES,
     product_categories,
@@ -50,6 +56,7 @@ __all__ = [
     "customers",
     "discounts",
     "events",
+    "exchange_rates",
     "fulfillment_lines",
     "fulfillments",
     "idempotency_records",

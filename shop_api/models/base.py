@@ -100,6 +100,12 @@ def search_index(table: str) -> Index:
     )
 
 
+def exchange_rate(name: str, nullable: bool = False) -> Column[Any]:
+    """Units of one currency for one of another. Ten digits, for a rial is 0.0000073 Kuwaiti dinars,
+    and eight before the point, for a dinar is 140 000 rials."""
+    return Column(name, Numeric(18, 10), nullable=nullable)
+
+
 def instant(name: str, nullable: bool = False, default_now: bool = False) -> Column[Any]:
     """An aware instant."""
     return Column(

@@ -23,6 +23,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from shop_api.models.base import (
     amount_rank,
     created_and_updated,
+    exchange_rate,
     external_id,
     instant,
     metadata,
@@ -46,6 +47,10 @@ orders = Table(
     Column("fulfillment_status", Text, nullable=False),
     Column("channel", Text, nullable=False),
     Column("currency", Text, nullable=False),
+    # the shop's when it was placed
+    Column("base_currency", Text, nullable=False),
+    # of base_currency for one of currency; NULL: none was known when it was placed
+    exchange_rate("exchange_rate", nullable=True),
     money("subtotal"),
     money("discount_total", default="0"),
     money("shipping_total", default="0"),
@@ -97,6 +102,11 @@ orders = Table(
         name="total",
     ),
     CheckConstraint("(status = 'cancelled') = (cancelled_at IS NOT NULL)", name="cancelled_at"),
+    CheckConstraint(
+        "exchange_rate > 0 AND (currency <> base_currency"
+        " OR exchange_rate IS NOT NULL AND exchange_rate = 1)",
+        name="exchange_rate",
+    ),
     Index("ix_orders_placed_at", "tenant_id", "placed_at", "id"),
     Index("ix_orders_updated_at", "tenant_id", "updated_at", "id"),
     Index("ix_orders_total", "tenant_id", "total_rank", "id"),

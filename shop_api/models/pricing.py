@@ -1,4 +1,7 @@
-"""What changes an order's total besides its goods: discounts, taxes, shipping."""
+"""What changes an order's total besides its goods: discounts, taxes, shipping.
+
+And what an amount in another currency is worth in the shop's.
+"""
 
 from sqlalchemy import (
     Boolean,
@@ -17,6 +20,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from shop_api.models.base import (
     created_and_updated,
+    exchange_rate,
     instant,
     metadata,
     money,
@@ -161,4 +165,22 @@ shipping_rates = Table(
     CheckConstraint("maximum_weight_grams > 0", name="maximum_weight_grams"),
     CheckConstraint("free_from_subtotal >= 0", name="free_from_subtotal"),
     Index("ix_shipping_rates_created_at", "tenant_id", "created_at", "id"),
+)
+
+# Units of the shop's currency for one of `currency`, from an instant on until that of the next one.
+exchange_rates = Table(
+    "exchange_rates",
+    metadata,
+    tenant_id(),
+    row_id(),
+    Column("currency", Text, nullable=False),
+    exchange_rate("rate"),
+    instant("effective_at"),
+    version(),
+    *created_and_updated(),
+    tenant_primary_key(),
+    UniqueConstraint("tenant_id", "currency", "effective_at"),
+    CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
+    CheckConstraint("rate > 0", name="rate"),
+    Index("ix_exchange_rates_effective_at", "tenant_id", "effective_at", "id"),
 )

@@ -30,6 +30,7 @@ TOUCHED: dict[str, tuple[str, ...]] = {
     "discount": (),
     "tax_rate": (),
     "shipping_rate": (),
+    "exchange_rate": (),
     "report": (),
     "session": (),
     "tenant": (),

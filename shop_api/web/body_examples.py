@@ -47,6 +47,11 @@ BODY_EXAMPLES: dict[str, Any] = {
         "price": 4.90,
     },
     "update_shipping_rate": {"price": 5.90, "free_from_subtotal": 60},
+    "create_exchange_rate": {
+        "currency": "EUR",
+        "rate": 1.08,
+        "effective_at": "2026-03-01T00:00:00Z",
+    },
     "open_session": {"kind": "table", "name": "Table 4"},
     "place_order": {"lines": [{"variant_id": _ID, "quantity": 2}], "shipping_address": _ADDRESS},
     "update_order": {"note": "Ring twice", "shipping_address": _ADDRESS},

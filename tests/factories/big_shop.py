@@ -57,10 +57,11 @@ INSERT INTO stock_levels (tenant_id, variant_id, location_id, quantity, updated_
 SELECT v.tenant_id, v.id, l.id, 5, %(s)s FROM variants v JOIN locations l
     ON l.tenant_id = v.tenant_id WHERE v.tenant_id = %(t)s;
 INSERT INTO orders (tenant_id, id, number, customer_id, status, payment_status,
-    fulfillment_status, channel, currency, subtotal, total, placed_at, created_at, updated_at)
+    fulfillment_status, channel, currency, base_currency, exchange_rate, subtotal, total, placed_at,
+    created_at, updated_at)
 SELECT %(t)s, gen_random_uuid(), n, CASE WHEN n <= 100 THEN %(o)s ELSE c.id END,
     (ARRAY['pending', 'completed'])[1 + n %% 2],
-    'unpaid', 'unfulfilled', 'web', 'USD', n %% 500, n %% 500, %(s)s + n * interval '1 s',
+    'unpaid', 'unfulfilled', 'web', 'USD', 'USD', 1, n %% 500, n %% 500, %(s)s + n * interval '1 s',
     %(s)s, %(s)s + n * interval '1 s' FROM (SELECT id, row_number() OVER () AS n FROM customers
     WHERE tenant_id = %(t)s) c WHERE n <= %(h)s;
 INSERT INTO product_categories (tenant_id, product_id, category_id)
@@ -80,9 +81,9 @@ INSERT INTO payments (tenant_id, id, order_id, provider, method, status, amount,
 SELECT tenant_id, gen_random_uuid(), id, 'manual', 'cash', 'captured', 1, 'USD', placed_at
 FROM orders WHERE tenant_id = %(t)s;
 INSERT INTO orders (tenant_id, id, number, status, payment_status, fulfillment_status, channel,
-    currency, subtotal, total, placed_at, created_at, updated_at)
-VALUES (%(t)s, %(o)s, 0, 'pending', 'unpaid', 'unfulfilled', 'web', 'USD', 1, 1, %(s)s, %(s)s,
-    %(s)s);
+    currency, base_currency, exchange_rate, subtotal, total, placed_at, created_at, updated_at)
+VALUES (%(t)s, %(o)s, 0, 'pending', 'unpaid', 'unfulfilled', 'web', 'USD', 'USD', 1, 1, 1, %(s)s,
+    %(s)s, %(s)s);
 INSERT INTO payments (tenant_id, id, order_id, provider, method, status, amount, currency,
     created_at)
 SELECT %(t)s, gen_random_uuid(), %(o)s, 'manual', 'cash', 'failed', 1, 'USD',
@@ -141,6 +142,9 @@ WHERE tenant_id = %(t)s AND number <= %(n)s;
 INSERT INTO tax_rates (tenant_id, id, name, country, rate_ratio, created_at, updated_at)
 SELECT %(t)s, gen_random_uuid(), n::text, chr(65 + n %% 26) || chr(65 + n / 26 %% 26), 0,
     %(s)s + n * interval '1 s', %(s)s FROM generate_series(1, %(n)s) n;
+INSERT INTO exchange_rates (tenant_id, id, currency, rate, effective_at, created_at, updated_at)
+SELECT %(t)s, gen_random_uuid(), (ARRAY['EUR', 'JPY', 'GBP', 'BRL'])[1 + n %% 4], 1,
+    %(s)s + n * interval '1 s', %(s)s, %(s)s FROM generate_series(1, %(n)s) n;
 INSERT INTO shipping_rates (tenant_id, id, name, kind, price, currency, created_at, updated_at)
 SELECT %(t)s, gen_random_uuid(), n::text, 'flat', 1, 'USD', %(s)s + n * interval '1 s', %(s)s
 FROM generate_series(1, %(n)s) n;

@@ -103,6 +103,14 @@ CASES = [
     case(
         "shipping_rates", "created_at", models.shipping_rates, instants("created_at"), "desc", False
     ),
+    case(
+        "exchange_rates",
+        "effective_at",
+        models.exchange_rates,
+        instants("effective_at"),
+        "desc",
+        False,
+    ),
     case("users", "created_at", models.users, instants("created_at"), "asc", False),
     case("api_keys", "created_at", models.api_keys, instants("created_at"), "desc", False),
     case("audit_log", "created_at", models.audit_entries, instants("created_at"), "desc", False),
@@ -124,6 +132,8 @@ def defaults(table: Table, row_id: UUID) -> dict[str, Any]:
             "fulfillment_status": "unfulfilled",
             "channel": "web",
             "currency": "USD",
+            "base_currency": "USD",
+            "exchange_rate": 1,
             "subtotal": 1,
             "total": 1,
             "placed_at": START,
@@ -150,6 +160,7 @@ def defaults(table: Table, row_id: UUID) -> dict[str, Any]:
         "discounts": {"title": "x", "kind": "free_shipping", "currency": "USD"},
         "tax_rates": {"name": key, "country": "IT", "rate_ratio": 0},
         "shipping_rates": {"name": key, "kind": "flat", "price": 1, "currency": "USD"},
+        "exchange_rates": {"currency": "EUR", "rate": 1, "effective_at": START},
         **_of_people_and_work(row_id),
     }
     return needed[table.name]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache, partial
 from io import BytesIO
@@ -221,6 +222,7 @@ SUBJECTS: dict[str, Callable[[Shop], str]] = {
     "discount_id": lambda shop: created(shop, "/api/v1/discounts", discount_body(shop)),
     "tax_rate_id": lambda shop: created(shop, "/api/v1/tax_rates", tax_rate_body(shop)),
     "shipping_rate_id": lambda shop: created(shop, "/api/v1/shipping_rates", shipping_body(shop)),
+    "exchange_rate_id": lambda shop: created(shop, "/api/v1/exchange_rates", exchange_body(shop)),
     "entry_id": lambda shop: str(shop.api.get("/api/v1/audit_log").json["data"][0]["id"]),
     "invitation_id": lambda shop: created(shop, "/api/v1/invitations", invitation_body(shop)),
     "user_id": lambda shop: created(shop, "/api/v1/users", user_body(shop)),
@@ -257,6 +259,11 @@ def discount_body(_: Shop) -> dict[str, Any]:
 
 def tax_rate_body(_: Shop) -> dict[str, Any]:
     return {"name": f"IVA {uuid4().hex[:8]}", "country": "IT", "rate": Decimal("0.22")}
+
+
+def exchange_body(_: Shop) -> dict[str, Any]:
+    since = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(microseconds=uuid4().int % 10**12)
+    return {"currency": "JPY", "rate": Decimal("0.0065"), "effective_at": since.isoformat()}
 
 
 def shipping_body(_: Shop) -> dict[str, Any]:
@@ -332,6 +339,7 @@ BODIES: dict[str, Callable[[Shop], dict[str, Any]]] = {
     "update_tax_rate": lambda _: {"rate": Decimal("0.205"), "region": "TO"},
     "create_shipping_rate": shipping_body,
     "update_shipping_rate": lambda _: {"countries": ["IT"], "free_from_subtotal": Decimal(50)},
+    "create_exchange_rate": exchange_body,
     "place_order": order_body,
     "update_order": lambda _: {"note": "Ring twice"},
     "pay_order": lambda _: {"method": "cash", "amount": Decimal("1.00")},

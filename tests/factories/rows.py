@@ -105,6 +105,8 @@ def insert_order(
             "fulfillment_status": "unfulfilled",
             "channel": "web",
             "currency": currency,
+            "base_currency": currency,
+            "exchange_rate": Decimal(1),
             "subtotal": subtotal,
             "discount_total": discount_total,
             "shipping_total": shipping_total,

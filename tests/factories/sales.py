@@ -140,3 +140,14 @@ def refund(
 def day(number: int, hour: int = 12) -> datetime:
     """An instant, `number` days after the first of 2026."""
     return datetime(2026, 1, 1, hour, tzinfo=NOW.tzinfo) + timedelta(days=number)
+
+
+def add_exchange_rate(
+    work: UnitOfWork, currency: str, rate: Decimal, effective_at: datetime
+) -> UUID:
+    """A rate of exchange, told by its event."""
+    row_id = insert(
+        work, models.exchange_rates, currency=currency, rate=rate, effective_at=effective_at
+    )
+    work.append("exchange_rate_created", "exchange_rate", row_id, {})
+    return row_id

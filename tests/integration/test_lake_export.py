@@ -26,6 +26,7 @@ from tests.factories.rows import insert_order, make_tenant
 from tests.factories.sales import (
     add_category,
     add_customer,
+    add_exchange_rate,
     add_product,
     cancel,
     change_order,
@@ -87,6 +88,8 @@ def test_the_first_export_holds_every_row(
         "fulfillment_status": "unfulfilled",
         "channel": "web",
         "currency": "USD",
+        "base_currency": "USD",
+        "exchange_rate": Decimal(1),
         "placed_at": day(0),
         "completed_at": None,
         "cancelled_at": None,
@@ -282,6 +285,7 @@ def test_a_tenant_has_its_own_files(database: Database, lake: LakeContext, redis
             refund(work, order, day(1), Decimal(1))
             fulfill(work, order, 1, day(1))
             move(work, add_variant(work, product), 5)
+            add_exchange_rate(work, "EUR", Decimal("1.0812"), day(0))
         counts = UsageCounts()
         counts.add(now(), (tenant_id.int, "GET", "/", "2xx"), Usage(1))
         assert UsageWriter(database.engine, counts, 60).write()

@@ -18,6 +18,7 @@ from pipelines.verification import run_verify
 from tests.factories.rows import make_tenant
 from tests.factories.sales import (
     add_customer,
+    add_exchange_rate,
     add_product,
     cancel,
     change_order,
@@ -44,6 +45,7 @@ TAMPERED = {
     "dim_products": ("price", "price"),
     "dim_variants": ("cost", "cost"),
     "dim_customers": ("orders", "orders"),
+    "exchange_rates": ("rate", "rates"),
 }
 
 
@@ -64,6 +66,7 @@ def sell(database: Database, tenant_id: UUID) -> list[UUID]:
         refund(work, orders[1], day(60), Decimal(1), tax=Decimal("0.1"))
         cancel(work, orders[2], day(50))
         fulfill(work, orders[0], 1, day(1))
+        add_exchange_rate(work, "EUR", Decimal("1.0812"), day(0))
     return orders
 
 

@@ -29,6 +29,7 @@ LISTS = [
     "/api/v1/discounts",
     "/api/v1/tax_rates",
     "/api/v1/shipping_rates",
+    "/api/v1/exchange_rates",
     "/api/v1/users",
     "/api/v1/api_keys",
     "/api/v1/audit_log",

@@ -8,7 +8,13 @@ import polars as pl
 import pytest
 
 from analytics.contracts import CONTRACTS, ORDER_LINES, ORDERS, REFUNDS, Contract
-from pipelines.checks.amounts import check_order_lines, check_orders, check_payments, check_refunds
+from pipelines.checks.amounts import (
+    check_exchange_rates,
+    check_order_lines,
+    check_orders,
+    check_payments,
+    check_refunds,
+)
 from pipelines.checks.failure import CheckFailedError
 from pipelines.checks.shape import check_shape
 from pipelines.frames import POLARS_TYPES, polars_schema
@@ -18,6 +24,7 @@ VALUES: dict[str, Any] = {
     "integer": 1,
     "money": Decimal(0),
     "money_sum": Decimal(0),
+    "rate": Decimal(1),
     "instant": datetime(2026, 1, 1, tzinfo=UTC),
     "date": datetime(2026, 1, 1, tzinfo=UTC).date(),
     "text_list": ["x"],
@@ -97,6 +104,18 @@ def test_payments_and_refunds_are_not_negative() -> None:
         check_refunds(frame(REFUNDS, {"goods_amount": Decimal(-1)}), orders)
     with pytest.raises(CheckFailedError, match="currency"):
         check_refunds(frame(REFUNDS, {"currency": "EUR"}), orders)
+
+
+def test_a_rate_is_worth_something_and_one_in_the_shop_s_own_currency() -> None:
+    lines = frame(ORDER_LINES, {"order_id": "x"})
+    for rate in (Decimal(2), None, Decimal(0)):
+        of_its_own = frame(ORDERS, order(order_id="x", exchange_rate=rate))
+        with pytest.raises(CheckFailedError, match="exchange_rate"):
+            check_orders(of_its_own, lines)
+    for rate in (Decimal(2), None):
+        check_orders(frame(ORDERS, order(order_id="x", exchange_rate=rate, currency="y")), lines)
+    with pytest.raises(CheckFailedError, match="rate > 0"):
+        check_exchange_rates(frame(CONTRACTS["exchange_rates"], {"rate": Decimal(0)}))
 
 
 def test_a_failure_names_table_rule_and_rows() -> None:

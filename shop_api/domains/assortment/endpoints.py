@@ -22,7 +22,10 @@ from shop_api.web.cache_policies import FIGURES
 from shop_api.web.reply import Reply
 
 # What of a query says which figures; the rest says which rows of them.
-QUESTION = ("period", "start", "end", "interval", "compare", "basis", "currency", "channel")
+QUESTION = (
+    *("period", "start", "end", "interval", "compare"),
+    *("basis", "currency", "converted", "channel"),
+)
 
 assortment = Blueprint(
     "assortment",

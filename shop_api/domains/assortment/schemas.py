@@ -5,9 +5,9 @@ from marshmallow import Schema, fields
 from shop_api.domains.insights.schemas import (
     AnalyticsQuery,
     Day,
-    EnvelopeSchema,
     PeriodQuery,
     PeriodSchema,
+    SalesEnvelopeSchema,
 )
 from shop_api.domains.insights.service import (
     ABC_CLASSES,
@@ -208,7 +208,7 @@ class ProductFigureSchema(FiguresSchema):
     )
 
 
-class ProductFiguresSchema(EnvelopeSchema):
+class ProductFiguresSchema(SalesEnvelopeSchema):
     """A page of products, and the figures of all sales."""
 
     abc_by = fields.String(required=True, metadata={"example": "gross_sales"})

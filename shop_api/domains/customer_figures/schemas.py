@@ -4,8 +4,8 @@ from marshmallow import Schema, fields
 
 from shop_api.domains.insights.schemas import (
     AnalyticsQuery,
-    EnvelopeSchema,
     PeriodSchema,
+    SalesEnvelopeSchema,
 )
 from shop_api.domains.insights.service import CUSTOMER_SORTS, FILE_FORMATS, SEGMENT_NAMES
 from shop_api.web.fields import Instant, WholeParameter, one_of
@@ -131,7 +131,7 @@ class RepeatIntervalSchema(Schema):
     )
 
 
-class CustomersSchema(EnvelopeSchema):
+class CustomersSchema(SalesEnvelopeSchema):
     """Customers of a period, compared and over time; cohorts, segments, worth and intervals."""
 
     metrics = fields.Nested(CustomerFigures, required=True)
@@ -216,5 +216,7 @@ class CustomerReportSchema(Schema):
     channel = fields.String(required=True, allow_none=True)
     period = fields.Nested(PeriodSchema, required=True)
     until = Instant(required=True, metadata={"description": "The period's end, or now."})
+    converted = SalesEnvelopeSchema._declared_fields["converted"]  # noqa: SLF001
+    unconverted_orders = SalesEnvelopeSchema._declared_fields["unconverted_orders"]  # noqa: SLF001
     data = fields.List(fields.Nested(CustomerRowSchema), required=True)
     pagination = fields.Nested(Pagination, required=True)

@@ -9,7 +9,7 @@ from marshmallow import Schema, ValidationError, fields
 from analytics.dashboard.question import BASES
 from analytics.periods import COMPARISONS, INTERVALS, PERIOD_NAMES
 from shop_api.web.cache_policies import RealTimeQuery
-from shop_api.web.fields import Currency, Instant, Text, one_of
+from shop_api.web.fields import Currency, FlagParameter, Instant, Text, one_of
 from shop_api.web.figures import amount, number, relative_change, share
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -52,6 +52,12 @@ COMPARED_WITH = (
 )
 
 
+CONVERTED = (
+    "`true`: orders of all currencies, each amount in the tenant's currency at the rate its order"
+    " was placed at. Orders without one are left out: `unconverted_orders`."
+)
+
+
 class AnalyticsQuery(PeriodQuery, RealTimeQuery):
     """Which figures: of which days, by which basis, compared with what."""
 
@@ -67,6 +73,7 @@ class AnalyticsQuery(PeriodQuery, RealTimeQuery):
         },
     )
     currency = Currency(metadata={"description": "Only orders in it. Default: the tenant's."})
+    converted: fields.Boolean = FlagParameter(metadata={"description": CONVERTED})
     channel = Text(min_length=1, max_length=40, metadata={"description": "Only its orders."})
 
 
@@ -103,6 +110,24 @@ class EnvelopeSchema(Schema):
     period = fields.Nested(PeriodSchema, required=True)
     interval = fields.String(required=True, metadata={"example": "day"})
     compared_with = fields.Nested(ComparedPeriodSchema, required=True, allow_none=True)
+
+
+class SalesEnvelopeSchema(EnvelopeSchema):
+    """And whether amounts are converted."""
+
+    converted = fields.Boolean(
+        required=True,
+        metadata={"description": "Whether orders of all currencies are in it.", "example": False},
+    )
+    unconverted_orders = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "Of converted figures, the period's orders that are left out, for they"
+            " are in another currency and were placed without a rate; of customers all by then.",
+            "example": None,
+        },
+    )
 
 
 class MoneyPointSchema(Schema):
@@ -264,7 +289,7 @@ class FunnelSchema(Schema):
     conversion_rate = share("The last step ÷ the first.")
 
 
-class DashboardSchema(EnvelopeSchema):
+class DashboardSchema(SalesEnvelopeSchema):
     """A shop at a glance."""
 
     revenue = fields.Nested(DashboardRevenueSchema, required=True)
@@ -311,7 +336,7 @@ class RevenueChangeSchema(Schema):
     average_order_value = relative_change()
 
 
-class RevenueSchema(EnvelopeSchema, BreakdownSchema):
+class RevenueSchema(SalesEnvelopeSchema, BreakdownSchema):
     """Sales of a period, compared, over time, and what they are made of."""
 
     metrics = fields.Nested(RevenueFigures, required=True)
@@ -352,7 +377,7 @@ class OrderChangeSchema(Schema):
     average_order_value = relative_change()
 
 
-class OrdersSchema(EnvelopeSchema):
+class OrdersSchema(SalesEnvelopeSchema):
     """Orders of a period, compared and over time."""
 
     metrics = fields.Nested(OrderFigures, required=True)

@@ -194,6 +194,9 @@ class Insights:
     ) -> T:
         """The answer that `build` gives of a snapshot to the parameters a client chose."""
         currency = parameters.get("currency") or profile.currency
+        if parameters.get("converted") and currency != profile.currency:
+            detail = f"converted figures are in {profile.currency}, the shop's own currency"
+            raise refuse("currency", detail)
         chosen = {name: value for name, value in parameters.items() if name != "currency"}
         request = AnalyticsRequest(
             tenant_id=str(profile.tenant_id),

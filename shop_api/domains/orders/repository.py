@@ -42,7 +42,8 @@ def order_json(lines_from: str, discounts_from: str) -> str:
     """
     return f"""
 (SELECT row_to_json(r)::text FROM (SELECT o.id, o.tenant_id, o.number, o.customer_id, o.session_id,
-    o.status, o.payment_status, o.fulfillment_status, o.channel, o.currency,
+    o.status, o.payment_status, o.fulfillment_status, o.channel, o.currency, o.base_currency,
+    trim_scale(o.exchange_rate) AS exchange_rate,
     json_money(o.subtotal, o.currency) AS subtotal,
     json_money(o.discount_total, o.currency) AS discount_total,
     json_money(o.shipping_total, o.currency) AS shipping_total,
@@ -165,7 +166,7 @@ FROM w LEFT JOIN chosen c USING (variant_id) ORDER BY w.variant_id
 
 # The lines first, then the number that the next order of the shop waits for, the order, and the
 # order as clients see it: part of the statement that records the mutation. One that costs nothing
-# begins as paid.
+# begins as paid. Prices are in the shop's currency: no rate of exchange is looked up.
 ORDER_CTES = f"""
 l AS (
     INSERT INTO order_lines (tenant_id, id, order_id, position, product_id, variant_id, location_id,
@@ -191,14 +192,14 @@ l AS (
     SELECT draw_numbers(%(tenant_id)s, 'order', 1) AS value WHERE (SELECT count(*) FROM l) >= 0
 ), o AS (
     INSERT INTO orders (tenant_id, id, number, customer_id, status, payment_status,
-        fulfillment_status, channel, currency, subtotal, discount_total, shipping_total,
-        shipping_tax_total, tax_total, tax_included, total, shipping_address, billing_address,
-        shipping_method, note, placed_at, hold_expires_at, external_id, session_id, created_at,
-        updated_at)
+        fulfillment_status, channel, currency, base_currency, exchange_rate, subtotal,
+        discount_total, shipping_total, shipping_tax_total, tax_total, tax_included, total,
+        shipping_address, billing_address, shipping_method, note, placed_at, hold_expires_at,
+        external_id, session_id, created_at, updated_at)
     SELECT %(tenant_id)s, %(id)s, (SELECT value FROM order_counter), %(customer_id)s,
         CASE WHEN %(total)s::numeric = 0 THEN 'processing' ELSE 'pending' END,
         CASE WHEN %(total)s::numeric = 0 THEN 'paid' ELSE 'unpaid' END,
-        'unfulfilled', %(channel)s, %(currency)s, %(subtotal)s, %(discount_total)s,
+        'unfulfilled', %(channel)s, %(currency)s, %(currency)s, 1, %(subtotal)s, %(discount_total)s,
         %(shipping_total)s, %(shipping_tax_total)s, %(tax_total)s, %(tax_included)s, %(total)s,
         %(shipping_address)s::jsonb, %(billing_address)s::jsonb, %(shipping_method)s, %(note)s,
         %(now)s, CASE WHEN %(total)s::numeric > 0 THEN %(hold_expires_at)s::timestamptz END,

@@ -5,7 +5,12 @@ from decimal import Decimal
 from marshmallow import Schema, ValidationError, fields
 
 from shop_api.domains.addresses.schemas import AddressSchema, StoredAddressSchema
-from shop_api.domains.pricing.schemas import DiscountCode
+from shop_api.domains.pricing.schemas import (
+    GREATEST_RATE,
+    LEAST_RATE,
+    RATE_DIGITS,
+    DiscountCode,
+)
 from shop_api.web.fields import (
     TOKEN,
     BoundedList,
@@ -181,6 +186,22 @@ class OrderSchema(Schema):
     fulfillment_status = fields.String(required=True, validate=one_of(*FULFILLMENT_STATUSES))
     channel = fields.String(required=True)
     currency = fields.String(required=True)
+    base_currency = fields.String(
+        required=True,
+        metadata={"description": "The tenant's when it was placed.", "example": "USD"},
+    )
+    exchange_rate = Number(
+        required=True,
+        allow_none=True,
+        minimum=LEAST_RATE,
+        maximum=GREATEST_RATE,
+        digits=RATE_DIGITS,
+        metadata={
+            "description": "Units of base_currency for one of currency when it was placed; null"
+            " where none was known. Figures are converted at it.",
+            "example": 1,
+        },
+    )
     subtotal = Money(required=True)
     discount_total = Money(required=True)
     shipping_total = Money(required=True)

@@ -1,4 +1,4 @@
-"""Discounts, tax rates and shipping rates over HTTP."""
+"""Discounts, tax, shipping and exchange rates over HTTP."""
 
 from typing import Any
 from uuid import UUID
@@ -8,6 +8,7 @@ from sqlalchemy import Row
 from shop_api.domains.pricing import service
 from shop_api.domains.pricing.repository import (
     DISCOUNT,
+    EXCHANGE_RATE,
     SHIPPING_RATE,
     TAX_RATE,
     Noun,
@@ -19,6 +20,10 @@ from shop_api.domains.pricing.schemas import (
     DiscountPage,
     DiscountQuery,
     DiscountSchema,
+    ExchangeRateBody,
+    ExchangeRatePage,
+    ExchangeRateQuery,
+    ExchangeRateSchema,
     ShippingRateBody,
     ShippingRateChanges,
     ShippingRatePage,
@@ -51,6 +56,12 @@ shipping_rates = Blueprint(
     __name__,
     url_prefix="/api/v1/shipping_rates",
     description="What sending an order costs.",
+)
+exchange_rates = Blueprint(
+    "exchange_rates",
+    __name__,
+    url_prefix="/api/v1/exchange_rates",
+    description="What other currencies are worth in the shop's.",
 )
 
 
@@ -186,6 +197,40 @@ def update_shipping_rate(call: Call, shipping_rate_id: UUID) -> Reply:
 def delete_shipping_rate(call: Call, shipping_rate_id: UUID) -> Reply:
     """Delete a shipping rate. Orders placed keep what they were charged."""
     service.delete(call.work, SHIPPING_RATE, _locked(call, SHIPPING_RATE, shipping_rate_id))
+    return Reply.empty()
+
+
+@exchange_rates.read("", scope="pricing:read", query=ExchangeRateQuery, returns=ExchangeRatePage)
+def list_exchange_rates(call: Call) -> Reply:
+    """List exchange rates, that which takes effect last first."""
+    return _page(call, EXCHANGE_RATE)
+
+
+@exchange_rates.read("/<id:exchange_rate_id>", scope="pricing:read", returns=ExchangeRateSchema)
+def get_exchange_rate(call: Call, exchange_rate_id: UUID) -> Reply:
+    """Get an exchange rate."""
+    return _resource(call, EXCHANGE_RATE, exchange_rate_id)
+
+
+@exchange_rates.mutation(
+    "POST", "", scope="pricing:write", body=ExchangeRateBody, returns=ExchangeRateSchema, status=201
+)
+def create_exchange_rate(call: Call) -> Reply:
+    """Say what a currency is worth in the shop's from an instant on.
+
+    Orders in it keep the newest rate that was effective when they were placed, and figures are
+    converted at that. An order that is imported later gets it, too; one that is there already
+    keeps what it has, so the rates come before the orders.
+    """
+    body = {"effective_at": call.now, **call.body}
+    made = service.create(call.work, EXCHANGE_RATE, body)
+    return Reply.created(made, "/api/v1/exchange_rates")
+
+
+@exchange_rates.mutation("DELETE", "/<id:exchange_rate_id>", scope="pricing:write")
+def delete_exchange_rate(call: Call, exchange_rate_id: UUID) -> Reply:
+    """Delete an exchange rate. Orders placed keep theirs."""
+    service.delete(call.work, EXCHANGE_RATE, _locked(call, EXCHANGE_RATE, exchange_rate_id))
     return Reply.empty()
 
 

@@ -20,6 +20,11 @@ CONSTRAINTS = {
     "uq_shipping_rates_tenant_id_name": conflict(
         "name_taken", "A shipping rate with this name exists already.", "/name"
     ),
+    "uq_exchange_rates_tenant_id_currency_effective_at": conflict(
+        "exchange_rate_exists",
+        "The currency has a rate from this instant on already: delete that one first.",
+        "/effective_at",
+    ),
 }
 
 
@@ -47,6 +52,13 @@ def discount_not_applicable(index: int, reason: str) -> DomainError:
     error = conflict("discount_not_applicable", reason)
     error.errors = [FieldError(f"/discount_codes/{index}", reason)]
     return error
+
+
+def own_currency(currency: str) -> DomainError:
+    """A rate of the shop's own currency says nothing."""
+    return invalid(
+        "own_currency", f"The shop sells in {currency}, whose rate is always 1.", "/currency"
+    )
 
 
 SHIPPING_RATE_NOT_FOUND = invalid(

@@ -1,4 +1,4 @@
-"""SQL of discounts, tax rates and shipping rates: what is kept, and what an order is priced by."""
+"""SQL of discounts and of tax, shipping and exchange rates: what is kept and what prices orders."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +23,7 @@ from sqlalchemy import (
 from shop_api.db.keyset import KeysetPage, PageRequest, Sort, fetch_page
 from shop_api.db.tenancy import Repository
 from shop_api.kernel.clock import format_instant
-from shop_api.models import discounts, shipping_rates, tax_rates
+from shop_api.models import discounts, exchange_rates, shipping_rates, tax_rates
 
 DISCOUNT_JSON = """
 (SELECT row_to_json(r)::text FROM (SELECT k.id, k.code, k.title, k.kind,
@@ -47,11 +47,16 @@ SHIPPING_RATE_JSON = """
     k.currency, k.is_active, json_instant(k.created_at) AS created_at,
     json_instant(k.updated_at) AS updated_at) r)
 """
+EXCHANGE_RATE_JSON = """
+(SELECT row_to_json(r)::text FROM (SELECT k.id, k.currency, trim_scale(k.rate) AS rate,
+    json_instant(k.effective_at) AS effective_at, json_instant(k.created_at) AS created_at,
+    json_instant(k.updated_at) AS updated_at) r)
+"""
 
 
 @dataclass(frozen=True)
 class Noun:
-    """One of the three things that are kept; `rows` is its table aliased `k`."""
+    """One of the things that are kept; `rows` is its table aliased `k`."""
 
     name: str
     table: Table
@@ -65,15 +70,16 @@ class Noun:
         return self.name.replace("_", " ")
 
 
-def _noun(name: str, table: Table, json: str) -> Noun:
+def _noun(name: str, table: Table, json: str, sorted_by: str = "created_at") -> Noun:
     rows = table.alias("k")
-    sort = Sort("created_at", rows.c.created_at, format_instant, datetime.fromisoformat)
+    sort = Sort(sorted_by, rows.c[sorted_by], format_instant, datetime.fromisoformat)
     return Noun(name, table, rows, json, sort)
 
 
 DISCOUNT = _noun("discount", discounts, DISCOUNT_JSON)
 TAX_RATE = _noun("tax_rate", tax_rates, TAX_RATE_JSON)
 SHIPPING_RATE = _noun("shipping_rate", shipping_rates, SHIPPING_RATE_JSON)
+EXCHANGE_RATE = _noun("exchange_rate", exchange_rates, EXCHANGE_RATE_JSON, "effective_at")
 
 
 class Discount(msgspec.Struct, frozen=True, kw_only=True):
@@ -192,10 +198,10 @@ WHERE x.tenant_id = %(tenant_id)s AND x.discount_id = %(discount_id)s
 
 
 class PricingRepository(Repository):
-    """Discounts, tax rates and shipping rates of one tenant."""
+    """Discounts, tax, shipping and exchange rates of one tenant."""
 
     def list_page(self, noun: Noun, filters: dict[str, Any], page: PageRequest) -> KeysetPage:
-        """A page of one of the three."""
+        """A page of one of them."""
         query = select(page.sort.column, noun.rows.c.id, literal_column(noun.json))
         return fetch_page(self.session, self._filtered(noun, query, filters), noun.rows.c.id, page)
 
@@ -206,7 +212,7 @@ class PricingRepository(Repository):
 
     def _filtered(self, noun: Noun, query: Select[Any], filters: dict[str, Any]) -> Select[Any]:
         query = query.where(noun.rows.c.tenant_id == self.tenant_id)
-        for name in ("code", "country"):
+        for name in ("code", "country", "currency"):
             if name in filters:
                 query = query.where(noun.rows.c[name] == filters[name])
         return query

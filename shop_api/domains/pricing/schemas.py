@@ -1,4 +1,4 @@
-"""What discounts, tax rates and shipping rates take and give over HTTP."""
+"""What discounts, tax, shipping and exchange rates take and give over HTTP."""
 
 from decimal import Decimal
 from typing import Any
@@ -9,6 +9,7 @@ from shop_api.web.fields import (
     TOKEN,
     BoundedList,
     Country,
+    Currency,
     Flag,
     Id,
     Instant,
@@ -23,6 +24,10 @@ from shop_api.web.pagination import SmallListPage, SmallListQuery
 
 DISCOUNT_KINDS = ("percentage", "fixed", "free_shipping")
 SHIPPING_KINDS = ("flat", "by_weight")
+# what numeric(18,10) holds
+RATE_DIGITS = 10
+LEAST_RATE = Decimal("0.0000000001")
+GREATEST_RATE = Decimal("99999999.9999999999")
 
 
 class DiscountCode(Text):
@@ -261,3 +266,48 @@ class ShippingRatePage(SmallListPage):
     """A page of shipping rates."""
 
     data = fields.List(fields.Nested(ShippingRateSchema), required=True)
+
+
+class ExchangeRateBody(Schema):
+    """What a currency is worth in the shop's, from an instant on."""
+
+    currency = Currency(
+        required=True, metadata={"description": "Not the tenant's own.", "example": "EUR"}
+    )
+    rate = Number(
+        required=True,
+        minimum=LEAST_RATE,
+        maximum=GREATEST_RATE,
+        digits=RATE_DIGITS,
+        such_as="1.08 where one of it is 1.08 of the shop's",
+        metadata={
+            "description": "Units of the tenant's currency for one of `currency`.",
+            "example": 1.08,
+        },
+    )
+    effective_at = Instant(
+        metadata={"description": "From when on, until that of the next rate. Default: now."}
+    )
+
+
+class ExchangeRateSchema(Schema):
+    """A rate of exchange."""
+
+    id = Id(required=True)
+    currency = fields.String(required=True)
+    rate = Number(required=True, minimum=LEAST_RATE, maximum=GREATEST_RATE, digits=RATE_DIGITS)
+    effective_at = Instant(required=True)
+    created_at = Instant(required=True)
+    updated_at = Instant(required=True)
+
+
+class ExchangeRatePage(SmallListPage):
+    """A page of rates of exchange."""
+
+    data = fields.List(fields.Nested(ExchangeRateSchema), required=True)
+
+
+class ExchangeRateQuery(SmallListQuery):
+    """Which rates of exchange."""
+
+    currency = Currency()

@@ -1,4 +1,4 @@
-"""Keeping discounts, taxes and shipping rates, and pricing orders by them; knows no HTTP.
+"""Keeping discounts, tax, shipping and exchange rates, and pricing orders by them; knows no HTTP.
 
 The functions that price are pure: amounts in, amounts out. Every amount is exact in the order's
 currency, none is negative, and they add up: to the order's total, and from its lines.
@@ -18,6 +18,7 @@ from shop_api.domains.catalog.errors import inexact_amounts
 from shop_api.domains.catalog.repository import CatalogRepository
 from shop_api.domains.pricing import errors
 from shop_api.domains.pricing.repository import (
+    EXCHANGE_RATE,
     Discount,
     Noun,
     PricingRepository,
@@ -317,12 +318,18 @@ def release_discounts(work: UnitOfWork, order_id: UUID) -> None:
 
 
 def create(work: UnitOfWork, noun: Noun, body: dict[str, Any]) -> Row[Any]:
-    """A discount, tax rate or shipping rate; its resource row."""
+    """A discount, or a tax, shipping or exchange rate; its resource row."""
     row_id = new_id(work.now)
-    values = {"id": row_id, **_columns(body), "created_at": work.now, "updated_at": work.now}
+    times = {"created_at": work.now, "updated_at": work.now}
+    values = {"id": row_id, **_columns(noun, body), **times}
     if "currency" in noun.table.c:
-        values["currency"] = work.repository(CatalogRepository).tenant_terms().currency
-        _check_values(body["kind"], values["currency"], body, is_new=True)
+        currency = work.repository(CatalogRepository).tenant_terms().currency
+        if noun is EXCHANGE_RATE:
+            if body["currency"] == currency:
+                raise errors.own_currency(currency)
+        else:
+            values["currency"] = currency
+            _check_values(body["kind"], currency, body, is_new=True)
     pricing = work.repository(PricingRepository)
     pricing.add(noun, values)
     row = _row(pricing, noun, row_id)
@@ -335,10 +342,10 @@ def change(work: UnitOfWork, noun: Noun, before: Row[Any], body: dict[str, Any])
     """Change what `body` names; the new resource row."""
     if not body:
         return before
-    if "currency" in noun.table.c:
+    if "kind" in noun.table.c:
         _check_values(before.kind, before.currency, body, is_new=False)
     pricing = work.repository(PricingRepository)
-    pricing.change(noun, before.id, {**_columns(body), "updated_at": work.now})
+    pricing.change(noun, before.id, {**_columns(noun, body), "updated_at": work.now})
     row = _row(pricing, noun, before.id)
     old, new = _kept(before, body), _kept(row, body)
     changed = [name for name in new if new[name] != old[name]]
@@ -368,12 +375,12 @@ def _check_values(kind: str, currency: str, body: dict[str, Any], *, is_new: boo
         raise inexact_amounts(inexact, currency)
 
 
-def _columns(body: dict[str, Any]) -> dict[str, Any]:
+def _columns(noun: Noun, body: dict[str, Any]) -> dict[str, Any]:
     """What is stored: parts of one, where clients write percent or a rate."""
     values = dict(body)
     if values.pop("percentage", None) is not None:
         values["percentage_ratio"] = body["percentage"] / 100
-    if "rate" in values:
+    if "rate" in values and "rate_ratio" in noun.table.c:
         values["rate_ratio"] = values.pop("rate")
     return values
 

@@ -6,14 +6,17 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate
 
 from shop_api.domains.insights.schemas import (
+    CONVERTED,
     AnalyticsQuery,
-    EnvelopeSchema,
     PeriodQuery,
+    SalesEnvelopeSchema,
 )
 from shop_api.domains.insights.service import ASKABLE, DIMENSIONS, read_values
 from shop_api.web.fields import (
     BoundedList,
     Currency,
+    Flag,
+    FlagParameter,
     Instant,
     Text,
     Whole,
@@ -32,6 +35,7 @@ MAX_SNAPSHOT = 2**63 - 1
 MAX_FILTER_BYTES = 6000
 # where in time is said by the period
 FILTERABLE = tuple(name for name in DIMENSIONS if name != "time")
+APPLIED_RATE = "Of converted rows, what amounts were multiplied by."
 KINDS = ("order", "cancellation", "refund", "refund_reversal")
 
 
@@ -70,6 +74,8 @@ class QuestionSchema(AnalyticsQuery):
 
     class Meta:
         exclude = ("real_time",)
+
+    converted = Flag(metadata={"description": CONVERTED, "example": False})
 
     metrics = BoundedList(
         fields.String(validate=one_of(*ASKABLE)),
@@ -118,9 +124,7 @@ class QuestionSchema(AnalyticsQuery):
         metadata={"description": "Default: of a metric `desc`, of a dimension `asc`."},
     )
     limit = Whole(
-        minimum=1,
-        maximum=MAX_LIMIT,
-        metadata={"description": "How many rows, 1 to 1000. Default 100.", "example": 100},
+        minimum=1, maximum=MAX_LIMIT, metadata={"description": "How many rows. Default 100."}
     )
     after = Text(
         min_length=1,
@@ -209,7 +213,7 @@ class ForwardPageInfo(Schema):
     end_cursor = fields.String(required=True, allow_none=True)
 
 
-class AnswerSchema(EnvelopeSchema):
+class AnswerSchema(SalesEnvelopeSchema):
     """The whole, and its parts by the dimensions asked for."""
 
     metrics = fields.List(fields.String(), required=True, metadata={"example": ["net_sales"]})
@@ -290,6 +294,7 @@ class RowsQuery(PeriodQuery, DimensionParameters):
     )
     basis = AnalyticsQuery._declared_fields["basis"]  # noqa: SLF001
     currency = Currency(metadata={"description": "Only orders in it. Default: the tenant's."})
+    converted = FlagParameter(metadata={"description": CONVERTED})
     until = Instant(
         metadata={"description": "Only what counts before it. Default: until the period ends."}
     )
@@ -318,11 +323,13 @@ class FigureRowSchema(Schema):
     order_id = fields.String(required=True)
     order_number = fields.Integer(required=True, metadata={"example": 1042})
     line_id = fields.String(
-        required=True,
-        allow_none=True,
-        metadata={"description": "The order's line, of what is told by line."},
+        required=True, allow_none=True, metadata={"description": "Of what is told by line."}
     )
     refund_id = fields.String(required=True, allow_none=True)
+    currency = fields.String(required=True, metadata={"description": "The order's own."})
+    exchange_rate = fields.Decimal(
+        required=True, allow_none=True, metadata={"description": APPLIED_RATE, "example": None}
+    )
     amounts = fields.Nested(
         AmountsOfMetrics,
         required=True,
@@ -335,13 +342,11 @@ class FigureRowSchema(Schema):
     )
 
 
-class RowsSchema(EnvelopeSchema):
+class RowsSchema(SalesEnvelopeSchema):
     """The rows behind figures."""
 
     figures = fields.Nested(
-        FiguresOfMetrics,
-        required=True,
-        metadata={"description": "What all rows, of all pages, add up to."},
+        FiguresOfMetrics, required=True, metadata={"description": "What all rows add up to."}
     )
     row_count = number("Rows of all pages.")
     data = fields.List(fields.Nested(FigureRowSchema), required=True)

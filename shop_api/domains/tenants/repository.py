@@ -55,7 +55,8 @@ SELECT w.holder FROM (VALUES
     (3, 'products', EXISTS (SELECT FROM products WHERE tenant_id = :tenant_id)),
     (4, 'discounts', EXISTS (SELECT FROM discounts WHERE tenant_id = :tenant_id)),
     (5, 'shipping rates', EXISTS (SELECT FROM shipping_rates WHERE tenant_id = :tenant_id)),
-    (6, 'imports that run', EXISTS (SELECT FROM jobs WHERE tenant_id = :tenant_id
+    (6, 'exchange rates', EXISTS (SELECT FROM exchange_rates WHERE tenant_id = :tenant_id)),
+    (7, 'imports that run', EXISTS (SELECT FROM jobs WHERE tenant_id = :tenant_id
         AND kind = 'import' AND state IN ('queued', 'running')))
 ) AS w (position, holder, is_there) WHERE w.is_there ORDER BY w.position
 """)

@@ -1,0 +1,354 @@
+"""Figures of all currencies in the shop's own, each order at the rate it was placed at: a shop
+counted by hand, and what holds of every shop."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from analytics.dashboard.answers import build_dashboard, build_orders, build_revenue
+from analytics.dashboard.customers import build_customers
+from analytics.dashboard.question import AnalyticsRequest
+from analytics.engine import Engine
+from analytics.lake import Lake, Snapshot
+from analytics.metrics.definitions import money
+from analytics.metrics.dimensions import ASKABLE, DIMENSIONS
+from analytics.query.asked import Asked, Filter
+from analytics.query.figures import build_figures
+from analytics.query.opening import read_values
+from analytics.query.rows import build_rows
+from analytics.reports.products import ProductOptions, build_products
+from tests.factories.lake import write_lake
+from tests.factories.random_shops import Tables, catalogue, metrics_of, movements, shops
+
+TENANT = "0198c0de-0000-7000-8000-00000000000b"
+D = Decimal
+QUANTUM = D("0.0001")
+BASES = ("order_date", "event_date")
+ADDITIVE = tuple(name for name, metric in ASKABLE.items() if metric.is_additive)
+BY_LINE = tuple(name for name in ADDITIVE if DIMENSIONS["product"].is_known_of(ASKABLE[name]))
+MONEY = (
+    *("gross_sales", "discounts", "returns", "shipping", "taxes"),
+    *("cost_of_goods", "costed_sales"),
+)
+MARCH = {"start": date(2026, 3, 1), "end": date(2026, 4, 1)}
+APRIL = {"start": date(2026, 4, 1), "end": date(2026, 5, 1)}
+
+
+def at(month: int, day: int) -> datetime:
+    return datetime(2026, month, day, 12, tzinfo=UTC)
+
+
+def order(id: str, currency: str, rate: str | None, gross: str, **values: Any) -> dict[str, Any]:
+    return {
+        "order_id": id,
+        "number": int(id[1:]),
+        "status": "completed",
+        "payment_status": "paid",
+        "fulfillment_status": "fulfilled",
+        "channel": "web",
+        "currency": currency,
+        "base_currency": "EUR",
+        "exchange_rate": None if rate is None else D(rate),
+        "placed_at": at(3, 10),
+        "units": 1,
+        "gross_sales": D(gross),
+        "customer_id": "ann",
+        **values,
+    }
+
+
+# The shop sells in EUR. o2: 12.34 × 0.9217 = 11.373778, of which 5.00 × 0.9217 = 4.6085 come back
+# in April, with tax of 1.01 × 0.9217 = 0.930917. o3: 1 999 × 0.0061005 = 12.1948995, a tie in none
+# of its digits. o5 was cancelled in April. o6 has a rate into another currency, o4 none at all.
+ORDERS = [
+    order("o1", "EUR", "1", "10.00", shipping=D("2.00")),
+    order("o2", "USD", "0.9217", "12.34", taxes=D("2.02")),
+    order("o3", "JPY", "0.0061005", "1999"),
+    order("o4", "GBP", None, "77.00"),
+    order("o5", "USD", "0.9", "3.33", status="cancelled", cancelled_at=at(4, 3)),
+    order("o6", "USD", "3.5", "50.00", base_currency="PLN"),
+    order("o7", "JPY", "0.0061005", "100", placed_at=at(2, 10)),
+    # the shop's own currency needs no rate, whatever the shop's was then
+    order("o8", "EUR", "4.2", "1.00", base_currency="PLN"),
+]
+BY_ID = {each["order_id"]: each for each in ORDERS}
+
+
+def of_order(id: str) -> dict[str, Any]:
+    names = ("order_id", "currency", "base_currency", "exchange_rate", "channel", "placed_at")
+    return {name: BY_ID[id].get(name) for name in (*names, "cancelled_at")}
+
+
+def refund(id: str, order_id: str, at: datetime, goods: str, **values: Any) -> dict[str, Any]:
+    told = {"refund_id": id, "refunded_at": at, "goods_amount": D(goods)}
+    return {**of_order(order_id), **told, **values}
+
+
+REFUNDS = [
+    refund("r1", "o2", at(4, 2), "5.00", line_id="o2-1", product_id="tea", quantity=1),
+    refund("r1", "o2", at(4, 2), "0", tax_amount=D("1.01")),
+    refund("r2", "o3", at(3, 31), "999", line_id="o3-1", product_id="cup"),
+    refund("r3", "o4", at(4, 4), "7.00", line_id="o4-1", product_id="tea"),
+]
+LINES = [
+    {
+        **of_order(each["order_id"]),
+        "line_id": f"{each['order_id']}-1",
+        "product_id": "cup" if each["currency"] == "JPY" else "tea",
+        "variant_id": "v",
+        "quantity": 1,
+        "unit_price": each["gross_sales"],
+        "unit_cost": D("1.11") if each["order_id"] == "o2" else None,
+        "gross_sales": each["gross_sales"],
+        "order_status": each["status"],
+        "customer_id": "ann",
+    }
+    for each in ORDERS
+]
+PAYMENTS = [
+    {
+        **of_order(order_id),
+        "payment_id": order_id,
+        "method": "cash",
+        "provider": "manual",
+        "amount": D(amount),
+        "status": "captured",
+        "created_at": at(3, 10),
+        "order_status": "completed",
+    }
+    for order_id, amount in (("o1", "12.00"), ("o2", "14.36"), ("o4", "77.00"))
+]
+DIM_CUSTOMERS = [{"customer_id": "ann", "first_order_at": at(2, 10), "created_at": at(2, 1)}]
+SHOP: Tables = {
+    "orders": ORDERS,
+    "order_lines": LINES,
+    "refunds": REFUNDS,
+    "payments": PAYMENTS,
+    "dim_customers": DIM_CUSTOMERS,
+}
+
+
+class Place:
+    """A shop's lake, and how it is asked."""
+
+    def __init__(self, engine: Engine, lake: Lake, snapshot: Snapshot, currency: str) -> None:
+        self.engine, self.lake, self.snapshot, self.currency = engine, lake, snapshot, currency
+
+    def request(self, **changes: Any) -> AnalyticsRequest:
+        values: dict[str, Any] = {
+            "tenant_id": TENANT,
+            "snapshot": self.snapshot,
+            "timezone": "UTC",
+            "currency": self.currency,
+            "currency_digits": 2,
+            "now": datetime(2026, 6, 1, tzinfo=UTC),
+            "compare": "none",
+            "converted": True,
+            **changes,
+        }
+        return AnalyticsRequest(**values)
+
+    def ask(self, build: Any, *more: Any, **changes: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = build(self.engine, self.lake, self.request(**changes), *more)
+        return answer
+
+
+@contextmanager
+def serve(tables: Tables, currency: str = "EUR") -> Iterator[Place]:
+    with tempfile.TemporaryDirectory() as folder:
+        snapshot = write_lake(Path(folder), {TENANT: {"dim_products": catalogue(), **tables}})
+        engine = Engine(folder)
+        yield Place(engine, Lake(folder), snapshot, currency)
+        engine.close()
+
+
+# By basis and month: gross sales, returns, taxes. Of March by order date, without the cancelled o5:
+# 10 + 11.3738 + 12.1949 + 1 = 34.5687; returns 4.6085 + 999 × 0.0061005 = 6.0944 (6.0943995).
+# By event date o5's 2.997 count in March and reverse in April, and of the returns r1 is April's.
+EXPECTED = {
+    ("order_date", "march"): ("34.5687", "10.7029", "0.9309"),
+    ("order_date", "april"): ("0", "0", "0"),
+    ("event_date", "march"): ("37.5657", "6.0944", "1.8618"),
+    ("event_date", "april"): ("-2.9970", "4.6085", "-0.9309"),
+}
+
+
+def test_three_currencies_over_a_month_s_end_are_what_is_counted_by_hand() -> None:
+    with serve(SHOP) as place:
+        for (basis, month), amounts in EXPECTED.items():
+            period = MARCH if month == "march" else APRIL
+            gross, returns, taxes = (D(amount) for amount in amounts)
+            told = place.ask(build_revenue, basis=basis, **period)
+            assert (told["currency"], told["converted"]) == ("EUR", True)
+            assert told["unconverted_orders"] == (2 if month == "march" else 0)
+            exact = {"gross_sales": gross, "returns": returns, "taxes": taxes}
+            exact["net_sales"] = gross - returns
+            exact["total_sales"] = gross - returns + taxes + (2 if month == "march" else 0)
+            for name, amount in exact.items():
+                rounded = amount.quantize(D("0.01"), ROUND_HALF_UP)
+                assert told["metrics"][name] == rounded, (basis, month, name)
+            # each part is rounded on its own
+            parts = sum(each["gross_sales"] for each in told["by_category"])
+            assert abs(parts - told["metrics"]["gross_sales"]) <= D("0.01")
+            rows = place.ask(
+                build_rows, Asked(metrics=tuple(exact), limit=1000), basis=basis, **period
+            )
+            for name, amount in exact.items():
+                assert sum(row["amounts"][name] for row in rows["data"]) == amount, (basis, name)
+        told = place.ask(build_revenue, **MARCH)
+        # 12.00 + 14.36 × 0.9217 = 25.235612
+        paid = [{"method": "cash", "amount": D("25.24"), "payments": 2}]
+        assert told["by_payment_method"] == paid
+        # 1.11 × 0.9217 = 1.023087
+        assert told["metrics"]["cost_of_goods"] == D("0.00")
+
+
+def test_every_answer_of_sales_is_converted_and_says_so() -> None:
+    with serve(SHOP) as place:
+        by_product = place.ask(build_products, ProductOptions(), **MARCH)
+        sold = {row["product_id"]: row["metrics"] for row in by_product["data"]}
+        # 10 + 11.3738 + 1; of the line's cost 1.0231
+        assert sold["tea"]["gross_sales"] == D("22.37")
+        assert sold["tea"]["cost_of_goods"] == D("1.02")
+        assert sold["cup"]["gross_sales"] == D("12.19")
+        counts = place.ask(build_orders, **MARCH)["metrics"]
+        assert (counts["orders"], counts["cancelled_orders"]) == (4, 1)
+        dashboard = place.ask(build_dashboard, **MARCH)
+        assert dashboard["orders"]["total"] == 5
+        assert dashboard["unconverted_orders"] == 2
+        customers = place.ask(build_customers, **MARCH)
+        # and the 100 × 0.0061005 = 0.6101 of February, less what came back by order date
+        worth = D("34.5687") + D("0.6101") - D("10.7029")
+        assert customers["lifetime_value"]["net_sales"] == worth.quantize(D("0.01"))
+        assert customers["unconverted_orders"] == 2
+        plain = place.ask(build_figures, Asked(metrics=("gross_sales",)), converted=False, **MARCH)
+        assert (plain["converted"], plain["unconverted_orders"]) == (False, None)
+        assert plain["totals"]["metrics"]["gross_sales"] == D("11.00")
+
+
+def test_rows_name_the_currency_and_the_rate_of_their_order() -> None:
+    with serve(SHOP) as place:
+        for asked in (
+            Asked(metrics=("net_sales",), limit=1000),
+            Asked(metrics=("net_sales",), dimensions=("product", "weekday"), limit=1000),
+        ):
+            answer = place.ask(build_figures, asked, basis="event_date", **MARCH)
+            for part in (answer["totals"], *answer["data"]):
+                opened = dict(part["rows"])
+                assert opened["converted"] == "true"
+                assert opened["currency"] == "EUR"
+        rows = place.ask(
+            build_rows, Asked(metrics=("net_sales",), limit=1000), basis="event_date", **MARCH
+        )["data"]
+        rates = {row["order_id"]: (row["currency"], row["exchange_rate"]) for row in rows}
+        assert rates == {
+            "o1": ("EUR", D(1)),
+            "o2": ("USD", D("0.9217")),
+            "o3": ("JPY", D("0.0061005")),
+            "o5": ("USD", D("0.9")),
+            "o8": ("EUR", D(1)),
+        }
+
+
+BOUNDED = settings(
+    max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
+rates = st.none() | st.decimals("0.0000000001", "99", places=10)
+
+
+def rated(tables: Tables, drawn: list[tuple[Decimal | None, str]]) -> Tables:
+    """The shop with a rate on each order, and on all that carries its order's."""
+    own = {"base_currency": "BRL", "exchange_rate": D(1)}
+    of: dict[str, dict[str, Any]] = {}
+    for row, (rate, base) in zip(tables["orders"], drawn, strict=False):
+        is_own = row["currency"] == "BRL"
+        of[row["order_id"]] = own if is_own else {"base_currency": base, "exchange_rate": rate}
+    return {
+        table: [{**row, **of[row["order_id"]]} for row in rows] for table, rows in tables.items()
+    }
+
+
+def converted(rows: Iterator[dict[str, Any]], rate_of: dict[str, Decimal]) -> Iterator[Any]:
+    for row in rows:
+        rate = rate_of.get(row["order_id"])
+        if rate is not None:
+            amounts = {
+                name: (D(row[name]) * rate).quantize(QUANTUM, ROUND_HALF_UP)
+                for name in MONEY
+                if name in row
+            }
+            yield {**row, **amounts}
+
+
+@BOUNDED
+@given(
+    shops(),
+    st.lists(st.tuples(rates, st.sampled_from(["BRL", "BRL", "EUR"])), min_size=8, max_size=8),
+    st.sampled_from(["channel", "product", "weekday"]),
+)
+def test_figures_are_the_sum_over_currencies_of_each_fact_times_its_rate(
+    tables: Tables, drawn: list[tuple[Decimal | None, str]], name: str
+) -> None:
+    shop = rated(tables, drawn)
+    rate_of = {
+        row["order_id"]: D(1) if row["currency"] == "BRL" else row["exchange_rate"]
+        for row in shop["orders"]
+        if row["currency"] == "BRL" or row["base_currency"] == "BRL"
+    }
+    left_out = sum(1 for row in shop["orders"] if rate_of.get(row["order_id"]) is None)
+    period = {"start": date(2017, 9, 1), "end": date(2018, 3, 1)}
+    by_line = DIMENSIONS[name].grain == "line"
+    metrics = BY_LINE if by_line else ADDITIVE
+    with serve(shop, "BRL") as place:
+        for basis in BASES:
+            facts = [
+                row
+                for row in converted(movements(shop, basis, by_line=by_line), rate_of)
+                if period["start"] <= row["at"].date() < period["end"]
+            ]
+            expected = metrics_of(facts)
+            asked = Asked(metrics=metrics, dimensions=(name,), limit=1000)
+            answer = place.ask(build_figures, asked, basis=basis, **period)
+            assert answer["unconverted_orders"] == left_out
+            for part in answer["data"]:
+                opened = place.ask(build_rows, opening(dict(part["rows"])), basis=basis, **period)
+                assert opened["figures"] == part["metrics"]
+                assert opened["row_count"] == len(opened["data"])
+            digits = {
+                metric: money(expected[metric], 2) if ASKABLE[metric].unit == "money" else amount
+                for metric, amount in answer["totals"]["metrics"].items()
+            }
+            assert answer["totals"]["metrics"] == digits
+            if by_line:
+                continue
+            whole = place.ask(build_rows, Asked(metrics=metrics, limit=1000), basis=basis, **period)
+            assert whole["figures"] == answer["totals"]["metrics"]
+            for metric in metrics:
+                added = sum(row["amounts"][metric] for row in whole["data"])
+                assert added == expected[metric], (basis, metric)
+
+
+def opening(parameters: dict[str, str]) -> Asked:
+    """The question that a part is opened by."""
+    filters = [
+        Filter(
+            key.removeprefix("not_"),
+            tuple(
+                int(value)
+                if value and DIMENSIONS[key.removeprefix("not_")].kind == "whole"
+                else value
+                for value in read_values(text)
+            ),
+            not key.startswith("not_"),
+        )
+        for key, text in parameters.items()
+        if key.removeprefix("not_") in DIMENSIONS
+    ]
+    return Asked(metrics=tuple(parameters["metric"].split(",")), filters=tuple(filters), limit=1000)
