@@ -5,8 +5,8 @@ statements that an answer takes, over the same files, with the same limits. Post
 orders of the largest tenant with the product's own tables and indexes.
 
 SHOP_BENCH_ORDERS says how many orders the lake has, SHOP_BENCH_POSTGRES_ORDERS up to how many are
-copied to Postgres; with fewer there than the tenant has, both sides answer for a period that holds
-just those.
+copied to Postgres; with fewer there than the tenant has, both sides answer for the first months
+that hold just those.
 """
 
 import itertools
@@ -28,7 +28,7 @@ from analytics.dashboard.question import AnalyticsRequest
 from analytics.engine import Engine, Row, bind_files
 from analytics.lake import Lake, Snapshot
 from benchmarks.lake_data import LAST_DAY, TIMEZONE, LakeData, lake_of
-from benchmarks.lake_rows import CURRENCY, FIRST_DAY
+from benchmarks.lake_rows import CURRENCY, FIRST_DAY, midnight
 from benchmarks.lake_shop import AS_OF, lake_environment, open_shop
 from benchmarks.load import Connection, connections, request
 from benchmarks.measure import Result, paired
@@ -102,40 +102,41 @@ def measure_dashboard(stores: Stores) -> list[Result]:
     shop = open_shop(stores, data)
     results = []
     environment = lake_environment(stores, data)
-    with _worker(environment, threads=8) as (port, worker):
+    with worker(environment, threads=8) as (port, process):
         for name, spans in (("all", whole_history()), ("30 days", month_windows())):
             title = f"dashboard, {name} of {data.largest_orders:,} orders / raw DuckDB"
-            results.append(_beside_duckdb(port, shop, data, title, spans))
-        _press(port, shop)
-        memory = worker.memory_full_info()
+            results.append(beside_duckdb(port, shop, data, title, spans))
+        press(port, shop)
+        memory = process.memory_full_info()
     # what one more worker takes: library code is shared by all processes
     mebibytes = memory.uss / 2**20
     name = f"memory of the api worker under load (RSS {memory.rss >> 20} MiB) / budget"
     results.append(Result(name, mebibytes, MEMORY_MIB, "MiB", mebibytes / MEMORY_MIB, 1, True))
-    return [*results, _beside_postgres(stores, shop)]
+    return [*results, beside_postgres(stores, shop, data)]
 
 
 @contextmanager
-def _worker(environment: dict[str, str], threads: int) -> Iterator[tuple[int, psutil.Process]]:
-    """A served api, its port and the process that answers."""
+def worker(environment: dict[str, str], threads: int) -> Iterator[tuple[int, psutil.Process]]:
+    """A served api of one worker: its port, and the process that answers."""
     with serve("shop_api.wsgi:app", environment, threads=threads) as port:
         children = psutil.Process().children(recursive=True)
         ours = {child.pid: child for child in children if str(port) in child.cmdline()}
         # granian's first process forks the worker
-        (worker,) = [child for child in ours.values() if child.ppid() in ours]
-        yield port, worker
+        (answering,) = [child for child in ours.values() if child.ppid() in ours]
+        yield port, answering
 
 
-def _beside_duckdb(
+def beside_duckdb(
     port: int, shop: BenchShop, data: LakeData, title: str, spans: Iterator[Span]
 ) -> Result:
+    """What the server takes for an answer, beside its statements in DuckDB alone."""
     raw = _raw_connection()
     asked: list[Span] = [next(spans)]
 
     def ours() -> float:
         # a connection of its own: the server closes one that is idle while the floor runs
         with connections(port, 1) as (connection,):
-            ask = _asker(connection, shop)
+            ask = asker(connection, shop)
             asked[:] = itertools.islice(spans, ANSWERS)
             return _mean_seconds([partial(ask, span) for span in asked])
 
@@ -156,7 +157,9 @@ def _mean_seconds(calls: list[Callable[[], object]]) -> float:
     return (time.perf_counter() - started) / len(calls)
 
 
-def _asker(connection: Connection, shop: BenchShop) -> Callable[[Span], dict[str, Any]]:
+def asker(connection: Connection, shop: BenchShop) -> Callable[[Span], dict[str, Any]]:
+    """Asks for the dashboard of a span."""
+
     def ask(span: Span) -> dict[str, Any]:
         connection.send(request("GET", span.path, shop.key))
         status, body = connection.read()
@@ -201,7 +204,7 @@ def _statements(data: LakeData, span: Span) -> Statements:
     return engine.statements
 
 
-def _press(port: int, shop: BenchShop) -> None:
+def press(port: int, shop: BenchShop) -> None:
     """Eight clients at once: dashboards from the lake, one of them hot."""
     hot = request("GET", next(month_windows()).path, shop.key)
     spans = month_windows()
@@ -221,12 +224,11 @@ def _press(port: int, shop: BenchShop) -> None:
                     connection.read()
 
 
-def _beside_postgres(stores: Stores, shop: BenchShop) -> Result:
-    """The same figures from the orders themselves, on the largest lake that Postgres is given."""
-    data = lake_of(min(ORDERS, 2 * POSTGRES_ORDERS))
-    copy_orders(stores, data)
-    span = Span(FIRST_DAY, LAST_DAY)
-    spans = whole_history()
+def beside_postgres(stores: Stores, shop: BenchShop, data: LakeData) -> Result:
+    """The same figures from the orders themselves, of as many months as Postgres is given."""
+    end = data.end_of_months(POSTGRES_ORDERS)
+    orders = copy_orders(stores, data, end=midnight(end))
+    spans = (Span(FIRST_DAY - timedelta(days=back), end) for back in itertools.count())
     with (
         serve("shop_api.wsgi:app", lake_environment(stores, data), threads=1) as port,
         PostgresDashboard(stores, shop.tenant_id) as database,
@@ -234,13 +236,13 @@ def _beside_postgres(stores: Stores, shop: BenchShop) -> Result:
 
         def ours() -> float:
             with connections(port, 1) as (connection,):
-                ask = _asker(connection, shop)
+                ask = asker(connection, shop)
                 return 1 / _mean_seconds([lambda: ask(next(spans))] * ANSWERS)
 
         with connections(port, 1) as (connection,):
-            database.compare(_asker(connection, shop)(next(spans)), span.start, span.end)
+            database.compare(asker(connection, shop)(next(spans)), FIRST_DAY, end)
         measured, seconds, ratio = paired(
-            ours, lambda: 1 / _mean_seconds([lambda: database.ask(span.start, span.end)]), rounds=3
+            ours, lambda: 1 / _mean_seconds([lambda: database.ask(FIRST_DAY, end)]), rounds=3
         )
-    title = f"dashboard, all of {data.largest_orders:,} orders / the same figures from Postgres"
+    title = f"dashboard of {orders:,} orders / the same figures from Postgres"
     return Result(title, measured, seconds, "1/s", ratio, 50)

@@ -135,19 +135,25 @@ def measure_export(stores: Stores) -> list[Result]:
 def _exported(stores: Stores, data: LakeData) -> Iterator[ExportedShop]:
     shop = add_tenant(stores, data.tenant_ids[0])
     copy_orders(stores, data)
+    with exporting(stores, shop.tenant_id, str(stores.folder / "lake")) as found:
+        run_export(found.lake, utc_now())
+        # the first incremental run reads what later ones know
+        found.export_changes()
+        yield found
+
+
+@contextmanager
+def exporting(stores: Stores, tenant_id: UUID, location: str) -> Iterator[ExportedShop]:
+    """A shop in Postgres with its lake at a folder, up to date or not yet there."""
     settings = stores.settings()
     application, exporter = (
         make_engine(url, settings, statement_timeout_seconds=300)
         for url in (stores.postgres.application_url, stores.postgres.exporter_url)
     )
     waker = Waker(stores.postgres.application_url, ResourceVersions(RequestRedis(stores.redis_url)))
-    lake = LakeContext(exporter, str(stores.folder / "lake"), MONTH_ROWS)
-    found = ExportedShop(stores, shop.tenant_id, application, waker, lake)
-    run_export(lake, utc_now())
+    lake = LakeContext(exporter, location, MONTH_ROWS)
     try:
-        # the first incremental run reads what later ones know
-        found.export_changes()
-        yield found
+        yield ExportedShop(stores, tenant_id, application, waker, lake)
     finally:
         waker.stop()
         application.dispose()

@@ -74,6 +74,18 @@ class LakeData:
         """Tenants whose facts are cut by month."""
         return self.tenant_ids[:1] if _grain(self.largest_orders) == "month" else []
 
+    def end_of_months(self, orders: int) -> date:
+        """The end of the first months in which the largest tenant has up to that many orders."""
+        return self._month(min(MONTHS, orders * MONTHS // self.largest_orders))
+
+    def start_of_months(self, orders: int) -> date:
+        """The start of the last months in which it has up to that many."""
+        return self._month(max(0, MONTHS - orders * MONTHS // self.largest_orders))
+
+    @staticmethod
+    def _month(number: int) -> date:
+        return date(FIRST_DAY.year + number // 12, number % 12 + 1, 1)
+
 
 def cache_folder() -> Path:
     """Where lakes are kept: SHOP_BENCH_CACHE, or a folder in the user's cache."""

@@ -16,7 +16,8 @@ import polars as pl
 import psycopg
 
 from analytics.lake import Lake, Snapshot
-from benchmarks.lake_data import LakeData
+from benchmarks.lake_data import LAST_DAY, LakeData
+from benchmarks.lake_rows import FIRST_DAY, midnight
 from benchmarks.lake_shop import AS_OF
 from benchmarks.servers import Stores
 
@@ -138,40 +139,51 @@ WHERE i.tablename = ANY(%s) AND NOT EXISTS (
 """
 
 
-def copy_orders(stores: Stores, data: LakeData, end: datetime | None = None) -> int:
+def copy_orders(
+    stores: Stores,
+    data: LakeData,
+    start: datetime = midnight(FIRST_DAY),
+    end: datetime = midnight(LAST_DAY),
+) -> int:
     """What the largest tenant has into the product's tables, indexes and all; how many orders.
 
-    With `end` only the orders placed before, and the whole catalogue and all customers.
+    Of the orders those placed in [start, end); the catalogue and the customers are all there.
     """
     tenant_id = data.tenant_ids[0]
     lake = Lake(data.location)
     snapshot = Snapshot(1, AS_OF, data.versions)
     orders = 0
+
+    def periods(table: str) -> Iterator[pl.DataFrame]:
+        files = lake.files(table, snapshot, str(tenant_id), start, end)
+        return _periods(files, start, end)
+
     url = stores.postgres.server.get_uri(database="shop")
     with psycopg.connect(url) as connection:
         connection.execute("SET session_replication_role = replica")
         connection.execute("SET maintenance_work_mem = '512MB'")
         with _without_indexes(connection, [*COPIES, "refunds", "refund_lines"]):
             for table, (source, columns) in COPIES.items():
-                for rows in _periods(lake.files(source, snapshot, str(tenant_id), None, end), end):
+                for rows in periods(source):
                     chosen = rows.select(**columns)
                     whole = chosen.unique("id") if table == "categories" else chosen
                     _copy(connection, table, tenant_id, whole)
                     orders += whole.height if table == "orders" else 0
-            for rows in _periods(lake.files("refunds", snapshot, str(tenant_id), None, end), end):
+            for rows in periods("refunds"):
                 _copy_refunds(connection, tenant_id, rows)
     stores.psql("VACUUM ANALYZE")
     return orders
 
 
-def _periods(files: list[str], end: datetime | None) -> Iterator[pl.DataFrame]:
+def _periods(files: list[str], start: datetime, end: datetime) -> Iterator[pl.DataFrame]:
     """The rows of one period after the other."""
     folders = dict.fromkeys(str(Path(file).parent) for file in files)
     for folder in folders:
         own = [file for file in files if str(Path(file).parent) == folder]
         rows = pl.read_parquet(own, hive_partitioning=False)
-        is_cut = end is not None and "placed_at" in rows.columns
-        yield rows.filter(pl.col("placed_at") < end) if is_cut else rows
+        if "placed_at" in rows.columns:
+            rows = rows.filter(pl.col("placed_at").is_between(start, end, closed="left"))
+        yield rows
 
 
 @contextmanager
