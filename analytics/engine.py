@@ -20,8 +20,11 @@ from typing import Any
 import duckdb
 
 from analytics.contracts import CONTRACTS
+from analytics.mirror import Mirror
+from analytics.store import Store
 
 Row = dict[str, Any]
+Relation = duckdb.DuckDBPyRelation
 # Given the text of a query; what it returns is entered before the query and left behind it.
 Observe = Callable[[str], AbstractContextManager[object]]
 
@@ -43,23 +46,24 @@ class BadStatement(Exception):
 
 
 class Engine:
-    """Runs statements over lists of Parquet files under one folder."""
+    """Runs statements over lists of Parquet files of one lake."""
 
     def __init__(
         self,
-        location: str,
+        location: str | Store,
         *,
+        mirror: Mirror | None = None,
         memory_limit: str = "512MB",
         threads: int = 2,
         temp_directory: str | None = None,
         observe: Observe = nullcontext,
     ) -> None:
-        if "://" in location:
-            raise ValueError(
-                f"the engine reads a lake in a folder, and {location!r} is a URL:"
-                " mount it, or set SHOP_LAKE_URL to a folder"
-            )
-        self.location = str(Path(location).resolve())
+        store = location if isinstance(location, Store) else Store(location)
+        if store.is_remote and mirror is None:
+            raise ValueError(f"{store.location} is read from a mirror on this machine's disk")
+        self._mirror = mirror
+        # files are read below it, and nowhere else
+        self.folder = store.location if mirror is None else str(mirror.folder)
         spill = temp_directory or str(Path(tempfile.gettempdir()) / f"shop-duckdb-{os.getpid()}")
         self._database = duckdb.connect(
             ":memory:",
@@ -83,7 +87,7 @@ class Engine:
 
     def _lock_down(self) -> None:
         """No file outside the lake, no network, no extension, and no way to allow them again."""
-        folder = self.location.replace("'", "''")
+        folder = self.folder.replace("'", "''")
         for statement in (
             "SET TimeZone = 'UTC'",
             # A file of the lake is written once, so what was read of it stays true.
@@ -104,10 +108,9 @@ class Engine:
         deadline_seconds: float = 30.0,
     ) -> list[Row]:
         """The rows of a SELECT over `tables`, each given as its files; `$name`s are parameters."""
-        text, bound = bind_files(statement, tables)
-        bound.update(parameters)
-        with self._observe(statement):
-            return self._run(text, bound, deadline_seconds)
+        with self._observe(statement), self._local(tables, deadline_seconds) as local:
+            text, bound = bind_files(statement, local)
+            return self._run(text, {**bound, **parameters}, deadline_seconds)
 
     def batches(
         self,
@@ -123,12 +126,38 @@ class Engine:
         Other queries wait for their turn until the last part is taken, so nobody takes them at a
         client's pace.
         """
-        text, bound = bind_files(statement, tables)
-        bound.update(parameters)
-        with self._observe(statement), self._executed(text, bound, deadline_seconds) as cursor:
-            names = _names(cursor)
-            while found := cursor.fetchmany(batch_rows):
-                yield [dict(zip(names, row, strict=True)) for row in found]
+        with self._observe(statement), self._local(tables, deadline_seconds) as local:
+            text, bound = bind_files(statement, local)
+            with self._executed(text, {**bound, **parameters}, deadline_seconds) as cursor:
+                names = _names(cursor)
+                while found := cursor.fetchmany(batch_rows):
+                    yield [dict(zip(names, row, strict=True)) for row in found]
+
+    def relation(self, table: str, files: Sequence[str]) -> Relation:
+        """The rows of a table's files on this disk, as DuckDB's own relation: read when asked."""
+        cursor = self._database.cursor()
+        if not files:
+            return cursor.sql(_no_rows(table))
+        return cursor.read_parquet(list(files), hive_partitioning=False)
+
+    @contextmanager
+    def _local(
+        self, tables: Mapping[str, Sequence[str]], deadline_seconds: float
+    ) -> Iterator[Mapping[str, Sequence[str]]]:
+        """The tables' files where DuckDB may read them."""
+        if self._mirror is None:
+            yield tables
+            return
+        try:
+            uris = {uri for files in tables.values() for uri in files}
+            with self._mirror.held(uris, deadline_seconds) as local:
+                yield {name: [local[uri] for uri in files] for name, files in tables.items()}
+        except TimeoutError as error:
+            raise QueryTimeout("files were not fetched before the deadline") from error
+        except FileNotFoundError as error:
+            raise FilesGone(
+                "a file of this snapshot is not there any more; read the newest snapshot"
+            ) from error
 
     def _run(self, text: str, bound: dict[str, Any], deadline_seconds: float) -> list[Row]:
         with self._executed(text, bound, deadline_seconds) as cursor:
@@ -211,16 +240,19 @@ def bind_files(
             bound[f"{name}_files"] = list(files)
             source = f"SELECT * FROM read_parquet(${name}_files, hive_partitioning = false)"
         else:
-            columns = ", ".join(
-                f"CAST(NULL AS {column.sql_type}) AS {column.name}"
-                for column in CONTRACTS[name].columns
-            )
-            source = f"SELECT {columns} WHERE false"
+            source = _no_rows(name)
         relations.append(f"{name} AS NOT MATERIALIZED ({source})")
     body = statement.strip().rstrip(";")
     if not relations:
         return body, bound
     return f"WITH {', '.join(relations)}\nSELECT * FROM (\n{body}\n) AS answer", bound
+
+
+def _no_rows(table: str) -> str:
+    columns = ", ".join(
+        f"CAST(NULL AS {column.sql_type}) AS {column.name}" for column in CONTRACTS[table].columns
+    )
+    return f"SELECT {columns} WHERE false"
 
 
 class _Watchdog:

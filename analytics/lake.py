@@ -7,14 +7,14 @@ and queries (engine.py). Nothing here lists folders.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
-from typing import NamedTuple
 
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
+
+from analytics.store import Store
 
 # Versions whose file lists are kept per table: the present one, and those of running queries.
 CACHED_VERSIONS = 4
@@ -44,34 +44,20 @@ class TableMissing(Exception):
 FileIndex = dict[str, list[tuple[str, str]]]
 
 
-class CommitFile(NamedTuple):
-    """A commit in a table's log, as the file it is."""
-
-    version: int
-    inode: int
-    modified_ns: int
-
-
-def _commit_file(path: str, version: int) -> CommitFile | None:
-    try:
-        found = Path(f"{path}/_delta_log/{version:020}.json").stat()
-    except FileNotFoundError:
-        return None
-    return CommitFile(version, found.st_ino, found.st_mtime_ns)
-
-
 class _Table:
     """The file lists of one Delta table, by version."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, store: Store, name: str) -> None:
+        self._store = store
+        self._name = name
+        self._path = store.uri(name)
         self._lock = threading.Lock()
         self._table: DeltaTable | None = None
         self._indexes: OrderedDict[int, FileIndex] = OrderedDict()
         # snapshot and version of the newest snapshot seen
         self._newest = (-1, -1)
-        # the commit of the version read last, by which a table made anew is told
-        self._commit: CommitFile | None = None
+        # version and tag of the commit read last, by which a table made anew is told
+        self._commit: tuple[int, str | None] | None = None
 
     def index(self, version: int, snapshot_id: int) -> FileIndex:
         """The files of `version`, read from the log once."""
@@ -104,16 +90,19 @@ class _Table:
         A log also drops commits that are hours old; then the table is read once more than needed.
         """
         known = self._commit
-        return known is None or _commit_file(self._path, known.version) == known
+        return known is None or known == self._tagged(known[0])
+
+    def _tagged(self, version: int) -> tuple[int, str | None]:
+        return version, self._store.tag(f"{self._name}/_delta_log/{version:020}.json")
 
     def _read(self, version: int) -> FileIndex:
         if self._table is None:
-            self._table = DeltaTable(self._path, version=version)
+            self._table = self._open(version)
         elif self._table.version() < version:
             self._table.update_incremental()
         if self._table.version() != version:
-            self._table = DeltaTable(self._path, version=version)
-        self._commit = _commit_file(self._path, version)
+            self._table = self._open(version)
+        self._commit = self._tagged(version)
         actions = self._table.get_add_actions(flatten=True)
         index: FileIndex = {}
         for tenant_id, period, path in zip(
@@ -127,12 +116,15 @@ class _Table:
             files.sort()
         return index
 
+    def _open(self, version: int) -> DeltaTable:
+        return DeltaTable(self._path, version=version, storage_options=self._store.options)
+
 
 class Lake:
-    """The lake at a folder. One per process; safe to share between threads."""
+    """The lake at a folder or in a bucket. One per process; safe to share between threads."""
 
-    def __init__(self, location: str) -> None:
-        self.location = location.rstrip("/")
+    def __init__(self, location: str | Store) -> None:
+        self.store = location if isinstance(location, Store) else Store(location)
         self._tables: dict[str, _Table] = {}
         self._lock = threading.Lock()
 
@@ -144,7 +136,7 @@ class Lake:
         start: date | None = None,
         end: date | None = None,
     ) -> list[str]:
-        """Paths of the tenant's files of `table` that can hold rows of [start, end).
+        """Paths, or URLs, of the tenant's files of `table` that can hold rows of [start, end).
 
         Bounds are dates or aware instants. The list is a superset: rows still need a condition.
         """
@@ -152,8 +144,7 @@ class Lake:
         if version is None:
             return []
         files = self._table(table).index(version, snapshot.id).get(str(tenant_id), [])
-        first, last = _first_day(start), _last_day(end)
-        return [path for period, path in files if _overlaps(period, first, last)]
+        return bounded(files, start, end)
 
     def tenant_ids(self, table: str, snapshot: Snapshot) -> set[str]:
         """Tenants with files in `table`: for the platform's own checks, never for a query."""
@@ -167,7 +158,13 @@ class Lake:
 
     def _table(self, name: str) -> _Table:
         with self._lock:
-            return self._tables.setdefault(name, _Table(f"{self.location}/{name}"))
+            return self._tables.setdefault(name, _Table(self.store, name))
+
+
+def bounded(files: Iterable[tuple[str, str]], start: date | None, end: date | None) -> list[str]:
+    """Of (period, path) the paths that can hold rows of [start, end)."""
+    first, last = _first_day(start), _last_day(end)
+    return [path for period, path in files if _overlaps(period, first, last)]
 
 
 def _day(bound: date) -> date:

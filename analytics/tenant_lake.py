@@ -1,28 +1,40 @@
-"""One tenant's lake for people: its files, SQL over its tables, and the answers of the dashboard.
+"""One tenant's lake for people: frames, relations and SQL over its tables, and the dashboard's
+answers.
 
 Belongs here: what a notebook starts from. Does not: how anything is computed (dashboard/), and
 plotting. `shop_api` serves the same answers over HTTP.
 """
 
-import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from deltalake.exceptions import DeltaError
+import msgspec
+import polars as pl
 
+from analytics.access import LakeAccess, access_from_environment, with_http
 from analytics.contracts import CONTRACTS
 from analytics.currencies import currency_digits
 from analytics.dashboard.answers import build_dashboard, build_revenue
 from analytics.dashboard.customers import build_customers
 from analytics.dashboard.question import AnalyticsRequest
-from analytics.engine import Engine, Row
-from analytics.lake import Lake, Snapshot
+from analytics.engine import Engine, Relation, Row
+from analytics.frames import polars_schema
+from analytics.leases import Leases
+from analytics.manifest import ManifestLake, Opened, read_manifest, read_opened, read_owner
+from analytics.store import Store
 
-MAKE_ONE = "Make one with: shop-api lake snapshot TENANT --json > lake.json"
+# Of somebody at a screen: what takes longer is better cut into parts.
+DEADLINE_SECONDS = 600.0
+# Snapshots that may follow each other while a lake is opened.
+OPENING_ATTEMPTS = 5
+TENANT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+SLUG = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,31 +45,70 @@ class Regional:
     currency: str
 
 
-class TenantLake:
-    """A tenant's tables at one published snapshot: reading the same again gives the same."""
+class LakeNotFoundError(Exception):
+    """There is no such lake here, or nothing of the tenant in it; the message says what to do."""
 
-    def __init__(
-        self, location: str, tenant_id: str, snapshot: Snapshot, regional: Regional
-    ) -> None:
-        self.tenant_id = tenant_id
-        self.snapshot = snapshot
-        self.regional = regional
-        self._lake = Lake(location)
-        self._engine = Engine(location)
+
+class TenantLake:
+    """A tenant's tables at one published snapshot: reading the same again gives the same.
+
+    While it is open, the files of its snapshot are not deleted.
+    """
+
+    def __init__(self, access: LakeAccess, store: Store, opened: Opened, leases: Leases) -> None:
+        manifest = opened.manifest
+        self.location = store.location
+        self.tenant_id = manifest.tenant_id
+        self.slug = manifest.slug
+        self.snapshot = opened.snapshot
+        self.regional = Regional(manifest.timezone, manifest.currency)
+        self._store = store
+        self._lake = ManifestLake(store, manifest)
+        self._open = ExitStack()
+        self._open.callback(leases.close)
+        self._mirror = access.mirror(store)
+        if self._mirror is not None:
+            self._open.callback(self._mirror.close)
+        self._engine = Engine(store, mirror=self._mirror)
+        self._open.callback(self._engine.close)
+        # files of a bucket that are here, until this is closed
+        self._local: dict[str, str] = {}
+
+    def scan(self, table: str, start: date | None = None, end: date | None = None) -> pl.LazyFrame:
+        """A table as a Polars frame, which reads what the question needs when it is collected.
+
+        With bounds it leaves out files that cannot hold rows of [start, end): rows still need the
+        condition.
+        """
+        uris = self._uris(table, start, end)
+        schema = polars_schema(CONTRACTS[table])
+        if not uris:
+            return pl.LazyFrame(schema=schema)
+        options = self._store.options
+        scanned = pl.scan_parquet(uris, hive_partitioning=False, storage_options=options)
+        return scanned.select(list(schema))
+
+    def relation(self, table: str, start: date | None = None, end: date | None = None) -> Relation:
+        """A table as a DuckDB relation, to be used while this lake is open; bounds as in `scan`."""
+        return self._engine.relation(table, self.files(table, start, end))
 
     def files(self, table: str, start: date | None = None, end: date | None = None) -> list[str]:
-        """The Parquet files of `table`, for Polars, DuckDB or anything else that reads Parquet.
+        """The Parquet files of `table` on this machine, for anything that reads Parquet.
 
-        With bounds, those that can hold rows of [start, end): rows still need the condition.
+        With bounds as in `scan`. Files of a bucket are fetched, and stay until this is closed.
         """
-        if table not in CONTRACTS:
-            raise KeyError(f"no table {table!r}; there are {', '.join(CONTRACTS)}")
-        return self._lake.files(table, self.snapshot, self.tenant_id, start, end)
+        uris = self._uris(table, start, end)
+        if self._mirror is None:
+            return uris
+        missing = [uri for uri in uris if uri not in self._local]
+        self._local |= self._open.enter_context(self._mirror.held(missing))
+        return [self._local[uri] for uri in uris]
 
     def sql(self, statement: str, **parameters: Any) -> list[Row]:
         """The rows of a SELECT over the tables by their names; `$name` takes a parameter."""
-        tables = {table: self.files(table) for table in CONTRACTS}
-        return self._engine.run(statement, tables, parameters)
+        named = {table for table in CONTRACTS if re.search(rf"\b{table}\b", statement, re.I)}
+        tables = {table: self._uris(table) for table in named}
+        return self._engine.run(statement, tables, parameters, deadline_seconds=DEADLINE_SECONDS)
 
     def dashboard(self, **question: Any) -> dict[str, Any]:
         """The dashboard, with the parameters of AnalyticsRequest: period, start, end, basis, …"""
@@ -71,6 +122,15 @@ class TenantLake:
         """Who ordered and came back, cohorts, segments, worth, with the same parameters."""
         return build_customers(self._engine, self._lake, self._request(question))
 
+    def close(self) -> None:
+        """Give back the files and what reads them."""
+        self._open.close()
+
+    def _uris(self, table: str, start: date | None = None, end: date | None = None) -> list[str]:
+        if table not in CONTRACTS:
+            raise KeyError(f"no table {table!r}; there are {', '.join(CONTRACTS)}")
+        return self._lake.files(table, self.snapshot, self.tenant_id, start, end)
+
     def _request(self, question: dict[str, Any]) -> AnalyticsRequest:
         return AnalyticsRequest(
             tenant_id=self.tenant_id,
@@ -79,7 +139,7 @@ class TenantLake:
             currency=self.regional.currency,
             currency_digits=currency_digits(self.regional.currency),
             now=question.pop("now", self.snapshot.as_of),
-            **question,
+            **{"deadline_seconds": DEADLINE_SECONDS, **question},
         )
 
     def __enter__(self) -> Self:
@@ -91,48 +151,77 @@ class TenantLake:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._engine.close()
+        self.close()
 
 
-class LakeNotFoundError(Exception):
-    """There is no such lake here, or nothing of the tenant in it; the message says what to do."""
+def open_lake(
+    tenant: str,
+    location: str | Path | None = None,
+    storage_options: Mapping[str, str] | None = None,
+) -> TenantLake:
+    """The lake of a tenant, given by slug or id, at the newest snapshot. No service need run.
 
-
-def open_lake(source: str | Path | Mapping[str, Any]) -> TenantLake:
-    """A tenant's lake, as `shop-api lake snapshot TENANT --json` describes it: a file, or its JSON.
-
+    `location`: a folder or s3://bucket/path; else SHOP_LAKE_URL, or `lake` in SHOP_DATA_DIR.
+    `storage_options` as Polars takes them; else SHOP_LAKE_… and AWS_… from the environment.
     "Today" is the day of the snapshot's `as_of`: a notebook shows the same whenever it runs.
-    Raises LakeNotFoundError where the file, the lake's folder or the tenant's files are not there.
+    Raises LakeNotFoundError where there is no lake, no such tenant, or no right to read it.
     """
-    described = source if isinstance(source, Mapping) else _read_description(Path(source))
+    access = access_from_environment(location)
+    if storage_options is not None:
+        access = replace(access, storage_options=with_http(storage_options))
+    return open_with(access, tenant)
+
+
+def open_with(access: LakeAccess, tenant: str) -> TenantLake:
+    """The same, of a lake whose place and credentials are known."""
+    store = access.store()
     try:
-        row = described["snapshot"]
-        as_of = datetime.fromisoformat(row["as_of"]).astimezone(UTC)
-        snapshot = Snapshot(int(row["id"]), as_of, row["versions"])
-        regional = Regional(described["timezone"], described["currency"])
-        location, tenant_id = described["location"], str(described["tenant_id"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise LakeNotFoundError(f"This describes no lake ({error}). {MAKE_ONE}") from error
-    lake = TenantLake(location, tenant_id, snapshot, regional)
-    try:
-        has_files = any(lake.files(table) for table in CONTRACTS)
-    except (OSError, DeltaError) as error:
+        tenant_id = _tenant_id(store, tenant)
+        opened, leases = _leased(store, tenant_id)
+    except FileNotFoundError as error:
         raise LakeNotFoundError(
-            f"There is no lake with snapshot {snapshot.id} at {location}: it was moved, or tidied"
-            f" up since. {MAKE_ONE}"
+            f"There is no tenant {tenant!r} in a lake at {store.location}: nothing was published"
+            " there, or it is another installation's. Name the lake by SHOP_LAKE_URL, or its"
+            " folder by SHOP_DATA_DIR."
         ) from error
-    if not has_files:
+    except PermissionError as error:
         raise LakeNotFoundError(
-            f"Nothing of the tenant {tenant_id} is in snapshot {snapshot.id} at {location}: it has"
-            " sold nothing yet, or is another installation's."
-        )
-    return lake
+            f"These credentials give no right to a tenant {tenant!r} in the lake at"
+            f" {store.location}, if there is one: {error}"
+        ) from error
+    except OSError as error:
+        raise LakeNotFoundError(f"The lake at {store.location} cannot be read: {error}") from error
+    except msgspec.DecodeError as error:
+        raise LakeNotFoundError(
+            f"What the lake at {store.location} tells of the tenant {tenant!r} is damaged, or of"
+            f" another release: {error}. To have it written anew: shop-api lake rebuild"
+        ) from error
+    return TenantLake(access, store, opened, leases)
 
 
-def _read_description(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        raise LakeNotFoundError(f"There is no file {path.absolute()}. {MAKE_ONE}") from None
-    except ValueError as error:
-        raise LakeNotFoundError(f"{path} is not JSON. {MAKE_ONE}") from error
+def _tenant_id(store: Store, tenant: str) -> str:
+    if TENANT_ID.fullmatch(tenant):
+        return tenant
+    if SLUG.fullmatch(tenant) is None:
+        raise FileNotFoundError(f"{tenant!r} is neither a slug nor an id")
+    tenant_id = read_owner(store, tenant)
+    if read_manifest(store, tenant_id).slug != tenant:
+        raise FileNotFoundError(f"{tenant} is the slug of no tenant any more")
+    return tenant_id
+
+
+def _leased(store: Store, tenant_id: str) -> tuple[Opened, Leases]:
+    """The newest files, under a lease that was taken while they were the newest.
+
+    So whoever tidies up has either seen the lease, or done it before these files were replaced.
+    """
+    opened = read_opened(store, tenant_id)
+    leases = Leases(store, tenant_id)
+    for _ in range(OPENING_ATTEMPTS):
+        leases.take(opened.snapshot)
+        again = read_opened(store, tenant_id)
+        if again.snapshot.id == opened.snapshot.id:
+            break
+        leases.release(opened.snapshot)
+        opened = again
+    return opened, leases

@@ -14,6 +14,7 @@ from analytics.contracts import Contract
 from pipelines.context import LakeContext
 from pipelines.frames import Grain
 from pipelines.sinks.delta import Rewrite, empty
+from pipelines.sinks.manifests import Changed
 from pipelines.sinks.upsert import replace_keys
 
 
@@ -26,6 +27,8 @@ class Changeset:
     rewrites: dict[str, Rewrite]
     tenant_ids: set[str] = field(default_factory=set)
     grains: dict[str, Grain] = field(default_factory=dict)
+    # tenants whose own record changed
+    described: set[str] = field(default_factory=set)
     # tenants whose data was refused, and why: nothing of them is in the rewrites
     refused: dict[str, Exception] = field(default_factory=dict)
     # tenants that were in quarantine and are made anew
@@ -74,6 +77,14 @@ class Changeset:
             old.append(replace_keys(rewrite, tenant_id, ids, incoming, grain))
             self.tenant_ids.add(tenant_id)
         return pl.concat(old)
+
+    def changed(self) -> Changed:
+        """Of which tenants the lake has something else to tell."""
+        of_files = (rewrite.changed_tenant_ids for rewrite in self.rewrites.values())
+        return Changed(
+            self.described.union(*of_files),
+            lambda table, tenant_id: self.rewrites[table].paths_after(tenant_id),
+        )
 
     def remove_tenant(self, tenant_id: str, *, keeps_others: bool = False) -> None:
         """Take all of a tenant's files out of all tables, or of those that are from Postgres."""

@@ -10,22 +10,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from analytics.access import access_of
 from analytics.contracts import CONTRACTS
 from analytics.engine import BadStatement, QueryTimeout, QueryTooLarge
-from analytics.tenant_lake import LakeNotFoundError, TenantLake, open_lake
+from analytics.tenant_lake import LakeNotFoundError, TenantLake, open_with
 from pipelines import extracts
 from pipelines.compaction import run_compact
 from pipelines.context import LakeContext
 from pipelines.runner import Outcome, run_export, run_rebuild
-from pipelines.sinks.publication import newest
-from pipelines.sources.tenants import find_tenant
 from pipelines.verification import Difference, run_verify
 from shop_api.db.engines import make_engine
 from shop_api.kernel.clock import utc_now
@@ -96,24 +94,34 @@ def compact() -> None:
 
 @lake.command()
 @click.argument("tenant")
-@click.option("--json", "as_json", is_flag=True, help="What a notebook opens the lake with.")
+@click.option("--json", "as_json", is_flag=True, help="For scripts and other readers of Delta.")
 def snapshot(tenant: str, as_json: bool) -> None:
     """Say where TENANT's lake is, and at which snapshot. TENANT is a slug or an id.
 
-    With --json it is what analytics.tenant_lake.open_lake takes; it holds no password, and needs
-    no database to be read.
+    It asks the lake alone, and no database, as analytics.open_lake does.
     """
-    with _open_lake("lake snapshot") as context:
-        described = _describe(context, tenant)
+    with _tenant_lake(tenant) as opened:
+        seen = opened.snapshot
+        described = {
+            "location": opened.location,
+            "tenant_id": opened.tenant_id,
+            "slug": opened.slug,
+            "timezone": opened.regional.timezone,
+            "currency": opened.regional.currency,
+            "snapshot": {
+                "id": seen.id,
+                "as_of": seen.as_of.isoformat(),
+                "versions": dict(seen.versions),
+            },
+        }
     if as_json:
         click.echo(json.dumps(described, indent=2))
         return
-    newest_snapshot = described["snapshot"]
-    versions = ", ".join(f"{name} {number}" for name, number in newest_snapshot["versions"].items())
-    click.echo(f"lake      {described['location']}")
-    click.echo(f"tenant    {described['tenant_id']}")
-    click.echo(f"regional  {described['timezone']}, {described['currency']}")
-    click.echo(f"snapshot  {newest_snapshot['id']}, as of {newest_snapshot['as_of']}")
+    versions = ", ".join(f"{name} {number}" for name, number in seen.versions.items())
+    click.echo(f"lake      {opened.location}")
+    click.echo(f"tenant    {opened.tenant_id} ({opened.slug})")
+    click.echo(f"regional  {opened.regional.timezone}, {opened.regional.currency}")
+    click.echo(f"snapshot  {seen.id}, as of {seen.as_of.isoformat()}")
     click.echo(f"versions  {versions}")
 
 
@@ -135,7 +143,7 @@ def sql(tenant: str, statement: str, form: str) -> None:
     """
     if statement == "-":
         statement = sys.stdin.read()
-    with _open_lake("lake sql") as context, _tenant_lake(context, tenant) as opened:
+    with _tenant_lake(tenant) as opened:
         try:
             rows = opened.sql(statement)
         except (BadStatement, QueryTimeout, QueryTooLarge) as error:
@@ -161,7 +169,7 @@ def export(tenant: str, folder: Path, tables: tuple[str, ...], form: str) -> Non
 
     Files that stand there already are left alone, and nothing is written.
     """
-    with _open_lake("lake export") as context, _tenant_lake(context, tenant) as opened:
+    with _tenant_lake(tenant) as opened:
         try:
             written = extracts.write_tables(opened, folder, tables or tuple(CONTRACTS), form)
         except OSError as error:
@@ -170,31 +178,10 @@ def export(tenant: str, folder: Path, tables: tuple[str, ...], form: str) -> Non
         click.echo(f"{count:>12,}  {path}")
 
 
-def _describe(context: LakeContext, tenant: str) -> dict[str, Any]:
-    """What a notebook opens the tenant's lake with."""
-    with context.engine.connect() as connection:
-        found = find_tenant(connection, tenant)
-        published = newest(connection)
-    if found is None:
-        raise click.ClickException(f"there is no tenant {tenant!r}")
-    if published is None:
-        raise click.ClickException("nothing is published yet; run: shop-api lake run")
-    return {
-        "location": str(Path(context.location).absolute()),
-        "tenant_id": found.id,
-        "timezone": found.timezone,
-        "currency": found.currency,
-        "snapshot": {
-            "id": published.id,
-            "as_of": published.position.as_of.isoformat(),
-            "versions": dict(published.versions),
-        },
-    }
-
-
-def _tenant_lake(context: LakeContext, tenant: str) -> TenantLake:
+def _tenant_lake(tenant: str) -> TenantLake:
+    """A tenant's lake where the settings name one; no store need run."""
     try:
-        return open_lake(_describe(context, tenant))
+        return open_with(access_of(Settings()), tenant)
     except LakeNotFoundError as error:
         raise click.ClickException(str(error)) from error
 
@@ -218,6 +205,8 @@ def _open_lake(title: str) -> Iterator[LakeContext]:
                 settings.lake_location,
                 settings.lake_month_rows,
                 traffic_retention=timedelta(days=settings.traffic_retention_days),
+                retention_hours=settings.lake_retention_hours,
+                storage_options=access_of(settings).storage_options,
                 on_step=on_step,
             )
         finally:

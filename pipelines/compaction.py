@@ -13,6 +13,7 @@ from operator import attrgetter
 import polars as pl
 
 from analytics.contracts import INVENTORY_MOVEMENTS, ORDERS, TRAFFIC_EVENTS
+from analytics.leases import leased_versions
 from pipelines.changeset import Changeset, begin
 from pipelines.context import LakeContext
 from pipelines.exports.facts import FACTS
@@ -40,9 +41,12 @@ def run_compact(context: LakeContext, now: datetime, *, is_thorough: bool = True
 
         def work() -> Changeset:
             changeset = _tidied(context, published, now)
+            leased = leased_versions(context.store, now)
             for name, table in context.tables.items():
                 context.on_step(f"vacuum {name}")
-                table.vacuum(is_thorough=is_thorough)
+                table.vacuum(
+                    context.retention_hours, leased.get(name, set()), is_thorough=is_thorough
+                )
             return changeset
 
         outcome = write(context, held, COMPACT, published.position, now, work)

@@ -17,7 +17,6 @@ from rich.table import Table
 from analytics.contracts import CONTRACTS
 from analytics.engine import Row
 from analytics.tenant_lake import TenantLake
-from pipelines.sinks.delta import empty
 
 FILE_FORMATS = ("parquet", "csv")
 # On a terminal nobody reads more; all of them are counted.
@@ -78,13 +77,7 @@ def write_tables(
 
 
 def _write_file(lake: TenantLake, table: str, path: Path, form: str) -> int:
-    files = lake.files(table)
-    columns = CONTRACTS[table].column_names
-    frame = (
-        pl.scan_parquet(files, hive_partitioning=False).select(columns)
-        if files
-        else empty(CONTRACTS[table]).lazy().select(columns)
-    )
+    frame = lake.scan(table)
     if form == "csv":
         lists = [column.name for column in CONTRACTS[table].columns if column.type == "text_list"]
         frame.with_columns(pl.col(lists).list.join(", ")).sink_csv(path)

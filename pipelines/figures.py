@@ -13,6 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from analytics.access import access_of
 from analytics.dashboard.question import AnalyticsRequest
 from analytics.engine import Engine
 from analytics.lake import Lake, Snapshot
@@ -37,14 +38,16 @@ class Figures:
 
     def __init__(self, context: WorkerContext) -> None:
         self._context = context
-        self.lake = Lake(context.lake_location)
+        self._access = access_of(context.settings)
+        self.lake = Lake(self._access.store())
 
     @cached_property
     def engine(self) -> Engine:
         """Opened with the first question: a worker that asks none pays nothing."""
         settings = self._context.settings
         return Engine(
-            self._context.lake_location,
+            self.lake.store,
+            mirror=self._access.mirror(self.lake.store),
             memory_limit=settings.duckdb_memory,
             threads=settings.duckdb_threads,
             observe=self._context.observe_query,

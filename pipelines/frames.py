@@ -12,32 +12,44 @@ from deltalake.schema import ArrayType, PrimitiveType
 
 from analytics.contracts import PERIOD, TENANT_ID, Contract
 from analytics.contracts.contract import ColumnType
+from analytics.frames import (
+    BOOLEAN,
+    DATE,
+    INSTANT,
+    INTEGER,
+    MONEY,
+    MONEY_SUM,
+    POLARS_TYPES,
+    RATE,
+    RATE_SUM,
+    TEXT,
+    TEXT_LIST,
+    polars_schema,
+)
+
+__all__ = [
+    "BOOLEAN",
+    "DATE",
+    "DELTA_TYPES",
+    "INSTANT",
+    "INTEGER",
+    "MONEY",
+    "MONEY_SUM",
+    "PARTITION_COLUMNS",
+    "POLARS_TYPES",
+    "RATE",
+    "RATE_SUM",
+    "TEXT",
+    "TEXT_LIST",
+    "Grain",
+    "delta_schema",
+    "period_of",
+    "polars_schema",
+]
 
 # How a tenant's facts are cut into periods.
 Grain = Literal["year", "month"]
 
-TEXT = pl.String()
-BOOLEAN = pl.Boolean()
-INTEGER = pl.Int64()
-MONEY = pl.Decimal(18, 4)
-MONEY_SUM = pl.Decimal(38, 4)
-RATE = pl.Decimal(18, 10)
-RATE_SUM = pl.Decimal(38, 10)
-INSTANT = pl.Datetime("us", "UTC")
-DATE = pl.Date()
-TEXT_LIST = pl.List(pl.String())
-
-POLARS_TYPES: dict[ColumnType, pl.DataType] = {
-    "text": TEXT,
-    "boolean": BOOLEAN,
-    "integer": INTEGER,
-    "money": MONEY,
-    "money_sum": MONEY_SUM,
-    "rate": RATE,
-    "instant": INSTANT,
-    "date": DATE,
-    "text_list": TEXT_LIST,
-}
 DELTA_TYPES: dict[ColumnType, PrimitiveType | ArrayType] = {
     "text": PrimitiveType("string"),
     "boolean": PrimitiveType("boolean"),
@@ -51,11 +63,6 @@ DELTA_TYPES: dict[ColumnType, PrimitiveType | ArrayType] = {
 }
 PERIOD_FORMATS: dict[Grain, str] = {"year": "%Y", "month": "%Y-%m"}
 PARTITION_COLUMNS = [TENANT_ID.name, PERIOD.name]
-
-
-def polars_schema(contract: Contract) -> dict[str, pl.DataType]:
-    """The columns inside the table's files."""
-    return {column.name: POLARS_TYPES[column.type] for column in contract.columns}
 
 
 def delta_schema(contract: Contract) -> Schema:

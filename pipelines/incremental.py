@@ -49,6 +49,7 @@ def apply_changes(
     """Bring the lake to the reader's instant. `changes`: (tenant_id, subject_type, subject_id)."""
     touched = changes["tenant_id"].unique().to_list()
     tenants = read_tenants(reader, touched)
+    changeset.described |= set(changes.filter(pl.col("subject_type") == "tenant")["tenant_id"])
     anew = sorted(set(touched) & _to_rebuild(changeset, changes, tenants))
     if anew:
         rebuild_tenants(changeset, reader, anew, month_rows)

@@ -27,6 +27,7 @@ from pipelines.mending import apply_mending
 from pipelines.rebuild import rebuild_tenants
 from pipelines.sinks import quarantine, run_record
 from pipelines.sinks.delta import UnusableTableError
+from pipelines.sinks.manifests import Changed
 from pipelines.sinks.publication import (
     Published,
     advance,
@@ -69,6 +70,7 @@ def run_export(context: LakeContext, now: datetime, *, waits: bool = False) -> O
         if (
             published is not None
             and not _missing(context, published)
+            and context.manifests.tells(_snapshot(published))
             and not is_any_unseen(connection, published.position, CONFIRM_AFTER)
         ):
             return Outcome("idle", _snapshot(published))
@@ -99,7 +101,9 @@ def export_at(context: LakeContext, held: Connection, reader: Reader, now: datet
         held.rollback()
         with held.begin():
             advance(held, published, here)
-        return Outcome("idle", Snapshot(published.id, here.as_of, published.versions))
+        snapshot = Snapshot(published.id, here.as_of, published.versions)
+        _tell_lake(context, held, published, snapshot)
+        return Outcome("idle", snapshot)
 
     def work() -> Changeset:
         def attempt(of: pl.DataFrame) -> Changeset:
@@ -205,17 +209,40 @@ def write(
             refused = {"refused_tenants": len(changeset.refused)} if changeset.refused else {}
             counts = changeset.rows_written | refused
             run_record.succeed(held, run_id, counts, now, refusals(changeset))
-            if changeset.is_empty and published is not None and versions == published.versions:
+            is_idle = (
+                changeset.is_empty and published is not None and versions == published.versions
+            )
+            if published is not None and is_idle:
                 advance(held, published, here)
-                return Outcome("idle", Snapshot(published.id, here.as_of, versions))
-            snapshot_id = publish(held, published, versions, here, changeset.grains, now)
+                snapshot_id = published.id
+            else:
+                snapshot_id = publish(held, published, versions, here, changeset.grains, now)
     context.on_step("published")
+    snapshot = Snapshot(snapshot_id, here.as_of, versions)
+    _tell_lake(context, held, published, snapshot, changeset)
+    if is_idle:
+        return Outcome("idle", snapshot)
     return Outcome(
         "published",
-        Snapshot(snapshot_id, here.as_of, versions),
+        snapshot,
         frozenset(UUID(tenant_id) for tenant_id in changeset.tenant_ids),
         changeset.rows_written,
     )
+
+
+def _tell_lake(
+    context: LakeContext,
+    held: Connection,
+    before: Published | None,
+    after: Snapshot,
+    changeset: Changeset | None = None,
+) -> None:
+    """Let the lake itself tell of what is published, for who reads it without Postgres."""
+    changed = Changed(set(), lambda *_: ()) if changeset is None else changeset.changed()
+    with held.begin():
+        context.manifests.follow(
+            held, None if before is None else _snapshot(before), after, changed
+        )
 
 
 def tell(context: LakeContext, outcome: Outcome, now: datetime) -> None:

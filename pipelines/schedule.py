@@ -7,6 +7,7 @@ compaction.py).
 import logging
 from datetime import UTC, datetime, timedelta
 
+from analytics.access import access_of
 from pipelines.compaction import run_compact
 from pipelines.context import LakeContext
 from pipelines.runner import EXPORT, run_export
@@ -42,6 +43,8 @@ def jobs(context: WorkerContext) -> list[ScheduledJob]:
         location=context.lake_location,
         month_rows=context.settings.lake_month_rows,
         traffic_retention=timedelta(days=context.settings.traffic_retention_days),
+        retention_hours=context.settings.lake_retention_hours,
+        storage_options=access_of(context.settings).storage_options,
         after_publish=context.after_publish,
     )
 

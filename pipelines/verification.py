@@ -73,7 +73,7 @@ def run_verify(
         outcome = export_at(context, held, reader, now)
         if outcome.snapshot is None:
             raise RuntimeError("an export under the lock always leaves a snapshot")
-        found = compare(reader, Lake(context.location), outcome.snapshot, on_table)
+        found = compare(reader, Lake(context.store), outcome.snapshot, on_table)
     tell(context, outcome, now)
     return found
 
@@ -107,7 +107,7 @@ def _lake_totals(lake: Lake, snapshot: Snapshot, totals: Totals, tenant_id: str)
     files = lake.files(totals.table, snapshot, tenant_id)
     if not files:
         return pl.DataFrame(schema={**totals.key_types, **totals.types})
-    rows = pl.scan_parquet(files, hive_partitioning=False)
+    rows = pl.scan_parquet(files, hive_partitioning=False, storage_options=lake.store.options)
     return (
         rows.group_by(PERIODS[totals.table].alias("period"))
         .agg(

@@ -52,7 +52,7 @@ from shop_api.domains.images import endpoints as images
 from shop_api.domains.imports import endpoints as imports
 from shop_api.domains.insights import endpoints as insights
 from shop_api.domains.insights.service import EXTENSION as INSIGHTS
-from shop_api.domains.insights.service import Insights, Observe
+from shop_api.domains.insights.service import Insights, Observe, access_of
 from shop_api.domains.inventory import endpoints as inventory
 from shop_api.domains.inventory import errors as inventory_errors
 from shop_api.domains.invitations import endpoints as invitations
@@ -311,7 +311,7 @@ def make_lake(settings: Settings, observe: Observe) -> Insights:
     """The lake as this process reads it; nothing is opened before the first question."""
     return Insights(
         str(settings.database_url),
-        settings.lake_location,
+        access_of(settings),
         memory_limit=settings.duckdb_memory,
         threads=settings.duckdb_threads,
         observe=observe,

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
-    AfterValidator,
     AliasChoices,
     Field,
     ValidationError,
@@ -20,27 +19,14 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from shop_api.kernel import url_forms
-
-
-def _of_form(pattern: str, example: str) -> AfterValidator:
-    """Refuses other forms by an example: what was given may hold a password."""
-
-    def check(value: str) -> str:
-        if re.fullmatch(pattern, value) is None:
-            raise ValueError(f"must be of the form {example}")
-        return value
-
-    return AfterValidator(check)
-
-
-DatabaseUrl = Annotated[
-    str, _of_form(*url_forms.DATABASE), AfterValidator(url_forms.without_driver)
-]
-RedisUrl = Annotated[str, _of_form(*url_forms.REDIS)]
-CollectorUrl = Annotated[str, _of_form(*url_forms.COLLECTOR)]
-LakeUrl = Annotated[str, _of_form(*url_forms.LAKE)]
-Memory = Annotated[str, _of_form(r"[1-9]\d*(\.\d+)? ?[KMGT]i?B", "128MB")]
+from shop_api.setting_forms import (
+    CollectorUrl,
+    DatabaseUrl,
+    EndpointUrl,
+    LakeUrl,
+    Memory,
+    RedisUrl,
+)
 
 
 class Settings(BaseSettings):
@@ -88,7 +74,7 @@ class Settings(BaseSettings):
     )
     lake_url: LakeUrl | None = Field(
         None,
-        description="Folder of the lake. Unset: `lake` in the data folder.",
+        description="Folder of the lake, or s3://bucket/path. Unset: `lake` in the data folder.",
     )
     pool_preset: Literal["low", "default", "high"] = Field(
         "default", description="Database pool per process: low 10/2, default 25/5, high 100/20."
@@ -289,6 +275,30 @@ class Settings(BaseSettings):
     # lake
     lake_interval_seconds: float = Field(
         2.0, gt=0, description="How often the export looks for changed rows."
+    )
+    lake_endpoint_url: EndpointUrl | None = Field(
+        None,
+        description="Server of the lake's bucket, such as http://localhost:9000. Unset: AWS.",
+    )
+    lake_region: str | None = Field(None, description="Region of the lake's bucket.")
+    lake_access_key_id: str | None = Field(
+        None,
+        description="Name of the key to the lake's bucket. Unset: as AWS' own tools look for one.",
+    )
+    lake_secret_access_key: str | None = Field(
+        None, repr=False, description="The key to the lake's bucket."
+    )
+    lake_mirror_bytes: int = Field(
+        4 * 1024**3,
+        ge=0,
+        description="Files of a lake in a bucket that this machine keeps on its disk, in"
+        " `lake_mirror` of the data folder; what is read at the moment may be more.",
+    )
+    lake_retention_hours: int = Field(
+        1,
+        ge=0,
+        description="How long the lake keeps files that were replaced. Who holds a snapshot open"
+        " keeps its files for longer.",
     )
     lake_month_rows: int = Field(
         200_000, ge=1, description="Orders a year from which a tenant is partitioned by month."

@@ -7,6 +7,7 @@ import pytest
 
 from tests.fixtures.api import api, app, other_shop, shop
 from tests.fixtures.cache_stages import start_process
+from tests.fixtures.object_store import bucket, s3_server
 from tests.fixtures.passwords import cheap_passwords
 from tests.fixtures.shop import tenant_id
 from tests.fixtures.stores import database, redis_client, redis_url, server, template
@@ -14,11 +15,13 @@ from tests.fixtures.stores import database, redis_client, redis_url, server, tem
 __all__ = [
     "api",
     "app",
+    "bucket",
     "cheap_passwords",
     "database",
     "other_shop",
     "redis_client",
     "redis_url",
+    "s3_server",
     "server",
     "shop",
     "start_process",

@@ -5,10 +5,9 @@ version. Does not: which rows change (upsert.py) and publishing (publication.py)
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction
@@ -16,6 +15,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import AddAction, RemoveAction
 
 from analytics.contracts import Contract
+from analytics.store import Store
 from pipelines.frames import INTEGER, PARTITION_COLUMNS, TEXT, delta_schema, polars_schema
 from pipelines.sinks.parquet import file_rows, write_file
 
@@ -23,8 +23,6 @@ logger = logging.getLogger(__name__)
 
 # The application transaction in each commit: the spine's position (the least open xid) as version.
 APPLICATION = "shop_api.lake"
-# Hours that replaced files stay, for readers of earlier snapshots.
-RETENTION_HOURS = 1
 CONFIGURATION = {
     "delta.checkpointInterval": "50",
     "delta.deletedFileRetentionDuration": "interval 1 days",
@@ -61,7 +59,7 @@ class UnusableTableError(Exception):
 class UnreadableFileError(Exception):
     """A file that the log names is not there, or is not what was written."""
 
-    def __init__(self, tenant_id: str, path: Path, reason: Exception) -> None:
+    def __init__(self, tenant_id: str, path: str, reason: Exception) -> None:
         super().__init__(f"{path}: {reason}")
         self.tenant_id = tenant_id
 
@@ -69,9 +67,11 @@ class UnreadableFileError(Exception):
 class LakeTable:
     """A table of the lake at its newest version."""
 
-    def __init__(self, location: str, contract: Contract) -> None:
+    def __init__(self, location: str | Store, contract: Contract) -> None:
+        store = location if isinstance(location, Store) else Store(location)
+        self.store = store
         self.contract = contract
-        self.root = Path(location) / contract.name
+        self.root = store.uri(contract.name)
         self._delta: DeltaTable | None = None
 
     @property
@@ -88,17 +88,18 @@ class LakeTable:
         """Read the newest version, making an empty table where there is none."""
         try:
             if self._delta is None:
-                self._delta = DeltaTable(str(self.root))
+                self._delta = DeltaTable(self.root, storage_options=self.store.options)
             else:
                 self._delta.update_incremental()
         except TableNotFoundError:
             self._delta = DeltaTable.create(
-                str(self.root),
+                self.root,
                 delta_schema(self.contract),
                 partition_by=PARTITION_COLUMNS,
                 name=self.contract.name,
                 description=self.contract.grain,
                 configuration=CONFIGURATION,
+                storage_options=self.store.options,
             )
 
     def go_back_to(self, version: int) -> None:
@@ -112,19 +113,37 @@ class LakeTable:
         except DeltaError as error:
             raise UnusableTableError(f"{self.root} cannot go back to {version}: {error}") from error
 
-    def vacuum(self, *, is_thorough: bool) -> None:
-        """Delete files that no reader of the last RETENTION_HOURS can need."""
-        if self._vacuum(is_thorough, dry_run=True):
-            self._vacuum(is_thorough, dry_run=False)
-            self.delta.update_incremental()
+    def vacuum(
+        self, retention_hours: int, leased_versions: Collection[int], *, is_thorough: bool
+    ) -> None:
+        """Delete files that were replaced so long ago, and that no leased version has."""
+        kept = sorted(version for version in leased_versions if version <= self.version)
 
-    def _vacuum(self, is_thorough: bool, *, dry_run: bool) -> list[str]:
-        return self.delta.vacuum(
-            retention_hours=RETENTION_HOURS,
-            enforce_retention_duration=False,
-            full=is_thorough,
-            dry_run=dry_run,
-        )
+        def clear(versions: list[int], *, dry_run: bool) -> list[str]:
+            return self.delta.vacuum(
+                retention_hours=retention_hours,
+                enforce_retention_duration=False,
+                full=is_thorough,
+                dry_run=dry_run,
+                keep_versions=versions,
+            )
+
+        if not clear([], dry_run=True):
+            return
+        try:
+            clear(kept, dry_run=False)
+        except DeltaError as error:
+            if not kept:
+                raise
+            # the log tells of the last hours only: what such a version has is not known any more
+            logger.warning("nothing of %s is deleted, for who reads %s: %s", self.root, kept, error)
+        self.delta.update_incremental()
+
+    def sizes(self) -> dict[str, int]:
+        """The files that are there, by their paths in the log."""
+        prefix = f"{self.contract.name}/"
+        found = self.store.listing(self.contract.name)
+        return {file.key.removeprefix(prefix): file.size_bytes for file in found}
 
     def forget(self) -> None:
         """Read the table anew next time."""
@@ -175,6 +194,19 @@ class Rewrite:
         return {action.path for action in self._removed}
 
     @property
+    def changed_tenant_ids(self) -> set[str]:
+        """Tenants whose files this run changes."""
+        added = {str(action.partition_values["tenant_id"]) for action in self._added}
+        return added | {str((a.partition_values or {})["tenant_id"]) for a in self._removed}
+
+    def paths_after(self, tenant_id: str) -> list[str]:
+        """The tenant's files as this run leaves them."""
+        before = [file.path for file in self.files(tenant_id)]
+        added = [a.path for a in self._added if a.partition_values["tenant_id"] == tenant_id]
+        removed = self.removed_paths
+        return [path for path in before if path not in removed] + added
+
+    @property
     def tenant_ids(self) -> set[str]:
         """Tenants that had files before this run."""
         return set(self._places)
@@ -182,13 +214,15 @@ class Rewrite:
     @property
     def damaged_tenant_ids(self) -> set[str]:
         """Tenants of whom a file is not there, or not of the size that was written."""
+        sizes = self.table.sizes()
         files = self._files.select("tenant_id", "path", "size_bytes").rows()
-        return {id_ for id_, path, size in files if _size_bytes(self.table.root / path) != size}
+        return {id_ for id_, path, size in files if sizes.get(path) != size}
 
     def lose_damaged(self) -> None:
         """Take out the files that are not there, or not of the size that was written."""
+        sizes = self.table.sizes()
         for file in (DataFile(*row) for row in self._files.rows()):
-            if _size_bytes(self.table.root / file.path) != file.size_bytes:
+            if sizes.get(file.path) != file.size_bytes:
                 self.lose(file, "the file is not there, or cut off")
 
     def files(self, tenant_id: str) -> list[DataFile]:
@@ -202,9 +236,10 @@ class Rewrite:
         return pl.concat(frames) if frames else empty(self.contract)
 
     def _read(self, file: DataFile) -> pl.DataFrame:
-        path = self.table.root / file.path
+        path = f"{self.table.root}/{file.path}"
+        options = self.table.store.options
         try:
-            return pl.read_parquet(path, hive_partitioning=False).select(
+            return pl.read_parquet(path, hive_partitioning=False, storage_options=options).select(
                 pl.lit(file.tenant_id).alias("tenant_id"), *self.contract.column_names
             )
         except (OSError, pl.exceptions.PolarsError) as error:
@@ -212,9 +247,12 @@ class Rewrite:
 
     def read_column(self, file: DataFile, name: str) -> pl.Series:
         """One column of a file."""
-        path = self.table.root / file.path
+        path = f"{self.table.root}/{file.path}"
+        options = self.table.store.options
         try:
-            return pl.read_parquet(path, columns=[name], hive_partitioning=False)[name]
+            return pl.read_parquet(
+                path, columns=[name], hive_partitioning=False, storage_options=options
+            )[name]
         except (OSError, pl.exceptions.PolarsError) as error:
             raise UnreadableFileError(file.tenant_id, path, error) from error
 
@@ -259,7 +297,7 @@ class Rewrite:
         ordered = rows.sort(self.contract.file_key)
         for piece in ordered.iter_slices(file_rows(period, self.now)):
             self._added.append(
-                write_file(self.table.root, self.contract, tenant_id, period, piece, self.now)
+                write_file(self.table.store, self.contract, tenant_id, period, piece, self.now)
             )
         self.rows_written += rows.height
 
@@ -285,14 +323,6 @@ class Rewrite:
             raise ForeignCommitError(
                 f"{self.table.root} is at {self.table.version}, not {expected}"
             )
-
-
-def _size_bytes(path: Path) -> int | None:
-    """None when there is no such file."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return None
 
 
 def empty(contract: Contract) -> pl.DataFrame:

@@ -5,7 +5,7 @@ Belongs here: writing a file and its statistics. Does not: committing it (delta.
 
 import json
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
+from io import BytesIO
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +13,7 @@ import polars as pl
 from deltalake.transaction import AddAction
 
 from analytics.contracts import Contract
+from analytics.store import Store
 
 # Rows of a full file. What still changes lies in small files, which are cheap to write anew for one
 # changed row; what has come to rest lies in large ones, which are fast to scan.
@@ -36,18 +37,19 @@ def file_rows(period: str, now: datetime) -> int:
 
 
 def write_file(
-    root: Path, contract: Contract, tenant_id: str, period: str, rows: pl.DataFrame, now: datetime
+    store: Store, contract: Contract, tenant_id: str, period: str, rows: pl.DataFrame, now: datetime
 ) -> AddAction:
     """Write `rows` to a new file of the partition; nobody sees it until it is committed."""
     relative = f"tenant_id={tenant_id}/period={period}/{uuid4()}.parquet"
-    path = root / relative
-    path.parent.mkdir(parents=True, exist_ok=True)
+    # a full file is 10 to 30 MB: it is put into its place as a whole
+    file = BytesIO()
     rows.select(contract.column_names).write_parquet(
-        path, compression="zstd", compression_level=1, row_group_size=ROW_GROUP_ROWS
+        file, compression="zstd", compression_level=1, row_group_size=ROW_GROUP_ROWS
     )
+    store.write(f"{contract.name}/{relative}", file.getbuffer())
     return AddAction(
         path=relative,
-        size=path.stat().st_size,
+        size=file.getbuffer().nbytes,
         partition_values={"tenant_id": tenant_id, "period": period},
         modification_time=int(now.timestamp() * 1000),
         data_change=True,

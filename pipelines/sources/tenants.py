@@ -44,14 +44,16 @@ class Described:
     """What a reader of a tenant's facts must know of it."""
 
     id: str
+    slug: str
     timezone: str
     currency: str
 
 
-def find_tenant(connection: Connection, slug_or_id: str) -> Described | None:
-    """A tenant by its slug or id."""
+def describe_tenants(connection: Connection, tenant_ids: list[str] | None) -> dict[str, Described]:
+    """Tenants by id; all of them when None."""
     statement = text(
-        "SELECT id::text, timezone, currency FROM tenants WHERE slug = :name OR id::text = :name"
+        "SELECT id::text, slug, timezone, currency FROM tenants"
+        " WHERE CAST(:ids AS uuid[]) IS NULL OR id = ANY(CAST(:ids AS uuid[]))"
     )
-    row = connection.execute(statement, {"name": slug_or_id}).one_or_none()
-    return None if row is None else Described(*row)
+    rows = connection.execute(statement, {"ids": tenant_ids})
+    return {row.id: Described(*row) for row in rows}

@@ -32,9 +32,10 @@ COLLECTOR = Form(
     r"https?://(?!.*/v1/traces/?$)([^@/?#]*@)?[^@]+",
     "http://localhost:4318, without /v1/traces, a password's @ written as %40",
 )
+ENDPOINT = Form(r"https?://[^@/?#]+", "http://localhost:9000, without a path or password")
 LAKE = Form(
-    r"(?!\w+://[^/]*@[^/]*@).*",
-    "s3://bucket/path, or a folder, with one @ at most before the path, others written as %40",
+    r"s3://[^@/]+(/[^@]*)?|(?!\w+://).+",
+    "s3://bucket/path without a key, which has settings of its own, or a folder",
 )
 
 

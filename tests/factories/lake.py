@@ -13,7 +13,17 @@ import polars as pl
 from deltalake import DeltaTable, write_deltalake
 
 from analytics.contracts import CONTRACTS, Contract
-from analytics.lake import Snapshot
+from analytics.lake import Lake, Snapshot
+from analytics.manifest import (
+    SNAPSHOT,
+    Manifest,
+    SlugOwner,
+    by_period,
+    encode,
+    manifest_key,
+    slug_key,
+)
+from analytics.store import Store
 from pipelines.frames import PARTITION_COLUMNS, Grain, period_of, polars_schema
 
 AS_OF = datetime(2026, 4, 15, 12, 0, tzinfo=UTC)
@@ -42,6 +52,26 @@ def write_lake(
         )
     versions = {name: DeltaTable(folder / name).version() for name in CONTRACTS}
     return Snapshot(id=versions["orders"] + 1, as_of=as_of, versions=versions)
+
+
+def tell_of(
+    folder: Path,
+    snapshot: Snapshot,
+    tenant_id: str,
+    *,
+    slug: str = "golden",
+    timezone: str = "UTC",
+    currency: str = "USD",
+) -> None:
+    """Let the lake tell of its snapshot and the tenant, as a publication does."""
+    store, reader = Store(str(folder)), Lake(str(folder))
+    files = {
+        table: by_period(reader.files(table, snapshot, tenant_id)) for table in snapshot.versions
+    }
+    manifest = Manifest(tenant_id, slug, timezone, currency, snapshot, files)
+    store.write(manifest_key(tenant_id), encode(manifest))
+    store.write(slug_key(slug), encode(SlugOwner(tenant_id)))
+    store.write(SNAPSHOT, encode(snapshot))
 
 
 def _frame(contract: Contract, tenant_id: str, rows: Rows, grain: Grain) -> pl.DataFrame:

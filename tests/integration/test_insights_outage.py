@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import insert
 
 from analytics.contracts import CONTRACTS
-from shop_api.domains.insights.service import Insights, Profile, keep_until
+from shop_api.domains.insights.service import Insights, LakeAccess, Profile, keep_until
 from shop_api.kernel.errors import DomainError
 from shop_api.models import lake_snapshots
 from tests.factories import golden_shop
@@ -22,7 +22,7 @@ TENANT = UUID(golden_shop.TENANT)
 
 @pytest.fixture
 def insights(database: Database, tmp_path: Path) -> Iterator[Insights]:
-    following = Insights(database.application_url, str(tmp_path))
+    following = Insights(database.application_url, LakeAccess(str(tmp_path)))
     yield following
     following.close()
 
@@ -91,7 +91,7 @@ def test_what_is_current_is_the_same_to_every_process(
     database: Database, insights: Insights, tmp_path: Path
 ) -> None:
     publish(database, tmp_path)
-    other = Insights(database.application_url, str(tmp_path))
+    other = Insights(database.application_url, LakeAccess(str(tmp_path)))
     try:
         assert other.current_version(TENANT) is not None
         wait_until(lambda: insights.current_version(TENANT) == other.current_version(TENANT))

@@ -18,7 +18,6 @@ from pipelines.changeset import begin
 from pipelines.compaction import run_compact
 from pipelines.context import LakeContext
 from pipelines.runner import run_export, write
-from pipelines.sinks.delta import RETENTION_HOURS
 from pipelines.sinks.publication import newest, writer_lock
 from pipelines.verification import run_verify
 from shop_api.models import lake_partitions
@@ -109,7 +108,7 @@ def test_files_nobody_can_read_any_more_are_deleted(
     recent, orphan = folder / "recent.parquet", folder / "orphan.parquet"
     for path in (recent, orphan):
         path.write_bytes(b"left by a run that died")
-    old = time.time() - (RETENTION_HOURS + 1) * 3600
+    old = time.time() - (lake.retention_hours + 1) * 3600
     os.utime(orphan, (old, old))
     rows = everything(lake)
     run_compact(lake, now())

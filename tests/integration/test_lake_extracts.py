@@ -99,7 +99,7 @@ def test_a_tenant_of_whom_nothing_is_there_is_told_so(
     database: Database, lake: LakeContext
 ) -> None:
     unknown = invoke(database, lake, "sql", "nobody", "SELECT 1 AS one")
-    assert "there is no tenant 'nobody'" in unknown.output
+    assert "There is no tenant 'nobody'" in unknown.output
     empty = invoke(database, lake, "sql", str(make_tenant(database)), "SELECT 1 AS one")
-    assert "Nothing of the tenant" in empty.output
+    assert "There is no tenant" in empty.output
     assert (unknown.exit_code, empty.exit_code) == (1, 1)

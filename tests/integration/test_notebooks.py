@@ -1,6 +1,5 @@
 """The guides in notebooks/ run from top to bottom on a small lake, and are kept without outputs."""
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,42 +9,33 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from analytics.tenant_lake import LakeNotFoundError, Regional, TenantLake, open_lake
+from analytics import open_lake
+from analytics.manifest import manifest_key
+from analytics.tenant_lake import LakeNotFoundError, TenantLake
 from tests.factories import golden_shop
-from tests.factories.lake import write_lake
+from tests.factories.lake import tell_of, write_lake
 
 AFTER_ALL_ORDERS = datetime(2026, 11, 15, tzinfo=UTC)
 GUIDES = sorted(Path("notebooks/guides").glob("*.ipynb"))
 
 
 @pytest.fixture
-def described(tmp_path: Path) -> dict[str, Any]:
-    """The golden shop's lake, as `shop-api lake snapshot` describes one."""
+def folder(tmp_path: Path) -> Path:
+    """The golden shop's lake, as it lies there without any service."""
+    made = tmp_path / "lake"
     tables = {golden_shop.TENANT: golden_shop.TABLES}
-    snapshot = write_lake(tmp_path / "lake", tables, as_of=AFTER_ALL_ORDERS)
-    return {
-        "location": str(tmp_path / "lake"),
-        "tenant_id": golden_shop.TENANT,
-        "timezone": golden_shop.TIMEZONE,
-        "currency": "USD",
-        "snapshot": {
-            "id": snapshot.id,
-            "as_of": snapshot.as_of.isoformat(),
-            "versions": dict(snapshot.versions),
-        },
-    }
+    snapshot = write_lake(made, tables, as_of=AFTER_ALL_ORDERS)
+    tell_of(made, snapshot, golden_shop.TENANT, timezone=golden_shop.TIMEZONE)
+    return made
 
 
 @pytest.fixture
-def lake(
-    described: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[TenantLake]:
+def lake(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TenantLake]:
     """The same, named by the environment as the guides expect it."""
-    file = tmp_path / "lake.json"
-    file.write_text(json.dumps(described))
-    monkeypatch.setenv("LAKE", str(file))
+    monkeypatch.setenv("TENANT", "golden")
+    monkeypatch.setenv("SHOP_LAKE_URL", str(folder))
     monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))
-    with open_lake(file) as opened:
+    with open_lake("golden") as opened:
         yield opened
 
 
@@ -75,8 +65,8 @@ def test_figures_have_the_digits_of_the_shops_currency(
         for name, of in golden_shop.TABLES.items()
     }
     snapshot = write_lake(tmp_path, {golden_shop.TENANT: tables}, as_of=AFTER_ALL_ORDERS)
-    regional = Regional("UTC", currency)
-    with TenantLake(str(tmp_path), golden_shop.TENANT, snapshot, regional) as opened:
+    tell_of(tmp_path, snapshot, golden_shop.TENANT, currency=currency)
+    with open_lake(golden_shop.TENANT, tmp_path) as opened:
         metrics = opened.revenue(period="all", compare="none")["metrics"]
     assert str(metrics["gross_sales"]) == gross_sales
 
@@ -98,32 +88,20 @@ def test_analysts_see_the_tables_and_nothing_else(lake: TenantLake) -> None:
         lake.files("secrets")
 
 
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        ({"location": "/nowhere/lake"}, "no lake with snapshot"),
-        ({"tenant_id": "018f0000-0000-7000-8000-000000000000"}, "another installation"),
-        ({"snapshot": None}, "describes no lake"),
-        ({"snapshot": {"id": 1, "as_of": "soon", "versions": {}}}, "describes no lake"),
-    ],
-)
-def test_a_lake_that_is_not_there_says_so(
-    described: dict[str, Any], change: dict[str, Any], says: str
-) -> None:
-    with pytest.raises(LakeNotFoundError, match=says):
-        open_lake({**described, **change})
-
-
-def test_a_snapshot_that_is_not_there_says_so(described: dict[str, Any]) -> None:
-    versions = dict.fromkeys(described["snapshot"]["versions"], 99)
-    with pytest.raises(LakeNotFoundError, match="no lake with snapshot"):
-        open_lake({**described, "snapshot": {**described["snapshot"], "versions": versions}})
-
-
-@pytest.mark.parametrize("content", [None, "not JSON"])
-def test_a_file_that_is_no_description_says_what_to_do(tmp_path: Path, content: str | None) -> None:
-    file = tmp_path / "lake.json"
-    if content is not None:
-        file.write_text(content)
-    with pytest.raises(LakeNotFoundError, match="shop-api lake snapshot"):
-        open_lake(file)
+def test_a_lake_that_cannot_be_opened_says_why(folder: Path) -> None:
+    for tenant, place in [
+        ("golden", folder.with_name("nowhere")),
+        ("another", folder),
+        ("018f0000-0000-7000-8000-000000000000", folder),
+        ("../golden", folder),
+    ]:
+        with pytest.raises(LakeNotFoundError, match="There is no tenant"):
+            open_lake(tenant, place)
+    manifest = folder / manifest_key(golden_shop.TENANT)
+    told = manifest.read_text()
+    manifest.write_text(told.replace('"golden"', '"renamed"'))
+    with pytest.raises(LakeNotFoundError, match="There is no tenant 'golden'"):
+        open_lake("golden", folder)
+    manifest.write_text(told[:-5])
+    with pytest.raises(LakeNotFoundError, match="is damaged"):
+        open_lake(golden_shop.TENANT, folder)

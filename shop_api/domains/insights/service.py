@@ -11,13 +11,13 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
 import psycopg
 from sqlalchemy import Engine as DatabaseEngine
 
+from analytics.access import LakeAccess, access_of
 from analytics.contracts import API_USAGE, CONTRACTS
 from analytics.dashboard.customers import build_customers
 from analytics.dashboard.question import AnalyticsRequest
@@ -25,6 +25,7 @@ from analytics.dashboard.traffic import build_traffic
 from analytics.dashboard.usage import build_usage
 from analytics.engine import Engine, FilesGone, Observe, QueryTimeout, QueryTooLarge
 from analytics.lake import Lake, Snapshot, TableMissing, VersionGone
+from analytics.leases import Leases
 from analytics.metrics.definitions import METRICS
 from analytics.metrics.dimensions import ASKABLE, DIMENSIONS, dimensions_of, metrics_of
 from analytics.metrics.segments import SEGMENT_NAMES
@@ -85,10 +86,12 @@ __all__ = [
     "Filter",
     "Insights",
     "InventoryOptions",
+    "LakeAccess",
     "Observe",
     "ProductOptions",
     "Profile",
     "ReportFile",
+    "access_of",
     "build_customer_file",
     "build_customer_page",
     "build_customers",
@@ -142,14 +145,15 @@ class Insights:
     def __init__(
         self,
         database_url: str,
-        location: str,
+        access: LakeAccess,
         *,
         memory_limit: str = "512MB",
         threads: int = 2,
         observe: Observe = nullcontext,
     ) -> None:
-        folder = str(Path(location).resolve()) if "://" not in location else location
-        self.lake = Lake(folder)
+        self.lake = Lake(access.store())
+        self._access = access
+        self._leases = Leases(self.lake.store, "processes")
         self._database_url = database_url
         self._memory_limit = memory_limit
         self._threads = threads
@@ -209,7 +213,7 @@ class Insights:
             **chosen,
         )
         try:
-            with analytics_answer_duration.time():
+            with analytics_answer_duration.time(), self._leases.held(snapshot):
                 return build(self._open_engine(), self.lake, request)
         except BadParameter as error:
             raise refuse(error.parameter, str(error)) from error
@@ -259,12 +263,14 @@ class Insights:
             self._thread.join(timeout=5)
         if self._engine is not None:
             self._engine.close()
+        self._leases.close()
 
     def _open_engine(self) -> Engine:
         with self._lock:
             if self._engine is None:
                 self._engine = Engine(
-                    self.lake.location,
+                    self.lake.store,
+                    mirror=self._access.mirror(self.lake.store),
                     memory_limit=self._memory_limit,
                     threads=self._threads,
                     observe=self._observe,
