@@ -15,6 +15,7 @@ from pipelines.context import LakeContext
 from pipelines.frames import Grain
 from pipelines.sinks.delta import Rewrite, empty
 from pipelines.sinks.manifests import Changed
+from pipelines.sinks.run_record import Share
 from pipelines.sinks.upsert import replace_keys
 
 
@@ -44,6 +45,14 @@ class Changeset:
     @property
     def rows_written(self) -> dict[str, int]:
         return {name: rewrite.rows_written for name, rewrite in self.rewrites.items()}
+
+    @property
+    def shares(self) -> dict[str, Share]:
+        """What the run does of each tenant it touches: what it writes, or that it refuses it."""
+        shares = {tenant_id: Share() for tenant_id in self.tenant_ids}
+        for rewrite in self.rewrites.values():
+            rewrite.tell_written(shares)
+        return shares | {tenant_id: Share(state="refused") for tenant_id in self.refused}
 
     @property
     def damaged_tenant_ids(self) -> set[str]:

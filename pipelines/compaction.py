@@ -20,7 +20,7 @@ from pipelines.exports.facts import FACTS
 from pipelines.frames import INTEGER, TEXT, period_of
 from pipelines.runner import Outcome, tell, write
 from pipelines.sinks import quarantine, run_record
-from pipelines.sinks.delta import DataFile, Rewrite, UnreadableFileError
+from pipelines.sinks.delta import DataFile, LostFilesError, Rewrite, UnreadableFileError
 from pipelines.sinks.parquet import file_rows
 from pipelines.sinks.publication import Published, newest, writer_lock
 
@@ -57,9 +57,9 @@ def run_compact(context: LakeContext, now: datetime, *, is_thorough: bool = True
 
 def _tidied(context: LakeContext, published: Published, now: datetime) -> Changeset:
     """Tenants with damaged files are left alone, and are refused: an export makes them anew."""
-    damaged = dict.fromkeys(
+    damaged: dict[str, Exception] = dict.fromkeys(
         begin(context, published.versions, now).damaged_tenant_ids,
-        Exception("files in the lake were lost or cut off"),
+        LostFilesError("files in the lake were lost or cut off"),
     )
     while True:
         changeset = begin(context, published.versions, now)
@@ -68,7 +68,7 @@ def _tidied(context: LakeContext, published: Published, now: datetime) -> Change
         except UnreadableFileError as error:
             if error.tenant_id in damaged:
                 raise
-            damaged[error.tenant_id] = error
+            damaged[error.tenant_id] = LostFilesError(str(error))
             continue
         with context.engine.connect() as connection:
             held_back = quarantine.read(connection)

@@ -10,14 +10,12 @@ from datetime import datetime
 
 from pipelines.figures import Figures
 from pipelines.metric_push import metric_push
-from pipelines.product_stats import refresh_product_stats
-from pipelines.report_jobs import make_due_reports
+from pipelines.product_stats import PRODUCT_STATS, refresh_product_stats
+from pipelines.report_jobs import REPORTS, make_due_reports
 from shop_api.spine.jobs import ScheduledJob, WorkerContext
 
-REPORTS = "daily_sales_reports"
 REPORT_INTERVAL_SECONDS = 60.0
 REPORT_FRESHNESS_SECONDS = 3600.0
-PRODUCT_STATS = "product_stats"
 PRODUCT_STATS_INTERVAL_SECONDS = 30.0
 PRODUCT_STATS_FRESHNESS_SECONDS = 600.0
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import chain
 from uuid import UUID
 
 from sqlalchemy import select, text
@@ -19,12 +20,14 @@ from sqlalchemy import select, text
 from analytics.lake import Snapshot
 from analytics.product_stats import files_digest, read_product_stats, stats_files
 from pipelines.figures import Figures
+from pipelines.sinks import run_record
 from shop_api.db.json import encode_json
 from shop_api.db.tenancy import tenant_session
 from shop_api.models import product_stats, tenants
 from shop_api.spine.jobs import WorkerContext
 from shop_api.spine.resources import STATISTICS
 
+PRODUCT_STATS = "product_stats"
 # of one transaction: an edit of one of them waits no longer than these take
 BATCH_ROWS = 1000
 
@@ -89,19 +92,39 @@ def refresh_product_stats(context: WorkerContext, figures: Figures, now: datetim
     snapshot = figures.snapshot()
     if snapshot is None:
         return 0
-    refreshed = failed = 0
-    for stale in find_stale(context, figures, snapshot):
+    stale = find_stale(context, figures, snapshot)
+    first = next(stale, None)
+    if first is None:
+        return 0
+    recorded = run_record.job_recorded(context.exporter_engine, PRODUCT_STATS, now, snapshot.as_of)
+    with recorded as run:
+        failed = _refresh_each(context, figures, chain([first], stale), snapshot, run)
+        if failed:
+            raise RuntimeError(f"the product figures of {failed} tenants failed; see the log")
+    return len(run.shares)
+
+
+def _refresh_each(
+    context: WorkerContext,
+    figures: Figures,
+    stale: Iterable[Stale],
+    snapshot: Snapshot,
+    run: run_record.Run,
+) -> int:
+    """Bring each tenant's figures to the snapshot; how many failed."""
+    failed = 0
+    for one in stale:
         if context.stopping.is_set():
             break
+        share = run.share(str(one.tenant_id))
         try:
-            refresh_tenant(context, figures, stale, snapshot, now)
-            refreshed += 1
+            share.rows = refresh_tenant(context, figures, one, snapshot, run.started_at)
+            run.rows["products"] = run.rows.get("products", 0) + share.rows
         except Exception:
             failed += 1
-            logger.exception("no product figures of snapshot %s: %s", snapshot.id, stale.tenant_id)
-    if failed:
-        raise RuntimeError(f"the product figures of {failed} tenants failed; see the log")
-    return refreshed
+            share.state = "failed"
+            logger.exception("no product figures of snapshot %s: %s", snapshot.id, one.tenant_id)
+    return failed
 
 
 def find_stale(context: WorkerContext, figures: Figures, snapshot: Snapshot) -> Iterator[Stale]:
@@ -120,8 +143,9 @@ def find_stale(context: WorkerContext, figures: Figures, snapshot: Snapshot) -> 
 
 def refresh_tenant(
     context: WorkerContext, figures: Figures, stale: Stale, snapshot: Snapshot, now: datetime
-) -> None:
-    """Write what differs of one tenant's figures, then that they are of this snapshot."""
+) -> int:
+    """Write what differs of one tenant's figures, then that they are of this snapshot; answers how
+    many rows were written."""
     sold: dict[tuple[UUID, str], Figure] = {
         (UUID(found.product_id), found.currency): Figure(found.net_sales, found.profit_margin)
         for found in read_product_stats(figures.engine, stale.files)
@@ -152,6 +176,7 @@ def refresh_tenant(
     finally:
         # also of a run that failed half way
         context.waker.tell({(stale.tenant_id, STATISTICS)}, has_events=False)
+    return len(wanted)
 
 
 def _recordset(batch: Iterable[tuple[UUID, Figure]]) -> str:

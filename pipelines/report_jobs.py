@@ -21,16 +21,22 @@ from analytics.reports.daily_sales import (
     render_html,
 )
 from pipelines.figures import Figures, Shop
+from pipelines.sinks import run_record
 from shop_api.kernel.ids import new_id
 from shop_api.models import report_files, reports, tenants
 from shop_api.spine.jobs import WorkerContext
+from shop_api.spine.notifications import FAILED_REPORT, Notification, Resolution, tell
 from shop_api.spine.unit_of_work import Origin, UnitOfWork, unit_of_work
 
+REPORTS = "daily_sales_reports"
 EVENT = "report_ready"
 ACTOR = "system:reports"
 ONE_DAY = timedelta(days=1)
 # Reports of one run: thousands of shops share an hour, and each tick makes some of theirs.
 BATCH = 200
+
+# For so long a report may fail before its shop is told: a tick a minute tries it again.
+FAILED_AFTER = timedelta(hours=1)
 
 # Days that are made up for, yesterday among them: after an outage no more than a week.
 DAYS_KEPT = 7
@@ -39,7 +45,7 @@ DAYS_KEPT = 7
 # timezone. The newest days come first, and among them nobody always: shops that fail do not stand
 # in front of the others for good.
 DUE = text("""
-SELECT t.id, t.name, t.currency, t.timezone, due.day
+SELECT t.id, t.name, t.currency, t.timezone, due.day, due.ends_at, due.hour
 FROM tenants t
 JOIN unnest(
     CAST(:timezones AS text[]), CAST(:hours AS integer[]), CAST(:days AS date[]),
@@ -65,6 +71,15 @@ class DueReport:
 
     shop: Shop
     day: date
+    # when the day was over
+    ends_at: datetime
+    # when its hour had come
+    due_at: datetime
+
+    @property
+    def key(self) -> str:
+        """Of the notification that it fails."""
+        return f"{FAILED_REPORT}:{KIND}:{self.day}"
 
 
 def make_due_reports(context: WorkerContext, figures: Figures, now: datetime) -> int:
@@ -77,19 +92,42 @@ def make_due_reports(context: WorkerContext, figures: Figures, now: datetime) ->
     snapshot = figures.snapshot() if due else None
     if snapshot is None:
         return 0
-    made = failed = 0
-    for report in due:
+    ready = [report for report in due if report.ends_at <= snapshot.as_of]
+    if not ready:
+        return 0
+    with run_record.job_recorded(context.exporter_engine, REPORTS, now, snapshot.as_of) as run:
+        failed = _make_each(context, figures, ready, snapshot, run)
+        if failed:
+            raise RuntimeError(f"{failed} of {len(ready)} reports could not be made; see the log")
+    return run.rows.get(reports.name, 0)
+
+
+def _make_each(
+    context: WorkerContext,
+    figures: Figures,
+    ready: list[DueReport],
+    snapshot: Snapshot,
+    run: run_record.Run,
+) -> int:
+    """Make each report; how many could not be made."""
+    failed = 0
+    for report in ready:
+        share = run.share(str(report.shop.id))
         try:
-            day_end = day_start(report.day + ONE_DAY, find_zone(report.shop.timezone))
-            if snapshot.as_of < day_end:
-                continue
-            made += make_report(context, figures, report, snapshot, now)
+            files = make_report(context, figures, report, snapshot, run.started_at)
         except Exception:
             failed += 1
+            share.state = "failed"
             logger.exception("no report of %s for %s", report.day, report.shop.id)
-    if failed:
-        raise RuntimeError(f"{failed} of {len(due)} reports could not be made; see the log")
-    return made
+            if run.started_at >= report.due_at + FAILED_AFTER:
+                _tell_failed(context, report, run.started_at)
+            continue
+        if files is not None:
+            share.rows += 1
+            share.files += len(files)
+            share.size_bytes += sum(len(content) for content in files.values())
+            run.rows[reports.name] = run.rows.get(reports.name, 0) + 1
+    return failed
 
 
 def find_due(context: WorkerContext, now: datetime) -> list[DueReport]:
@@ -114,7 +152,10 @@ def find_due(context: WorkerContext, now: datetime) -> list[DueReport]:
             "batch": BATCH,
         }
         rows = connection.execute(DUE, parameters).all()
-    return [DueReport(Shop(*row[:4]), row.day) for row in rows]
+    return [
+        DueReport(Shop(*row[:4]), row.day, row.ends_at, row.ends_at + timedelta(hours=row.hour))
+        for row in rows
+    ]
 
 
 def due_days(timezone: str, now: datetime, report_hour: int) -> list[tuple[date, datetime]]:
@@ -137,14 +178,32 @@ def make_report(
     due: DueReport,
     snapshot: Snapshot,
     now: datetime,
-) -> bool:
-    """Render and keep one report; False when another worker has kept it meanwhile."""
+) -> dict[str, bytes] | None:
+    """Render and keep one report; its files, None when another worker has kept it meanwhile."""
     request = figures.request(due.shop, snapshot, now)
     report = read_daily_sales(figures.engine, figures.lake, request, due.shop.name, due.day)
     files = {"html": render_html(report), "csv": render_csv(report)}
     origin = Origin(due.shop.id, ACTOR, f"report-{KIND}-{due.day}", now)
     with unit_of_work(context.engine, context.waker, origin) as work:
-        return keep_report(work, report, files, snapshot)
+        tell(work, Resolution(due.key))
+        is_kept = keep_report(work, report, files, snapshot)
+    return files if is_kept else None
+
+
+def _tell_failed(context: WorkerContext, due: DueReport, now: datetime) -> None:
+    """Tell the shop, once, that its report fails."""
+    origin = Origin(due.shop.id, ACTOR, f"report-{KIND}-{due.day}", now)
+    failed = Notification(
+        kind=FAILED_REPORT,
+        level="error",
+        title=f"No sales report of {due.day:%-d %B %Y}",
+        message="It could not be made, and is tried again by itself for a week.",
+        key=due.key,
+        action_url="/api/v1/reports",
+        data={"kind": KIND, "day": due.day.isoformat()},
+    )
+    with unit_of_work(context.engine, context.waker, origin) as work:
+        tell(work, failed)
 
 
 def keep_report(

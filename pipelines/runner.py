@@ -37,9 +37,15 @@ from pipelines.sinks.publication import (
     writer_lock,
 )
 from pipelines.sources.reader import Reader, one_instant
-from pipelines.sources.spine import Position, changes, is_any_unseen, position
+from pipelines.sources.spine import (
+    Position,
+    changes,
+    is_any_unseen,
+    oldest_wait_seconds,
+    position,
+)
 from pipelines.sources.tenants import read_tenants
-from shop_api.metrics.definitions import pipeline_as_of, pipeline_rows
+from shop_api.metrics.definitions import pipeline_as_of, pipeline_held_tenants
 
 EXPORT = "lake_export"
 REBUILD = "lake_rebuild"
@@ -121,7 +127,8 @@ def export_at(context: LakeContext, held: Connection, reader: Reader, now: datet
             logger.warning("rebuilding the lake: %s", error)
             return _all_anew(context, reader, now, published)
 
-    return write(context, held, EXPORT, here, now, work)
+    waited_seconds = oldest_wait_seconds(reader, published.position.transactions)
+    return write(context, held, EXPORT, here, now, work, waited_seconds)
 
 
 def _missing(context: LakeContext, published: Published) -> list[str]:
@@ -195,20 +202,30 @@ def write(
     here: Position,
     now: datetime,
     work: Callable[[], Changeset],
+    waited_seconds: float | None = None,
 ) -> Outcome:
-    """Do the work, commit its tables and publish them together; the hooks are told by `tell`."""
+    """Do the work, commit its tables and publish them together; the hooks are told by `tell`.
+
+    `waited_seconds`: how long the oldest of what the run takes in has waited for it; None: what it
+    writes is of the position's instant.
+    """
     published = newest(held)
     held.rollback()
-    with _recorded(context, held, name, now) as run_id:
+    with _recorded(context, held, name, now) as run:
         context.on_step(name)
+        of_figures = (now - here.as_of).total_seconds()
+        run.waited_seconds = of_figures if waited_seconds is None else waited_seconds
         changeset = work()
         versions = changeset.commit(here.xid)
         context.on_step("publish")
         with held.begin():
-            quarantine.update(held, changeset.refused.keys(), changeset.released, now)
-            refused = {"refused_tenants": len(changeset.refused)} if changeset.refused else {}
-            counts = changeset.rows_written | refused
-            run_record.succeed(held, run_id, counts, now, refusals(changeset))
+            run.rows, run.shares = changeset.rows_written, changeset.shares
+            run.error = refusals(changeset)
+            stands = None if published is None else published.position.as_of
+            held_tenants = quarantine.update(
+                held, changeset.refused, changeset.released, stands, now
+            )
+            run_record.succeed(held, run)
             is_idle = (
                 changeset.is_empty and published is not None and versions == published.versions
             )
@@ -217,6 +234,7 @@ def write(
                 snapshot_id = published.id
             else:
                 snapshot_id = publish(held, published, versions, here, changeset.grains, now)
+    pipeline_held_tenants.set(held_tenants)
     context.on_step("published")
     snapshot = Snapshot(snapshot_id, here.as_of, versions)
     _tell_lake(context, held, published, snapshot, changeset)
@@ -252,8 +270,6 @@ def tell(context: LakeContext, outcome: Outcome, now: datetime) -> None:
         pipeline_as_of.set(outcome.snapshot.as_of.timestamp())
     if outcome.state != "published" or outcome.snapshot is None:
         return
-    for table, count in outcome.rows_written.items():
-        pipeline_rows.labels(table).inc(count)
     for hook in context.after_publish:
         try:
             hook(outcome.tenant_ids, now)
@@ -263,16 +279,17 @@ def tell(context: LakeContext, outcome: Outcome, now: datetime) -> None:
 
 
 @contextmanager
-def _recorded(context: LakeContext, held: Connection, name: str, now: datetime) -> Iterator[int]:
+def _recorded(
+    context: LakeContext, held: Connection, name: str, now: datetime
+) -> Iterator[run_record.Run]:
     """A run on record; when it fails, the tables are read anew next time."""
-    run_id = run_record.start(held, name, now)
-    try:
-        yield run_id
-    except BaseException as error:
-        for table in context.tables.values():
-            table.forget()
-        run_record.fail(held, run_id, error, now)
-        raise
+    with run_record.recorded(held, name, now) as run:
+        try:
+            yield run
+        except BaseException:
+            for table in context.tables.values():
+                table.forget()
+            raise
 
 
 def _snapshot(published: Published) -> Snapshot:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from analytics.access import access_of
 from pipelines.compaction import run_compact
 from pipelines.context import LakeContext
+from pipelines.lateness import LATENESS, check_lateness
 from pipelines.runner import EXPORT, run_export
 from pipelines.sinks import run_record
 from pipelines.traffic import TRAFFIC, run_traffic
@@ -27,6 +28,8 @@ USAGE_FRESHNESS_SECONDS = 1800.0
 # Each run adds a file for each tenant with visitors, until they are joined.
 TRAFFIC_SECONDS = 60.0
 TRAFFIC_FRESHNESS_SECONDS = 600.0
+LATENESS_SECONDS = 15.0
+LATENESS_FRESHNESS_SECONDS = 120.0
 SWEEP_CRON = "17 3 * * *"
 SWEEP_FRESHNESS_SECONDS = 36 * 3600.0
 # A tick that comes a little early still runs.
@@ -82,6 +85,7 @@ def jobs(context: WorkerContext) -> list[ScheduledJob]:
             freshness_limit_seconds=EXPORT_FRESHNESS_SECONDS,
         ),
         *_arrivals(context, lake),
+        _alarm(context),
         ScheduledJob(
             name="lake_tidy",
             owner=OWNER,
@@ -97,6 +101,22 @@ def jobs(context: WorkerContext) -> list[ScheduledJob]:
             freshness_limit_seconds=SWEEP_FRESHNESS_SECONDS,
         ),
     ]
+
+
+def _alarm(context: WorkerContext) -> ScheduledJob:
+    """The job that tells when the lake is late."""
+    late_after = timedelta(seconds=context.settings.lake_late_after_seconds)
+
+    def check(now: datetime) -> None:
+        check_lateness(context.exporter_engine, now, late_after)
+
+    return ScheduledJob(
+        name=LATENESS,
+        owner=OWNER,
+        run=check,
+        interval_seconds=LATENESS_SECONDS,
+        freshness_limit_seconds=LATENESS_FRESHNESS_SECONDS,
+    )
 
 
 def _arrivals(context: WorkerContext, lake: LakeContext) -> list[ScheduledJob]:
@@ -132,6 +152,6 @@ def _retry_at(lake: LakeContext) -> datetime:
     """When a failed export may be tried again."""
     with lake.engine.connect() as connection:
         last = run_record.last_run(connection, EXPORT)
-    if last is None or last.state != "failed" or last.finished_at is None:
+    if last is None or last.state != "failed":
         return datetime.min.replace(tzinfo=UTC)
-    return last.finished_at + min(BACKOFF_LIMIT, timedelta(seconds=2.0 ** min(last.attempt, 10)))
+    return last.started_at + min(BACKOFF_LIMIT, timedelta(seconds=2.0 ** min(last.attempt, 10)))

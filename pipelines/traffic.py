@@ -47,7 +47,8 @@ def run_traffic(context: LakeContext, client: redis.Redis, now: datetime) -> Out
         if published is None:
             return Outcome("idle")
         batches = queue.read(BATCHES_A_RUN)
-        traffic_lag.set(queue.lag_seconds(now))
+        waited_seconds = queue.lag_seconds(now)
+        traffic_lag.set(waited_seconds)
         if not batches:
             return Outcome("idle")
         rows = read_traffic(batches)
@@ -58,7 +59,7 @@ def run_traffic(context: LakeContext, client: redis.Redis, now: datetime) -> Out
             return changeset
 
         # the events of the spine that it holds are those that the snapshot before held
-        outcome = write(context, held, TRAFFIC, published.position, now, work)
+        outcome = write(context, held, TRAFFIC, published.position, now, work, waited_seconds)
         context.on_step("acknowledge")
         _acknowledge(queue, batches, rows.height - outcome.rows_written.get(TRAFFIC_EVENTS.name, 0))
     tell(context, outcome, now)

@@ -23,7 +23,6 @@ from pipelines.sources.reader import Reader, one_instant
 from pipelines.sources.spine import position
 from pipelines.sources.tenants import Tenant, read_tenants
 from pipelines.sources.usage import read_all_usage, read_usage, written_hours
-from shop_api.metrics.definitions import pipeline_rows
 from shop_api.spine.cursors import FIND_CURSOR, SAVE_CURSOR
 
 USAGE = "lake_usage"
@@ -59,7 +58,6 @@ def run_usage(context: LakeContext, now: datetime) -> Outcome:
         with held.begin():
             values = {"name": USAGE, "xid": str(xid), "now": now}
             held.exec_driver_sql(SAVE_CURSOR, values)
-    pipeline_rows.labels(API_USAGE.name).inc(outcome.rows_written.get(API_USAGE.name, 0))
     return outcome
 
 

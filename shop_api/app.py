@@ -57,6 +57,7 @@ from shop_api.domains.inventory import endpoints as inventory
 from shop_api.domains.inventory import errors as inventory_errors
 from shop_api.domains.invitations import endpoints as invitations
 from shop_api.domains.invitations import errors as invitation_errors
+from shop_api.domains.notifications import endpoints as notifications
 from shop_api.domains.operations import endpoints as operations
 from shop_api.domains.operations.service import EXTENSION as READINESS
 from shop_api.domains.operations.service import Readiness
@@ -64,6 +65,7 @@ from shop_api.domains.orders import endpoints as orders
 from shop_api.domains.orders import errors as order_errors
 from shop_api.domains.payments import endpoints as payments
 from shop_api.domains.payments import errors as payment_errors
+from shop_api.domains.pipeline_runs import endpoints as pipeline_runs
 from shop_api.domains.pricing import endpoints as pricing
 from shop_api.domains.pricing import errors as pricing_errors
 from shop_api.domains.queries import endpoints as queries
@@ -117,8 +119,7 @@ BLUEPRINTS = (
     accounts.auth,
     api_keys.api_keys,
     users.users,
-    invitations.invitations,
-    invitations.acceptance,
+    *(invitations.invitations, invitations.acceptance),
     audit.audit_log,
     tenants.tenants,
     categories.categories,
@@ -129,13 +130,9 @@ BLUEPRINTS = (
     inventory.inventory,
     customers.customers,
     addresses.addresses,
-    pricing.discounts,
-    pricing.tax_rates,
-    pricing.shipping_rates,
-    pricing.exchange_rates,
+    *(pricing.discounts, pricing.tax_rates, pricing.shipping_rates, pricing.exchange_rates),
     sessions.sessions,
-    orders.orders,
-    orders.customer_orders,
+    *(orders.orders, orders.customer_orders),
     payments.payments,
     fulfillments.fulfillments,
     refunds.refunds,
@@ -147,12 +144,12 @@ BLUEPRINTS = (
     queries.queries,
     assortment.assortment,
     usages.usage,
+    pipeline_runs.pipeline_runs,
+    notifications.notifications,
     traffic.traffic,
     tracking.tracking,
     reports.reports,
-    imports.imports,
-    imports.product_imports,
-    imports.jobs,
+    *(imports.imports, imports.product_imports, imports.jobs),
     batch.batch,
     search.search,
     tickets.realtime,
@@ -244,6 +241,7 @@ def create_app(settings: Settings) -> App:
         make_probe_engine(str(settings.database_url)),
         services.request_redis.client,
         services.reads,
+        settings.lake_late_after_seconds,
     )
     flask.extensions[TRACKING] = TrafficIntake(services.request_redis, settings.traffic_event_limit)
     origins = OriginDirectory(services.engine)

@@ -277,8 +277,7 @@ class Settings(BaseSettings):
         2.0, gt=0, description="How often the export looks for changed rows."
     )
     lake_endpoint_url: EndpointUrl | None = Field(
-        None,
-        description="Server of the lake's bucket, such as http://localhost:9000. Unset: AWS.",
+        None, description="Server of the lake's bucket, such as http://localhost:9000. Unset: AWS."
     )
     lake_region: str | None = Field(None, description="Region of the lake's bucket.")
     lake_access_key_id: str | None = Field(
@@ -300,12 +299,14 @@ class Settings(BaseSettings):
         description="How long the lake keeps files that were replaced. Who holds a snapshot open"
         " keeps its files for longer.",
     )
+    lake_late_after_seconds: float = Field(
+        300.0, gt=0, description="Age of figures from which tenants are told that they are late."
+    )
     lake_month_rows: int = Field(
         200_000, ge=1, description="Orders a year from which a tenant is partitioned by month."
     )
     duckdb_memory: Memory = Field(
-        "128MB",
-        description="Memory limit of DuckDB per API worker; larger queries spill to disk.",
+        "128MB", description="Memory limit of DuckDB per API worker; larger queries spill to disk."
     )
     duckdb_threads: int = Field(2, ge=1, description="Threads of DuckDB per API worker.")
     report_hour: int = Field(

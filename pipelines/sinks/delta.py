@@ -4,6 +4,7 @@ Belongs here: the table's files, adding and removing them in one commit, going b
 version. Does not: which rows change (upsert.py) and publishing (publication.py).
 """
 
+import json
 import logging
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from analytics.contracts import Contract
 from analytics.store import Store
 from pipelines.frames import INTEGER, PARTITION_COLUMNS, TEXT, delta_schema, polars_schema
 from pipelines.sinks.parquet import file_rows, write_file
+from pipelines.sinks.run_record import Share
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +64,10 @@ class UnreadableFileError(Exception):
     def __init__(self, tenant_id: str, path: str, reason: Exception) -> None:
         super().__init__(f"{path}: {reason}")
         self.tenant_id = tenant_id
+
+
+class LostFilesError(Exception):
+    """Files of a tenant were lost or cut off, and the tenant is to be made anew."""
 
 
 class LakeTable:
@@ -192,6 +198,14 @@ class Rewrite:
     def removed_paths(self) -> set[str]:
         """Files that this run takes out."""
         return {action.path for action in self._removed}
+
+    def tell_written(self, shares: dict[str, Share]) -> None:
+        """Add what this run writes to each tenant's share."""
+        for action in self._added:
+            share = shares.setdefault(str(action.partition_values["tenant_id"]), Share())
+            share.rows += json.loads(action.stats)["numRecords"]
+            share.size_bytes += action.size
+            share.files += 1
 
     @property
     def changed_tenant_ids(self) -> set[str]:

@@ -75,6 +75,13 @@ WHERE xid >= pg_snapshot_xmin(%(transactions)s::pg_snapshot)
   AND NOT pg_visible_in_snapshot(xid, %(transactions)s::pg_snapshot)
 """
 
+OLDEST = """
+SELECT coalesce(extract(epoch FROM now() - min(recorded_at)), 0)::float8 FROM events
+WHERE xid >= pg_snapshot_xmin(%(transactions)s::pg_snapshot)
+  AND xid < pg_snapshot_xmax(pg_current_snapshot())
+  AND NOT pg_visible_in_snapshot(xid, %(transactions)s::pg_snapshot)
+"""
+
 
 def is_any_unseen(connection: Connection, position: Position, confirm_after: timedelta) -> bool:
     """Whether a run may have something to do."""
@@ -90,6 +97,12 @@ def is_any_unseen(connection: Connection, position: Position, confirm_after: tim
 def position(reader: Reader) -> Position:
     """The position of the reader's own instant."""
     return Position(*reader.row(POSITION))
+
+
+def oldest_wait_seconds(reader: Reader, transactions: str) -> float:
+    """How long before the reader's instant the oldest event not in `transactions` was recorded."""
+    seconds: float = reader.row(OLDEST, {"transactions": transactions})[0]
+    return seconds
 
 
 def whole_tenants(tenant_ids: Iterable[str]) -> pl.DataFrame:

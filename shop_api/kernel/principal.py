@@ -37,6 +37,8 @@ SCOPES: dict[str, str] = {
     "imports:write": "Import files",
     "jobs:read": "Read jobs and their errors",
     "events:read": "Listen to the tenant's events",
+    "notifications:read": "Read what the platform tells the tenant",
+    "notifications:write": "Mark notifications as read",
     "traffic:write": "Send what visitors do in a storefront",
 }
 
@@ -71,6 +73,8 @@ _STAFF = frozenset(
         "imports:write",
         "jobs:read",
         "events:read",
+        "notifications:read",
+        "notifications:write",
     }
 )
 
@@ -80,6 +84,7 @@ ROLE_SCOPES: dict[str, frozenset[str]] = {
     "staff": _STAFF,
     "analyst": frozenset(
         {"tenant:read", "catalog:read", "analytics:read", "reports:read", "events:read"}
+        | {"notifications:read", "notifications:write"}
     ),
     "viewer": _READ - {"users:read", "keys:read", "audit:read", "customers:read"},
 }

@@ -236,10 +236,49 @@ pipeline_as_of = Gauge(
     multiprocess_mode="max",
     registry=REGISTRY,
 )
+pipeline_late_after = Gauge(
+    "pipeline_late_after_seconds",
+    "Age of the published lake from which tenants are told that their figures are late.",
+    multiprocess_mode="max",
+    registry=REGISTRY,
+)
+pipeline_runs_ended = Counter(
+    "pipeline_runs_total",
+    "Runs of pipelines that had something to do, by pipeline and outcome (succeeded, failed).",
+    ("pipeline", "outcome"),
+    registry=REGISTRY,
+)
 pipeline_rows = Counter(
     "pipeline_rows_total",
-    "Rows written to the lake, by table.",
-    ("table",),
+    "Rows written, by pipeline and table.",
+    ("pipeline", "table"),
+    registry=REGISTRY,
+)
+pipeline_written_bytes = Counter(
+    "pipeline_written_bytes_total",
+    "Bytes of the files written, by pipeline.",
+    ("pipeline",),
+    registry=REGISTRY,
+)
+pipeline_lag = Histogram(
+    "pipeline_lag_seconds",
+    "Seconds from the oldest event a run took in, or from what its figures are as of, to its end.",
+    ("pipeline",),
+    buckets=RUN_BUCKETS,
+    registry=REGISTRY,
+)
+pipeline_run_duration = Histogram(
+    "pipeline_run_duration_seconds",
+    "Seconds that runs of pipelines took which had something to do.",
+    ("pipeline",),
+    buckets=RUN_BUCKETS,
+    registry=REGISTRY,
+)
+pipeline_held_tenants = Gauge(
+    "pipeline_held_tenants",
+    "Tenants whose data is held back from the lake.",
+    # of whoever wrote the lake last
+    multiprocess_mode="livemostrecent",
     registry=REGISTRY,
 )
 job_runs = Counter(

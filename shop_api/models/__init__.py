@@ -11,11 +11,14 @@ from shop_api.models.idempotency_record import idempotency_records
 from shop_api.models.invitation import invitations
 from shop_api.models.job import job_files, job_rejects, jobs
 from shop_api.models.lake import (
+    lake_outages,
     lake_partitions,
     lake_quarantine,
     lake_snapshots,
+    pipeline_run_shares,
     pipeline_runs,
 )
+from shop_api.models.notification import notices, notifications
 from shop_api.models.order import order_lines, orders
 from shop_api.models.payment import payment_callbacks, payments
 from shop_api.models.pricing import (
@@ -64,16 +67,20 @@ __all__ = [
     "job_files",
     "job_rejects",
     "jobs",
+    "lake_outages",
     "lake_partitions",
     "lake_quarantine",
     "lake_snapshots",
     "locations",
     "metadata",
+    "notices",
+    "notifications",
     "order_discounts",
     "order_lines",
     "orders",
     "payment_callbacks",
     "payments",
+    "pipeline_run_shares",
     "pipeline_runs",
     "product_categories",
     "product_images",

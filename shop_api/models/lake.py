@@ -1,14 +1,18 @@
-"""What the pipelines record: published snapshots, partition grain per tenant, and runs."""
+"""What the pipelines record: published snapshots, partition grain per tenant, whose data is held
+back, runs and outages."""
 
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    ForeignKey,
     Identity,
     Index,
     Integer,
+    PrimaryKeyConstraint,
     Table,
     Text,
+    UniqueConstraint,
     Uuid,
     text,
 )
@@ -53,21 +57,75 @@ lake_quarantine = Table(
     # refusals in a row
     Column("attempt", Integer, nullable=False),
     instant("retry_at"),
+    # of the last snapshot that has all of the tenant; NULL when there was none
+    instant("as_of", nullable=True),
+    Column("cause", Text, nullable=False),
+    # where a rule is broken: of which table's rows, which rule, by how many
+    Column("table_name", Text, nullable=True),
+    Column("rule", Text, nullable=True),
+    Column("row_count", BigInteger, nullable=True),
     instant("created_at"),
+    CheckConstraint("cause IN ('rule', 'unreadable', 'lost_files')", name="cause"),
 )
 
 pipeline_runs = Table(
     "pipeline_runs",
     metadata,
-    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("id", Uuid, primary_key=True),
+    # in the order in which runs began
+    Column("number", BigInteger, Identity(), nullable=False),
     Column("name", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("attempt", Integer, nullable=False, server_default=text("1")),
     # rows written per table, and what else the run counted
     Column("counts", JSONB, nullable=False, server_default=text("'{}'")),
+    # of all tenants together
+    Column("rows_written", BigInteger, nullable=False, server_default=text("0")),
+    Column("bytes_written", BigInteger, nullable=False, server_default=text("0")),
+    Column("files_written", BigInteger, nullable=False, server_default=text("0")),
+    # from the oldest event that the run took in, or from what its figures are as of, to its end
+    Column("lag_microseconds", BigInteger, nullable=True),
+    Column("duration_microseconds", BigInteger, nullable=True),
     Column("error", Text, nullable=True),
     instant("started_at"),
     instant("finished_at", nullable=True),
     CheckConstraint("state IN ('running', 'succeeded', 'failed')", name="state"),
-    Index("ix_pipeline_runs_name", "name", "started_at"),
+    UniqueConstraint("number"),
+    Index("ix_pipeline_runs_name", "name", "number"),
+    Index("ix_pipeline_runs_started_at", "started_at", "id"),
+)
+
+# What a run did of one tenant: all that a tenant is told of runs.
+pipeline_run_shares = Table(
+    "pipeline_run_shares",
+    metadata,
+    Column("tenant_id", Uuid, nullable=False),
+    Column("run_id", Uuid, ForeignKey("pipeline_runs.id", ondelete="CASCADE"), nullable=False),
+    # the run's
+    instant("started_at"),
+    Column("state", Text, nullable=False),
+    Column("rows_written", BigInteger, nullable=False),
+    Column("bytes_written", BigInteger, nullable=False),
+    Column("files_written", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "started_at", "run_id"),
+    CheckConstraint("state IN ('succeeded', 'refused', 'failed')", name="state"),
+    Index("ix_pipeline_run_shares_run_id", "run_id"),
+)
+
+# While the published figures are older than they may be there is one without an end.
+lake_outages = Table(
+    "lake_outages",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    # of the snapshot that stood
+    instant("as_of"),
+    instant("started_at"),
+    instant("ended_at", nullable=True),
+    Index(
+        "uq_lake_outages_open",
+        "ended_at",
+        unique=True,
+        postgresql_nulls_not_distinct=True,
+        postgresql_where=text("ended_at IS NULL"),
+    ),
 )

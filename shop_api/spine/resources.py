@@ -35,6 +35,7 @@ TOUCHED: dict[str, tuple[str, ...]] = {
     "session": (),
     "tenant": (),
     "dashboard": (),
+    "notification": (),
 }
 
 # A tenant, and what of its data has changed.

@@ -39,6 +39,7 @@ NUMBERS = {
     "sse_connections_active",
     "processes_running",
     "job_late",
+    "pipeline_held_tenants",
 }
 # labels Prometheus adds to every series
 ADDED = {"instance", "job"}

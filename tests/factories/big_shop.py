@@ -183,6 +183,18 @@ INSERT INTO reports (tenant_id, id, kind, period_from, period_to, title, snapsho
     created_at)
 SELECT %(t)s, gen_random_uuid(), 'daily_sales', date '2000-01-01' + n, date '2000-01-02' + n,
     'x', '1', %(s)s, %(s)s + n * interval '1 s' FROM generate_series(1, %(n)s) n;
+INSERT INTO notifications (tenant_id, id, kind, level, title, message, data, created_at, read_at)
+SELECT %(t)s, gen_random_uuid(), 'late_pipeline', (ARRAY['info', 'error'])[1 + n %% 2], 'x', 'x',
+    '{}', %(s)s + n * interval '1 s', CASE WHEN n %% 10 > 0 THEN %(s)s END
+FROM generate_series(1, %(n)s) n;
+WITH run AS (
+    INSERT INTO pipeline_runs (id, name, state, started_at)
+    SELECT gen_random_uuid(), 'lake_export', 'succeeded', %(s)s + n * interval '1 s'
+    FROM generate_series(1, %(n)s) n RETURNING id, started_at
+)
+INSERT INTO pipeline_run_shares (tenant_id, run_id, started_at, state, rows_written, bytes_written,
+    files_written)
+SELECT %(t)s, id, started_at, 'succeeded', 1, 1, 1 FROM run;
 INSERT INTO report_files (tenant_id, report_id, format, content)
 SELECT tenant_id, id, 'csv', 'x' FROM reports WHERE tenant_id = %(t)s;
 """

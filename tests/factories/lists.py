@@ -117,6 +117,9 @@ CASES = [
     case("invitations", "created_at", models.invitations, instants("created_at"), "desc", False),
     case("jobs", "created_at", models.jobs, instants("created_at")),
     case("reports", "period_from", models.reports, first_day),
+    case(
+        "notifications", "created_at", models.notifications, instants("created_at"), "desc", False
+    ),
 ]
 
 
@@ -204,6 +207,13 @@ def _of_people_and_work(row_id: UUID) -> dict[str, dict[str, Any]]:
             "params": {},
             "actor": "system:test",
             "request_id": "test",
+        },
+        "notifications": {
+            "kind": "late_pipeline",
+            "level": "warning",
+            "title": "x",
+            "message": "x",
+            "data": {},
         },
         "reports": {
             "kind": "daily_sales",

@@ -19,7 +19,7 @@ from shop_api.providers.simulated import TIMED_OUT
 from tests.factories.addresses import ADDRESS_BODIES, ADDRESS_OPERATIONS, booked_address
 from tests.factories.people import PEOPLE_BODIES, invitation_body, user_body
 from tests.factories.questions import QUESTION_BODIES
-from tests.factories.reports import make_report
+from tests.factories.reports import make_notification, make_report
 from tests.factories.traffic import TRAFFIC_BODIES
 from tests.fixtures.api import METRICS_KEY, PLATFORM_KEY, Answered, ApiClient, Shop, encode
 
@@ -232,6 +232,7 @@ SUBJECTS: dict[str, Callable[[Shop], str]] = {
     "location_id": lambda shop: created(shop, "/api/v1/locations", location_body(shop)),
     "job_id": make_job,
     "report_id": make_report,
+    "notification_id": make_notification,
     "tenant_id": lambda shop: str(shop.tenant_id),
 }
 # operations whose subject must be in a state of its own
@@ -249,6 +250,8 @@ IDS_OF: dict[str, Callable[[Shop], dict[str, str]]] = {
     "capture_payment": authorized_payment,
     "void_payment": authorized_payment,
     "receive_payment_callback": lambda _: {"provider": "simulated"},
+    # there is one to mark
+    "mark_all_notifications_read": lambda shop: {"notification_id": make_notification(shop)},
 }
 
 

@@ -6,6 +6,8 @@ from shop_api import models
 from shop_api.app import App
 from shop_api.db.tenancy import tenant_session
 from shop_api.kernel.ids import new_id
+from shop_api.spine.notifications import Notification, tell
+from shop_api.spine.unit_of_work import Origin, unit_of_work
 from tests.fixtures.api import Shop
 
 
@@ -36,3 +38,15 @@ def make_report(shop: Shop) -> str:
                 )
             )
     return str(report_id)
+
+
+def make_notification(shop: Shop) -> str:
+    """A notification as the platform would write it."""
+    assert isinstance(shop.api.app, App)
+    services = shop.api.app.services
+    origin = Origin(shop.tenant_id, "system:test", "test", datetime.now(UTC))
+    row_id = new_id(origin.now)
+    told = Notification("late_pipeline", "warning", "Your figures are late", "They catch up.")
+    with unit_of_work(services.engine, services.waker, origin) as work:
+        tell(work, told, row_id)
+    return str(row_id)

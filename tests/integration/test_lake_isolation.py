@@ -66,7 +66,7 @@ def test_one_tenant_does_not_stop_the_others(
     assert quarantined(lake) == {bad: 1}
     with lake.engine.connect() as connection:
         last = connection.execute(
-            select(pipeline_runs).order_by(pipeline_runs.c.id.desc()).limit(1)
+            select(pipeline_runs).order_by(pipeline_runs.c.number.desc()).limit(1)
         ).one()
     assert (last.state, last.counts["refused_tenants"]) == ("succeeded", 1)
     assert str(bad) in last.error

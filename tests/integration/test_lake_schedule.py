@@ -45,7 +45,14 @@ def by_name(context: WorkerContext) -> dict[str, ScheduledJob]:
 
 def test_each_job_has_an_owner_and_a_freshness_limit(context: WorkerContext) -> None:
     found = by_name(context)
-    names = {"lake_export", "lake_usage", "lake_traffic", "lake_tidy", "lake_sweep"}
+    names = {
+        "lake_export",
+        "lake_usage",
+        "lake_traffic",
+        "lake_lateness",
+        "lake_tidy",
+        "lake_sweep",
+    }
     assert set(found) == names
     for job in found.values():
         assert job.owner == "pipelines"

@@ -150,7 +150,7 @@ def test_what_is_told_is_what_happened(served: Served, key: str) -> None:
     wait_until(lambda: counted("200") == 10)
     # refused before its route was known
     wait_until(lambda: counted("401", "none") == 1)
-    wait_until(lambda: served.value("pipeline_rows_total", "orders") > 0)
+    wait_until(lambda: served.value("pipeline_rows_total", "lake_export", "orders") > 0)
     assert served.value("relay_events_total") > 0
     assert abs(served.value("relay_caught_up_timestamp_seconds") - time.time()) < 10
     assert abs(served.value("pipeline_as_of_timestamp_seconds") - time.time()) < 60

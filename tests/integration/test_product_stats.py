@@ -10,9 +10,9 @@ import redis
 from sqlalchemy import text
 
 from pipelines.context import LakeContext
-from pipelines.figure_jobs import PRODUCT_STATS, jobs
+from pipelines.figure_jobs import jobs
 from pipelines.figures import Figures
-from pipelines.product_stats import refresh_product_stats
+from pipelines.product_stats import PRODUCT_STATS, refresh_product_stats
 from pipelines.runner import run_export
 from shop_api.app import App
 from shop_api.db.tenancy import tenant_session

@@ -53,10 +53,17 @@ class Health:
 class Readiness:
     """Checks, and keeps what it found for a moment, however many ask."""
 
-    def __init__(self, engine: Engine, client: redis.Redis, reads: ReadRouting | None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        client: redis.Redis,
+        reads: ReadRouting | None,
+        lake_late_after_seconds: float,
+    ) -> None:
         self._engine = engine
         self._redis = client
         self._reads = reads
+        self._lake_late_after_seconds = lake_late_after_seconds
         self._lock = threading.Lock()
         self._found: tuple[float, Health] | None = None
 
@@ -78,7 +85,7 @@ class Readiness:
         found = {
             "postgres": _answering(health.postgres_seconds),
             "redis": _answering(health.redis_seconds),
-            "lake": _lake(health),
+            "lake": _lake(health, self._lake_late_after_seconds),
             "relay": _relay(health),
         }
         if self._reads is not None:
@@ -125,10 +132,11 @@ def _answering(seconds: float | None) -> dict[str, Any]:
     return {"status": status, "seconds": _rounded(seconds)}
 
 
-def _lake(health: Health) -> dict[str, Any]:
+def _lake(health: Health, late_after_seconds: float) -> dict[str, Any]:
     as_of = health.lake_as_of
-    status = UNAVAILABLE if as_of is None else READY
-    return {"status": status, "as_of": as_of, "lag_seconds": _age(as_of)}
+    age = _age(as_of)
+    status = UNAVAILABLE if age is None else BEHIND if age > late_after_seconds else READY
+    return {"status": status, "as_of": as_of, "lag_seconds": age}
 
 
 def _relay(health: Health) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""What a tenant is told by the platform: listed, and marked as read."""
