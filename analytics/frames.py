@@ -15,6 +15,7 @@ MONEY = pl.Decimal(18, 4)
 MONEY_SUM = pl.Decimal(38, 4)
 RATE = pl.Decimal(18, 10)
 RATE_SUM = pl.Decimal(38, 10)
+RATIO = pl.Decimal(9, 6)
 INSTANT = pl.Datetime("us", "UTC")
 DATE = pl.Date()
 TEXT_LIST = pl.List(pl.String())
@@ -26,6 +27,7 @@ POLARS_TYPES: dict[ColumnType, pl.DataType] = {
     "money": MONEY,
     "money_sum": MONEY_SUM,
     "rate": RATE,
+    "ratio": RATIO,
     "instant": INSTANT,
     "date": DATE,
     "text_list": TEXT_LIST,

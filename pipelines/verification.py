@@ -34,6 +34,8 @@ PERIODS: dict[str, pl.Expr] = {
     "payments": MONTH,
     "refunds": MONTH,
     "fulfillments": MONTH,
+    "discounts": MONTH,
+    "taxes": MONTH,
     "daily_sales": DAY,
     "inventory_movements": pl.col("moved_at").dt.to_string("%Y-%m"),
     "stock_levels": pl.col("location_id"),

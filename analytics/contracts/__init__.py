@@ -10,6 +10,7 @@ from analytics.contracts.daily_sales import DAILY_SALES
 from analytics.contracts.dim_customers import DIM_CUSTOMERS
 from analytics.contracts.dim_products import DIM_PRODUCTS
 from analytics.contracts.dim_variants import DIM_VARIANTS
+from analytics.contracts.discounts import DISCOUNTS
 from analytics.contracts.exchange_rates import EXCHANGE_RATES
 from analytics.contracts.fulfillments import FULFILLMENTS
 from analytics.contracts.inventory_movements import INVENTORY_MOVEMENTS
@@ -18,6 +19,7 @@ from analytics.contracts.orders import ORDERS
 from analytics.contracts.payments import PAYMENTS
 from analytics.contracts.refunds import REFUNDS
 from analytics.contracts.stock_levels import STOCK_LEVELS
+from analytics.contracts.taxes import TAXES
 from analytics.contracts.traffic_events import TRAFFIC_EVENTS
 
 # In the order they are written.
@@ -29,6 +31,8 @@ CONTRACTS: dict[str, Contract] = {
         PAYMENTS,
         REFUNDS,
         FULFILLMENTS,
+        DISCOUNTS,
+        TAXES,
         DAILY_SALES,
         INVENTORY_MOVEMENTS,
         STOCK_LEVELS,
@@ -48,6 +52,7 @@ __all__ = [
     "DIM_CUSTOMERS",
     "DIM_PRODUCTS",
     "DIM_VARIANTS",
+    "DISCOUNTS",
     "EXCHANGE_RATES",
     "FULFILLMENTS",
     "INVENTORY_MOVEMENTS",
@@ -57,6 +62,7 @@ __all__ = [
     "PERIOD",
     "REFUNDS",
     "STOCK_LEVELS",
+    "TAXES",
     "TENANT_ID",
     "TRAFFIC_EVENTS",
     "Column",

@@ -10,9 +10,19 @@ from typing import Literal
 
 # text · boolean · integer (64 bit) · money: DECIMAL(18,4) · money_sum: DECIMAL(38,4), sums of as
 # many amounts as there are · rate: DECIMAL(18,10), units of one currency for one of another ·
-# instant: timestamp in microseconds, UTC · date · text_list: a list of text
+# ratio: DECIMAL(9,6), 0.22 for 22 % · instant: timestamp in microseconds, UTC · date ·
+# text_list: a list of text
 ColumnType = Literal[
-    "text", "boolean", "integer", "money", "money_sum", "rate", "instant", "date", "text_list"
+    "text",
+    "boolean",
+    "integer",
+    "money",
+    "money_sum",
+    "rate",
+    "ratio",
+    "instant",
+    "date",
+    "text_list",
 ]
 
 # The same types as DuckDB and Spark name them.
@@ -23,6 +33,7 @@ SQL_TYPES: dict[ColumnType, str] = {
     "money": "DECIMAL(18,4)",
     "money_sum": "DECIMAL(38,4)",
     "rate": "DECIMAL(18,10)",
+    "ratio": "DECIMAL(9,6)",
     "instant": "TIMESTAMP WITH TIME ZONE",
     "date": "DATE",
     "text_list": "VARCHAR[]",

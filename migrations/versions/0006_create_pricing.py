@@ -52,6 +52,7 @@ CREATE TABLE order_discounts (
     kind TEXT NOT NULL,
     amount NUMERIC(18, 4) NOT NULL,
     shipping_amount NUMERIC(18, 4) DEFAULT 0 NOT NULL,
+    line_amounts NUMERIC(18, 4)[] DEFAULT '{}' NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE NOT NULL,
     CONSTRAINT pk_order_discounts PRIMARY KEY (tenant_id, id),
     CONSTRAINT fk_order_discounts_tenant_id_order_id FOREIGN KEY(tenant_id, order_id) REFERENCES orders (tenant_id, id) ON DELETE CASCADE,

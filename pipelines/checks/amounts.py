@@ -104,3 +104,36 @@ def check_exchange_rates(rates: pl.DataFrame) -> None:
         "rate > 0",
         rates.filter(pl.col("rate") <= 0).select("tenant_id", "exchange_rate_id", "rate"),
     )
+
+
+def check_discounts(discounts: pl.DataFrame, order_lines: pl.DataFrame) -> None:
+    """What discounts took off a line is what the line was reduced by."""
+    line = ["tenant_id", "line_id"]
+    told = discounts.group_by(line).agg(pl.col("amount").sum().alias("told"))
+    compared = order_lines.join(told, on=line, how="left").with_columns(pl.col("told").fill_null(0))
+    refuse(
+        "discounts",
+        "amounts of a line add up to its discounts",
+        compared.filter(pl.col("told") != pl.col("discounts")).select(*line, "told", "discounts"),
+    )
+    refuse(
+        "discounts",
+        "a row without line takes nothing off the goods",
+        discounts.filter(pl.col("line_id").is_null() & (pl.col("amount") != 0)).select(ORDER),
+    )
+
+
+def check_taxes(taxes: pl.DataFrame, orders: pl.DataFrame) -> None:
+    """Taxes add up to those of their order."""
+    told = taxes.group_by(ORDER).agg(pl.col("amount").sum().alias("told"))
+    compared = orders.join(told, on=ORDER, how="left").with_columns(pl.col("told").fill_null(0))
+    refuse(
+        "taxes",
+        "amounts of an order add up to its taxes",
+        compared.filter(pl.col("told") != pl.col("taxes")).select(*ORDER, "told", "taxes"),
+    )
+    refuse(
+        "taxes",
+        "line_id is set exactly on lines",
+        taxes.filter((pl.col("kind") == "line") != pl.col("line_id").is_not_null()).select(ORDER),
+    )

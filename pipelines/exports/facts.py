@@ -1,4 +1,4 @@
-"""The five fact tables of a selection of orders, which change together.
+"""The fact tables of a selection of orders, which change together.
 
 Belongs here: running their exports in order. Does not: any one of them (its own file).
 """
@@ -7,15 +7,25 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from analytics.contracts import FULFILLMENTS, ORDER_LINES, ORDERS, PAYMENTS, REFUNDS
+from analytics.contracts import (
+    DISCOUNTS,
+    FULFILLMENTS,
+    ORDER_LINES,
+    ORDERS,
+    PAYMENTS,
+    REFUNDS,
+    TAXES,
+)
+from pipelines.exports.discounts import export_discounts
 from pipelines.exports.fulfillments import export_fulfillments
 from pipelines.exports.order_lines import export_order_lines
 from pipelines.exports.orders import export_orders
 from pipelines.exports.payments import export_payments
 from pipelines.exports.refunds import export_refunds
+from pipelines.exports.taxes import export_taxes
 from pipelines.sources.orders import OrderRows
 
-FACTS = (ORDERS, ORDER_LINES, PAYMENTS, REFUNDS, FULFILLMENTS)
+FACTS = (ORDERS, ORDER_LINES, PAYMENTS, REFUNDS, FULFILLMENTS, DISCOUNTS, TAXES)
 
 
 def export_facts(rows: OrderRows, first_categories: pl.LazyFrame) -> Mapping[str, pl.DataFrame]:
@@ -28,4 +38,6 @@ def export_facts(rows: OrderRows, first_categories: pl.LazyFrame) -> Mapping[str
         PAYMENTS.name: export_payments(rows),
         REFUNDS.name: export_refunds(rows, orders),
         FULFILLMENTS.name: export_fulfillments(rows, order_lines),
+        DISCOUNTS.name: export_discounts(rows, order_lines),
+        TAXES.name: export_taxes(rows, orders),
     }

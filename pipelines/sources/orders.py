@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from pipelines.frames import INSTANT, INTEGER, MONEY, RATE, TEXT
+from pipelines.frames import INSTANT, INTEGER, MONEY, RATE, RATIO, TEXT
 from pipelines.sources.reader import Reader
 
 
@@ -52,6 +52,7 @@ class OrderRows:
 
     orders: pl.LazyFrame
     order_lines: pl.LazyFrame
+    order_discounts: pl.LazyFrame
     payments: pl.LazyFrame
     refunds: pl.LazyFrame
     refund_lines: pl.LazyFrame
@@ -76,7 +77,8 @@ SELECT o.tenant_id, o.id, number, customer_id, status, payment_status, fulfillme
        coalesce(n.gross, subtotal),
        coalesce(n.discounts, discount_total),
        shipping_total - CASE WHEN tax_included THEN shipping_tax_total ELSE 0 END,
-       tax_total, total, refunded_total, shipping_address->>'country', shipping_address->>'region'
+       tax_total, shipping_tax_total, total, refunded_total, shipping_address->>'country',
+       shipping_address->>'region'
 FROM selected JOIN orders o ON o.tenant_id = selected.tenant_id AND o.id = selected.order_id
 LEFT JOIN LATERAL (
     SELECT sum(w.gross) AS gross, sum(w.discounts) AS discounts
@@ -103,6 +105,7 @@ ORDER_COLUMNS = {
     "discount_total": MONEY,
     "shipping_total": MONEY,
     "tax_total": MONEY,
+    "shipping_tax_total": MONEY,
     "total": MONEY,
     "refunded_total": MONEY,
     "country": TEXT,
@@ -111,7 +114,7 @@ ORDER_COLUMNS = {
 
 ORDER_LINES = f"""
 SELECT l.tenant_id, l.order_id, l.id, product_id, variant_id, location_id, quantity, unit_price,
-       unit_cost, w.gross, w.discounts, tax_total, total
+       unit_cost, w.gross, w.discounts, tax_rate_ratio, tax_total, total
 FROM selected
 JOIN order_lines l ON l.tenant_id = selected.tenant_id AND l.order_id = selected.order_id
 CROSS JOIN LATERAL {LINE_WITHOUT_TAX} w
@@ -128,8 +131,48 @@ ORDER_LINE_COLUMNS = {
     "unit_cost": MONEY,
     "subtotal": MONEY,
     "discount_total": MONEY,
+    "tax_rate_ratio": RATIO,
     "tax_total": MONEY,
     "total": MONEY,
+}
+
+# What each took off each line. Where prices held their tax, a line's discounts without it are given
+# to them one after the other in the parts they took, each cut where all up to it are rounded: so
+# they add up to the line's. The second part is of those that took nothing off any line.
+ORDER_DISCOUNTS = f"""
+SELECT l.tenant_id, l.order_id, l.order_discount_id, l.discount_id, l.code, l.kind, l.name, l.id,
+       CASE WHEN l.tax_included THEN round(w.discounts * l.until / l.discount_total, l.digits)
+            - round(w.discounts * (l.until - l.taken) / l.discount_total, l.digits)
+       ELSE l.taken END, 0
+FROM (
+    SELECT i.*, d.id AS order_discount_id, d.discount_id, d.code, d.kind, d.title AS name,
+           d.line_amounts[i.position + 1] AS taken, currency_digits(o.currency) AS digits,
+           sum(d.line_amounts[i.position + 1])
+               OVER (PARTITION BY i.tenant_id, i.id ORDER BY d.position) AS until
+    FROM selected
+    JOIN order_discounts d ON d.tenant_id = selected.tenant_id AND d.order_id = selected.order_id
+    JOIN order_lines i ON i.tenant_id = d.tenant_id AND i.order_id = d.order_id
+    JOIN orders o ON o.tenant_id = d.tenant_id AND o.id = d.order_id
+    WHERE d.line_amounts[i.position + 1] <> 0
+) l CROSS JOIN LATERAL {LINE_WITHOUT_TAX} w
+UNION ALL
+SELECT d.tenant_id, d.order_id, d.id, d.discount_id, d.code, d.kind, d.title, NULL, 0,
+       d.shipping_amount
+FROM selected
+JOIN order_discounts d ON d.tenant_id = selected.tenant_id AND d.order_id = selected.order_id
+WHERE NOT 0 <> ANY(d.line_amounts)
+"""
+ORDER_DISCOUNT_COLUMNS = {
+    "tenant_id": TEXT,
+    "order_id": TEXT,
+    "order_discount_id": TEXT,
+    "discount_id": TEXT,
+    "code": TEXT,
+    "kind": TEXT,
+    "title": TEXT,
+    "line_id": TEXT,
+    "amount": MONEY,
+    "shipping_amount": MONEY,
 }
 
 PAYMENTS = """
@@ -217,6 +260,7 @@ def read_orders(reader: Reader, selection: Selection) -> OrderRows:
     return OrderRows(
         read(ORDERS, ORDER_COLUMNS),
         read(ORDER_LINES, ORDER_LINE_COLUMNS),
+        read(ORDER_DISCOUNTS, ORDER_DISCOUNT_COLUMNS),
         read(PAYMENTS, PAYMENT_COLUMNS),
         read(REFUNDS, REFUND_COLUMNS),
         read(REFUND_LINES, REFUND_LINE_COLUMNS),

@@ -130,6 +130,37 @@ FROM fulfillments f JOIN orders o ON o.tenant_id = f.tenant_id AND o.id = f.orde
 JOIN fulfillment_lines l ON l.tenant_id = f.tenant_id AND l.fulfillment_id = f.id
 GROUP BY 1, 2
 """
+DISCOUNTS = f"""
+WITH {WITHOUT_TAX}
+SELECT tenant_id, period, count(DISTINCT id), count(DISTINCT code), sum(amount),
+       sum(shipping_amount)
+FROM (
+    SELECT tenant_id, to_char(placed_at, 'YYYY-MM') AS period, NULL::uuid AS id, NULL AS code,
+           gross_sales - net_sales AS amount, 0 AS shipping_amount
+    FROM line WHERE gross_sales <> net_sales
+    UNION ALL
+    SELECT o.tenant_id, {MONTH}, d.id, d.code, 0, d.shipping_amount
+    FROM order_discounts d JOIN orders o ON o.tenant_id = d.tenant_id AND o.id = d.order_id
+) t GROUP BY 1, 2
+"""
+TAXES = f"""
+WITH {WITHOUT_TAX}
+SELECT tenant_id, period, count(*) FILTER (WHERE kind = 'line'), sum(amount), sum(taxable_amount)
+FROM (
+    SELECT tenant_id, to_char(placed_at, 'YYYY-MM') AS period, 'line' AS kind, tax_total AS amount,
+           net_sales AS taxable_amount
+    FROM line WHERE tax_total <> 0 OR tax_rate_ratio <> 0
+    UNION ALL
+    SELECT o.tenant_id, {MONTH}, 'shipping', shipping_tax_total, shipping FROM sold o
+    WHERE shipping_tax_total <> 0
+    UNION ALL
+    SELECT o.tenant_id, {MONTH}, 'other',
+           o.tax_total - o.shipping_tax_total - coalesce(sum(l.tax_total), 0), 0
+    FROM orders o LEFT JOIN order_lines l ON l.tenant_id = o.tenant_id AND l.order_id = o.id
+    GROUP BY o.tenant_id, o.id, o.placed_at, o.tax_total, o.shipping_tax_total
+    HAVING o.tax_total - o.shipping_tax_total <> coalesce(sum(l.tax_total), 0)
+) t GROUP BY 1, 2
+"""
 INVENTORY_MOVEMENTS = """
 SELECT tenant_id, to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM'), count(*), count(order_id),
        sum(quantity_delta), sum(reserved_delta),
@@ -291,6 +322,21 @@ TOTALS = (
             "carriers": pl.col("carrier").count(),
         },
         (),
+    ),
+    _totals(
+        "discounts",
+        DISCOUNTS,
+        {
+            "discounts": pl.col("order_discount_id").drop_nulls().n_unique(),
+            "codes": pl.col("code").drop_nulls().n_unique(),
+        },
+        ("amount", "shipping_amount"),
+    ),
+    _totals(
+        "taxes",
+        TAXES,
+        {"lines": pl.col("line_id").count()},
+        ("amount", "taxable_amount"),
     ),
     _totals(
         "daily_sales",

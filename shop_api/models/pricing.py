@@ -95,6 +95,8 @@ order_discounts = Table(
     money("amount"),
     # off the shipping; shipping_total is what remains
     money("shipping_amount", default="0"),
+    # `amount` by line of the order, in the order of their positions
+    Column("line_amounts", ARRAY(Numeric(18, 4)), nullable=False, server_default=text("'{}'")),
     instant("created_at"),
     tenant_primary_key(),
     tenant_foreign_key("order_id", "orders", ondelete="CASCADE"),

@@ -25,7 +25,14 @@ from tests.factories.stock import add_location, add_variant, fulfill, main_locat
 from tests.fixtures.lake import everything, new_lake, now, published, rows
 from tests.fixtures.stores import Database
 
-NEW_TABLES = ("inventory_movements", "stock_levels", "dim_variants", "fulfillments")
+NEW_TABLES = (
+    "inventory_movements",
+    "stock_levels",
+    "dim_variants",
+    "fulfillments",
+    "discounts",
+    "taxes",
+)
 
 
 @pytest.fixture(scope="module")

@@ -39,6 +39,8 @@ TAMPERED = {
     "payments": ("amount", "amount"),
     "refunds": ("goods_amount", "goods_amount"),
     "fulfillments": ("quantity", "quantity"),
+    "discounts": ("amount", "amount"),
+    "taxes": ("amount", "amount"),
     "daily_sales": ("returns", "returns"),
     "inventory_movements": ("quantity_delta", "quantity"),
     "stock_levels": ("reserved", "reserved"),

@@ -9,11 +9,13 @@ import pytest
 
 from analytics.contracts import CONTRACTS, ORDER_LINES, ORDERS, REFUNDS, Contract
 from pipelines.checks.amounts import (
+    check_discounts,
     check_exchange_rates,
     check_order_lines,
     check_orders,
     check_payments,
     check_refunds,
+    check_taxes,
 )
 from pipelines.checks.failure import CheckFailedError
 from pipelines.checks.shape import check_shape
@@ -25,6 +27,7 @@ VALUES: dict[str, Any] = {
     "money": Decimal(0),
     "money_sum": Decimal(0),
     "rate": Decimal(1),
+    "ratio": Decimal(0),
     "instant": datetime(2026, 1, 1, tzinfo=UTC),
     "date": datetime(2026, 1, 1, tzinfo=UTC).date(),
     "text_list": ["x"],
@@ -124,3 +127,23 @@ def test_a_failure_names_table_rule_and_rows() -> None:
     assert (refused.value.table, refused.value.count) == ("payments", 1)
     assert refused.value.examples[0]["payment_id"] == "p"
     assert "payments" in str(refused.value)
+
+
+def test_discounts_and_taxes_add_up_to_what_they_are_parts_of() -> None:
+    discounts, taxes = CONTRACTS["discounts"], CONTRACTS["taxes"]
+    line = frame(ORDER_LINES, {"discounts": Decimal(3)})
+    parts = [{"order_discount_id": "a", "amount": Decimal(2)}, {"order_discount_id": None}]
+    check_discounts(frame(discounts, parts[0], {**parts[1], "amount": Decimal(1)}), line)
+    with pytest.raises(CheckFailedError, match="of a line"):
+        check_discounts(frame(discounts, *parts), line)
+    with pytest.raises(CheckFailedError, match="without line"):
+        loose = {"line_id": None, "amount": Decimal(3)}
+        check_discounts(frame(discounts, loose), frame(ORDER_LINES).clear())
+    taxed = frame(ORDERS, order(taxes=Decimal(3)))
+    shipping = {"kind": "shipping", "line_id": None}
+    of_line = {"kind": "line", "amount": Decimal(2)}
+    check_taxes(frame(taxes, of_line, {**shipping, "amount": Decimal(1)}), taxed)
+    with pytest.raises(CheckFailedError, match="of an order"):
+        check_taxes(frame(taxes, of_line, shipping), taxed)
+    with pytest.raises(CheckFailedError, match="line_id"):
+        check_taxes(frame(taxes, {**of_line, "kind": "other"}), frame(ORDERS).clear())

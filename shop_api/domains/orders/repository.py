@@ -182,11 +182,12 @@ l AS (
     RETURNING *
 ), d AS (
     INSERT INTO order_discounts (tenant_id, id, order_id, discount_id, customer_id, position, code,
-        title, kind, amount, shipping_amount, created_at)
+        title, kind, amount, shipping_amount, line_amounts, created_at)
     SELECT %(tenant_id)s, x.id, %(id)s, x.discount_id, %(customer_id)s, x.position, x.code,
-        x.title, x.kind, x.amount, x.shipping_amount, %(now)s
+        x.title, x.kind, x.amount, x.shipping_amount, x.line_amounts, %(now)s
     FROM json_to_recordset(%(discounts)s::json) AS x (id uuid, discount_id uuid, position int,
-        code text, title text, kind text, amount numeric, shipping_amount numeric)
+        code text, title text, kind text, amount numeric, shipping_amount numeric,
+        line_amounts numeric[])
     RETURNING *
 ), order_counter AS MATERIALIZED (
     SELECT draw_numbers(%(tenant_id)s, 'order', 1) AS value WHERE (SELECT count(*) FROM l) >= 0

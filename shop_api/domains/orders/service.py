@@ -142,6 +142,7 @@ def _totals(work: UnitOfWork, amounts: Amounts) -> dict[str, Any]:
             "title": applied.discount.title,
             "kind": applied.discount.kind,
             "amount": applied.amount,
+            "line_amounts": applied.line_amounts,
             "shipping_amount": applied.shipping_amount,
         }
         for position, applied in enumerate(amounts.discounts)

@@ -61,10 +61,11 @@ class PricedLine:
 
 @dataclass(frozen=True, slots=True)
 class AppliedDiscount:
-    """What a discount took off the goods and off the shipping."""
+    """What a discount took off the goods, by line and in all, and off the shipping."""
 
     discount: Discount
     amount: Decimal
+    line_amounts: list[Decimal]
     shipping_amount: Decimal
 
 
@@ -94,18 +95,19 @@ def price_order(
 ) -> Amounts:
     """What the goods come to with `discounts` taken off one after the other, in this order."""
     left = [line.subtotal for line in goods]
-    amounts = []
+    amounts, by_line = [], []
     for discount in discounts:
         amount = _off_goods(discount, sum(left, ZERO), currency)
         parts = allocate(amount, left, currency)
         left = [before - part for before, part in zip(left, parts, strict=True)]
         amounts.append(amount)
+        by_line.append(parts)
     shipping = shipping_charge(shipping_rate, goods, sum(left, ZERO), currency)
     applied = []
-    for discount, amount in zip(discounts, amounts, strict=True):
+    for discount, amount, parts in zip(discounts, amounts, by_line, strict=True):
         shipping_amount = shipping if discount.kind == "free_shipping" else ZERO
         shipping -= shipping_amount
-        applied.append(AppliedDiscount(discount, amount, shipping_amount))
+        applied.append(AppliedDiscount(discount, amount, parts, shipping_amount))
     lines = []
     for line, amount in zip(goods, left, strict=True):
         ratio = _sum_of_rates(tax_rates, line.tax_class)
