@@ -5,7 +5,7 @@ sections of an answer (sales.py, breakdowns.py) and their JSON (answers.py).
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal, get_args
@@ -226,9 +226,7 @@ class Question:
             "dim_variants": (None, None),
             "dim_products": (None, None),
         }
-        for table in spans:
-            if table not in self.request.snapshot.versions:
-                raise TableMissing(f"snapshot {self.request.snapshot.id} is without {table}")
+        self._require(spans)
         own = {"currency": self.request.currency, "start_at": start_at, "end_at": end_at}
         return self._run(query, spans, {**own, **parameters}, metrics)
 
@@ -272,11 +270,12 @@ class Question:
         self,
         text: str,
         tables: tuple[str, ...],
-        span: Span,
+        span: tuple[datetime | None, datetime],
         parameters: Mapping[str, Any],
     ) -> list[Row]:
         """Run a text over movements of a span, with the files that `ask_facts` hands over."""
         files = self._files(self._spans(tables, span, self.basis))
+        self._require(tables)
         values = {**self._filters, **parameters}
         text = self._converted(text, tables)
         return self._engine.run(text, files, values, deadline_seconds=self._left_seconds())
@@ -284,6 +283,12 @@ class Question:
     def ask_names(self, query: str, ids: list[str]) -> list[Row]:
         """Run a statement that gives the names of things of the catalogue."""
         return self._run(query, {"dim_products": (None, None)}, {"ids": ids})
+
+    def _require(self, tables: Iterable[str]) -> None:
+        """Raise TableMissing when the lake is of a release that did not keep one of them."""
+        for table in tables:
+            if table not in self.request.snapshot.versions:
+                raise TableMissing(f"snapshot {self.request.snapshot.id} is without {table}")
 
     @staticmethod
     def _spans(

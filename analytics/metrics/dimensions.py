@@ -1,10 +1,11 @@
 """Every dimension, defined once: by what figures can be cut, filtered and opened.
 
-Belongs here: names, titles, SQL, and what each is known of. Does not: statements (queries/) and the
-answers (query/). The SQL reads a row of movements_by_order or movements_by_line, and of the clock
-beside it. The way an order was paid and the discount it was given are none: an order may be paid in
-several ways and have several discounts, and no fact says which part of a sale, or of a refund, each
-of them is of.
+Belongs here: names, titles, SQL, and what each is known of. Does not: statements (queries/) and
+the answers (query/). The SQL reads a row of movements_by_order or movements_by_line, of the clock
+and of what is looked up beside it. How an order was paid, what discount it was given and who
+ordered is told of the order as a whole, and so of its lines and refunds: it may be paid in several
+ways and have several discounts, and no fact says which part of a sale, or of a refund, each of them
+is of. Such an order has a value of its own.
 """
 
 from dataclasses import dataclass
@@ -45,6 +46,8 @@ class Dimension:
     reads_clock: bool = False
     # what must be looked up in other tables: a parameter `needs_…` of the movements
     needs: str | None = None
+    # the query, of grain order_id, that knows it
+    lookup: str | None = None
 
     def is_known_of(self, metric: Metric) -> bool:
         """Whether the metric can be told by this dimension."""
@@ -114,6 +117,49 @@ _ALL = (
         "as the address says it; null where it says none",
         "NULLIF(region, '')",
         needs="orders",
+    ),
+    Dimension(
+        "payment_method",
+        "Payment method",
+        "How the order was paid: of its captured payments.",
+        "text",
+        "order",
+        "the method; `mixed` of an order paid in several; null where nothing was captured",
+        "payment_method",
+        lookup="order_payment_methods",
+    ),
+    Dimension(
+        "discount",
+        "Discount",
+        "The discount the order was given.",
+        "text",
+        "order",
+        "its code, else its title; `several` of an order with some; `unnamed` of an imported order"
+        " that does not name its own; null without a discount",
+        "discount",
+        lookup="order_discounts",
+    ),
+    Dimension(
+        "customer_type",
+        "Customer type",
+        "Whether the order is its customer's first ever, in any channel and currency.",
+        "text",
+        "order",
+        "`new` or `returning`; null of a guest",
+        "customer_type",
+        lookup="order_customer_types",
+    ),
+    Dimension(
+        "customer_segment",
+        "Customer segment",
+        "The segment of the order's customer at the end of the period, or now while it runs, in the"
+        " currency asked for and all channels.",
+        "text",
+        "order",
+        "champions, loyal, …, as `GET /analytics/customers` names them; null of a guest, and of who"
+        " has no order that is not cancelled by then",
+        "customer_segment",
+        lookup="order_customer_segments",
     ),
     Dimension(
         "product",

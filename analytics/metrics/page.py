@@ -33,10 +33,10 @@ KNOWN_BEGIN = """
 ## Which go together
 
 What belongs to an order as a whole (shipping, taxes, the orders themselves) belongs to no line of
-it, so it is not told by product, variant or category. No dimensions are the way an order was paid,
-for it may be paid in several, and the discount it was given, for it may have several: no fact says
-which part of a sale, or of a refund, each of them is of. Captured payments by method are in
-`/analytics/revenue`.
+it, so it is not told by product, variant or category. How an order was paid, what discount it was
+given and who ordered is told of all of it, its lines and refunds too. One that was paid in several
+ways, or has several discounts, is `mixed` or `several`: no fact says which part of a sale each of
+them is of. What was captured by method is in `/analytics/revenue`.
 
 | metric | """
 

@@ -1,10 +1,10 @@
 -- Metrics by dimensions, from movements. What stands in braces is text of typed definitions: the
--- movements by order or by line, the shop's wall clock where a dimension reads it, the SQL of the
--- dimensions and of the metrics. Values are parameters.
+-- movements by order or by line, the shop's wall clock where a dimension reads it, what one looks up
+-- of orders, the SQL of the dimensions and of the metrics. Values are parameters.
 -- Grain of the answer: the dimensions asked for.
 WITH movements AS (
     {movements}
-){clock}
+){clock}{lookups}
 SELECT
     {columns}
 FROM movements

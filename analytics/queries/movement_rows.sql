@@ -3,7 +3,7 @@
 -- Grain of the answer: movement, or one row.
 WITH movements AS (
     {movements}
-){clock},
+){clock}{lookups},
 opened AS (
     SELECT
         kind, moved_at, CAST(moved_at AS VARCHAR) AS counted_at, order_id, order_number, line_id,

@@ -38,6 +38,8 @@ class Asked:
     offset: int = 0
     # of rows: only what counts before this instant; None: until the period ends
     until: datetime | None = None
+    # as of when customers are in segments; None: when the period ends, or now while it runs
+    segmented_at: datetime | None = None
 
     @property
     def known_metrics(self) -> list[Metric]:
@@ -52,6 +54,11 @@ class Asked:
         """The dimensions it reads, to cut by or to filter by."""
         names = dict.fromkeys([*self.dimensions, *(f.dimension for f in self.filters)])
         return [DIMENSIONS[name] for name in names]
+
+    def all_filters(self, channel: str | None) -> tuple[Filter, ...]:
+        """Its filters, and the channel that is asked for beside them."""
+        own = () if channel is None else (Filter("channel", (channel,)),)
+        return self.filters + own
 
     @property
     def grain(self) -> Grain:

@@ -11,6 +11,7 @@ from analytics.dashboard.question import Question, format_instant
 from analytics.metrics.dimensions import DIMENSIONS
 from analytics.periods import Period
 from analytics.query.asked import Asked, Filter, Value
+from analytics.query.statement import SEGMENTS, segments_instant
 
 NOT = "not_"
 NOTHING = ""
@@ -56,9 +57,10 @@ def _parameters(
         chosen.append(("converted", "true"))
     if "time" in values:
         chosen.append(("interval", question.interval))
-    filters = [*asked.filters, *(Filter(name, (value,)) for name, value in values.items())]
-    if request.channel is not None:
-        filters.append(Filter("channel", (request.channel,)))
+    if any(dimension.lookup == SEGMENTS for dimension in asked.read):
+        chosen.append(("segmented_at", format_instant(segments_instant(question, asked))))
+    own = (Filter(name, (value,)) for name, value in values.items())
+    filters = [*asked.all_filters(request.channel), *own]
     for name in DIMENSIONS:
         chosen += _of_dimension(name, [f for f in filters if f.dimension == name])
     return chosen

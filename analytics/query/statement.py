@@ -7,10 +7,12 @@ part of a text.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from analytics.conversion import APPLIED_RATE, ORIGINAL_CURRENCY
-from analytics.dashboard.question import Question, Span
+from analytics.dashboard.customers import reference_instant
+from analytics.dashboard.question import Question
 from analytics.metrics.definitions import Metric
 from analytics.metrics.dimensions import (
     DIMENSIONS,
@@ -33,11 +35,19 @@ NEEDS: dict[Grain, tuple[str, ...]] = {
     "order": ("orders",),
     "line": ("variants", "categories", "orders"),
 }
+# The tables of what dimensions look up by order.
+LOOKUPS: dict[str, tuple[str, ...]] = {
+    "order_payment_methods": ("payments",),
+    "order_discounts": ("discounts",),
+    "order_customer_types": ("orders", "dim_customers"),
+    "order_customer_segments": ("orders", "refunds"),
+}
+SEGMENTS = "order_customer_segments"
 SECOND = "CAST(floor(epoch(moved_at)) AS BIGINT)"
 ON_THE_CLOCK = f"""JOIN clock
     ON clock.utc_hour = {SECOND} // 3600
     AND {SECOND} >= clock.first_second AND {SECOND} < clock.next_second"""
-IN_PERIOD = "moved_at >= $start_at AND moved_at < $end_at"
+IN_PERIOD = "moved_at >= $now_start AND moved_at < $now_end"
 BEFORE = "moved_at >= $before_start AND moved_at < $before_end"
 ROW_COLUMNS = ("kind", "counted_at", "order_id", "order_number", "line_id", "refund_id")
 # Of converted rows, from the orders they are of; no movement has columns of these names.
@@ -57,7 +67,8 @@ class Statement:
     text: str
     parameters: Mapping[str, Any]
     tables: tuple[str, ...]
-    span: Span
+    # from None: all before its end
+    span: tuple[datetime | None, datetime]
 
 
 def key_of(dimension: Dimension, interval: str) -> str:
@@ -184,16 +195,23 @@ def _statement(
         first = period.start_instant
         conditions = f"\n    AND (({IN_PERIOD}) OR ({BEFORE}))"
         parameters |= {
-            "start_at": start,
-            "end_at": end,
+            "now_start": start,
+            "now_end": end,
             "before_start": question.comparison.start_instant,
             "before_end": question.compared_until,
         }
-    parameters |= {"first_at": first, "last_at": end, "basis": question.basis}
+    # the channel is a filter like others: segments are of all channels
+    parameters |= {"first_at": first, "last_at": end, "basis": question.basis, "channel": None}
+    span: tuple[datetime | None, datetime] = (first, end)
+    lookups = list(dict.fromkeys(d.lookup for d in asked.read if d.lookup is not None))
+    if SEGMENTS in lookups:
+        segmented_at = segments_instant(question, asked)
+        parameters |= _segmented(segmented_at)
+        span = (None, max(end, segmented_at))
     reads_clock = any(dimension.reads_clock for dimension in asked.read)
     if reads_clock:
         parameters |= _clock(period, question.interval)
-    for number, chosen in enumerate(asked.filters):
+    for number, chosen in enumerate(asked.all_filters(question.request.channel)):
         conditions += f"\n    AND {_condition(number, chosen, question.interval)}"
         parameters |= _filter_values(number, chosen, question.interval)
     needed = {dimension.needs for dimension in asked.read}
@@ -203,16 +221,29 @@ def _statement(
     joins = [ON_THE_CLOCK] if reads_clock else []
     if query == "movement_rows" and question.request.converted:
         joins.append(OF_RATED_ORDER)
+    joins += [f"LEFT JOIN {name} USING (order_id)" for name in lookups]
     text = load_query(query)
     texts |= {
         "movements": load_query(f"movements_by_{asked.grain}"),
         "clock": f",\n{load_query('clock')}" if reads_clock else "",
+        "lookups": "".join(f",\n{name} AS (\n{load_query(name)})" for name in lookups),
         "join": "\n    ".join(joins),
         "conditions": conditions,
     }
     for name, inserted in texts.items():
         text = text.replace(f"{{{name}}}", inserted)
-    return Statement(text, parameters, TABLES[asked.grain], (first, end))
+    tables = [*TABLES[asked.grain], *(table for name in lookups for table in LOOKUPS[name])]
+    return Statement(text, parameters, tuple(dict.fromkeys(tables)), span)
+
+
+def segments_instant(question: Question, asked: Asked) -> datetime:
+    """As of when customers are in segments, also in figures compared with."""
+    return asked.segmented_at or reference_instant(question)
+
+
+def _segmented(at: datetime) -> dict[str, Any]:
+    """What customer_values.sql takes; of no customer it is told what they did in a period."""
+    return {"start_at": at, "end_at": at, "end_epoch": int(at.timestamp())}
 
 
 def _clock(period: Period, interval: str) -> dict[str, Any]:

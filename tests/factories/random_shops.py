@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
+from tests.factories.customer_oracle import Asked, dim_customers, scored
+
 Tables = dict[str, list[dict[str, Any]]]
 
 START, END = datetime(2017, 9, 20, tzinfo=UTC), datetime(2017, 12, 10, tzinfo=UTC)
@@ -92,6 +94,49 @@ def _refunds(
 
 
 @st.composite
+def _payments(draw: st.DrawFn, shared: dict[str, Any], status: str) -> list[dict[str, Any]]:
+    return [
+        {
+            **shared,
+            "payment_id": f"{shared['order_id']}-p{position}",
+            "order_status": status,
+            "method": draw(st.sampled_from(["cash", "credit_card"])),
+            "provider": "manual",
+            "status": draw(st.sampled_from(["captured", "captured", "failed", "authorized"])),
+            "created_at": shared["placed_at"],
+        }
+        for position in range(draw(st.integers(0, 3)))
+    ]
+
+
+@st.composite
+def _discounts(
+    draw: st.DrawFn, shared: dict[str, Any], lines: list[dict[str, Any]], status: str
+) -> list[dict[str, Any]]:
+    """Of named ones each on every line, or without line; the rest of a line is unnamed."""
+    discounts = []
+    for position in range(draw(st.integers(0, 2))):
+        code = draw(st.sampled_from(["TEN", "SPRING", None]))
+        places = draw(st.sampled_from([[None], [line["line_id"] for line in lines]]))
+        discounts += [
+            {
+                **shared,
+                "order_discount_id": f"{shared['order_id']}-d{position}",
+                "line_id": place,
+                "code": code,
+                "title": "Autumn",
+                "kind": "percentage" if place else "free_shipping",
+                "order_status": status,
+            }
+            for place in places
+        ]
+    if draw(st.booleans()):
+        of_line = {"line_id": lines[0]["line_id"], "amount": Decimal(1), "order_status": status}
+        discounts.append({**shared, **of_line})
+    return discounts
+
+
+@st.composite
 def _orders(draw: st.DrawFn, number: int) -> Tables:
     placed_at = draw(instants)
     cancelled_at = draw(st.none() | instants.filter(lambda at: at >= placed_at))
@@ -108,6 +153,7 @@ def _orders(draw: st.DrawFn, number: int) -> Tables:
     costed = [line for line in lines if line["unit_cost"] is not None]
     order = {
         **shared,
+        "customer_id": draw(st.sampled_from(["c0", "c1", "c2", "c3", None])),
         "number": number,
         "status": status,
         "payment_status": "paid",
@@ -122,17 +168,24 @@ def _orders(draw: st.DrawFn, number: int) -> Tables:
         "cost_of_goods": sum(line["unit_cost"] * line["quantity"] for line in costed),
         "costed_sales": sum(line["gross_sales"] - line["discounts"] for line in costed),
     }
-    return {"orders": [order], "order_lines": lines, "refunds": draw(_refunds(shared, lines))}
+    return {
+        "orders": [order],
+        "order_lines": lines,
+        "refunds": draw(_refunds(shared, lines)),
+        "payments": draw(_payments(shared, status)),
+        "discounts": draw(_discounts(shared, lines, status)),
+    }
 
 
 @st.composite
 def shops(draw: st.DrawFn) -> Tables:
     """The facts of a shop of up to eight orders."""
-    tables: Tables = {"orders": [], "order_lines": [], "refunds": []}
+    names = ("orders", "order_lines", "refunds", "payments", "discounts")
+    tables: Tables = {name: [] for name in names}
     for number in range(draw(st.integers(1, 8))):
         for name, rows in draw(_orders(number)).items():
             tables[name] += rows
-    return tables
+    return {**tables, "dim_customers": dim_customers(tables["orders"])}
 
 
 def _goods(row: dict[str, Any]) -> dict[str, Any]:
@@ -223,6 +276,37 @@ def metrics_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "placed_orders": total("orders") + total("cancelled_orders"),
         "gross_profit": total("costed_sales") - total("cost_of_goods"),
     }
+
+
+def orders_told(tables: Tables, asked: Asked) -> dict[str, dict[str, Any]]:
+    """What is known of each order as a whole: payments, discounts, and its customer by then."""
+    segments = scored(tables["orders"], tables["refunds"], asked)
+    first_at = {row["customer_id"]: row["first_order_at"] for row in tables["dim_customers"]}
+    told = {}
+    for order in tables["orders"]:
+        order_id, who = order["order_id"], order["customer_id"]
+        paid = {
+            payment["method"]
+            for payment in tables["payments"]
+            if payment["order_id"] == order_id and payment["status"] == "captured"
+        }
+        given = {
+            row.get("order_discount_id"): row.get("code") or row.get("title") or "unnamed"
+            for row in tables["discounts"]
+            if row["order_id"] == order_id
+        }
+        is_first = who and (first_at[who] is None or first_at[who] >= order["placed_at"])
+        told[order_id] = {
+            "payment_method": _one_or(paid, "mixed"),
+            "discount": _one_or(list(given.values()), "several"),
+            "customer_type": who and ("new" if is_first else "returning"),
+            "customer_segment": segments[who].segment if who in segments else None,
+        }
+    return told
+
+
+def _one_or(found: Any, several: str) -> str | None:
+    return several if len(found) > 1 else next(iter(found), None)
 
 
 def dimension_of(row: dict[str, Any], name: str, zone: ZoneInfo) -> Any:

@@ -22,6 +22,7 @@ from analytics.query.asked import Asked, Filter
 from analytics.query.figures import build_figures
 from analytics.query.opening import read_values, written
 from analytics.query.rows import build_rows
+from tests.factories import customer_oracle
 from tests.factories.lake import write_lake
 from tests.factories.random_shops import (
     END,
@@ -30,6 +31,7 @@ from tests.factories.random_shops import (
     dimension_of,
     metrics_of,
     movements,
+    orders_told,
     shops,
 )
 
@@ -100,8 +102,9 @@ def counted(
     """The movements of a period in BRL."""
     zone = find_zone(timezone)
     start, end = (day_start(day, zone) for day in period)
+    told = orders_told(tables, customer_oracle.Asked(start, min(end, END), basis, timezone))
     return [
-        row
+        row | told[row["order_id"]]
         for row in movements(tables, basis, by_line=by_line)
         if row["currency"] == "BRL" and start <= row["at"] < end
     ]
@@ -238,7 +241,8 @@ def open_rows(
 
 def _opening(parameters: list[tuple[str, str]], metrics: tuple[str, ...]) -> Asked:
     """The question that the parameters of a `rows` URL ask."""
-    until = dict(parameters).get("until")
+    named = dict(parameters)
+    until, segmented_at = named.get("until"), named.get("segmented_at")
     filters = []
     for name, dimension in DIMENSIONS.items():
         for key, is_in in ((name, True), (f"not_{name}", False)):
@@ -255,6 +259,7 @@ def _opening(parameters: list[tuple[str, str]], metrics: tuple[str, ...]) -> Ask
         filters=tuple(filters),
         limit=1000,
         until=datetime.fromisoformat(until) if until else None,
+        segmented_at=datetime.fromisoformat(segmented_at) if segmented_at else None,
     )
 
 

@@ -129,6 +129,7 @@ def list_figure_rows(call: Call) -> Reply:
         limit=asked.pop("limit", DEFAULT_LIMIT),
         offset=place.offset,
         until=asked.pop("until", None),
+        segmented_at=asked.pop("segmented_at", None),
     )
     asked.pop("after", None)
     parameters = {**asked, "compare": "none"}

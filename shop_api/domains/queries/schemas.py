@@ -298,6 +298,12 @@ class RowsQuery(PeriodQuery, DimensionParameters):
     until = Instant(
         metadata={"description": "Only what counts before it. Default: until the period ends."}
     )
+    segmented_at = Instant(
+        metadata={
+            "description": "As of when customers are in segments. Default: when the period ends, or"
+            " now while it runs."
+        }
+    )
     limit = WholeParameter(
         1, MAX_LIMIT, metadata={"description": "How many, 1 to 1000. Default 100."}
     )
