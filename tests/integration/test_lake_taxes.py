@@ -123,15 +123,15 @@ def test_sales_are_without_tax_and_add_up(
     assert discounts.filter(
         (pl.col("amount") < 0) | pl.col("order_discount_id").is_null()
     ).is_empty()
-    for order_id, amounts in kept.items():
-        own = discounts.filter(order_id=order_id)
+    for placed_id, amounts in kept.items():
+        own = discounts.filter(order_id=placed_id)
         assert own["order_discount_id"].n_unique() == len(amounts.discounts)
         for applied in amounts.discounts:
             of_one = own.filter(title=applied.discount.title)
             assert of_one["shipping_amount"].sum() == applied.shipping_amount
             if not amounts.tax_included:
                 assert of_one["amount"].sum() == applied.amount
-        charged = taxes.filter(order_id=order_id)
+        charged = taxes.filter(order_id=placed_id)
         by_kind = {kind: charged.filter(kind=kind)["amount"].sum() for kind in ("line", "shipping")}
         assert by_kind["shipping"] == amounts.shipping_tax_total
         assert sum(by_kind.values()) == amounts.tax_total

@@ -132,10 +132,10 @@ def test_a_failure_names_table_rule_and_rows() -> None:
 def test_discounts_and_taxes_add_up_to_what_they_are_parts_of() -> None:
     discounts, taxes = CONTRACTS["discounts"], CONTRACTS["taxes"]
     line = frame(ORDER_LINES, {"discounts": Decimal(3)})
-    parts = [{"order_discount_id": "a", "amount": Decimal(2)}, {"order_discount_id": None}]
-    check_discounts(frame(discounts, parts[0], {**parts[1], "amount": Decimal(1)}), line)
+    named, unnamed = ({"order_discount_id": each, "amount": Decimal(2)} for each in ("a", None))
+    check_discounts(frame(discounts, named, {**unnamed, "amount": Decimal(1)}), line)
     with pytest.raises(CheckFailedError, match="of a line"):
-        check_discounts(frame(discounts, *parts), line)
+        check_discounts(frame(discounts, named, unnamed), line)
     with pytest.raises(CheckFailedError, match="without line"):
         loose = {"line_id": None, "amount": Decimal(3)}
         check_discounts(frame(discounts, loose), frame(ORDER_LINES).clear())
