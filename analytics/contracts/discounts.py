@@ -1,6 +1,6 @@
 """Discounts: what each took off which order line, and what off the shipping."""
 
-from analytics.contracts.contract import Column, Contract
+from analytics.contracts.contract import BASE_CURRENCY, EXCHANGE_RATE, Column, Contract
 
 DISCOUNTS = Contract(
     name="discounts",
@@ -43,6 +43,8 @@ DISCOUNTS = Contract(
             "currency",
         ),
         Column("currency", "text", "ISO 4217 currency of its amounts."),
+        BASE_CURRENCY,
+        EXCHANGE_RATE,
         Column("channel", "text", "The order's channel."),
         Column("placed_at", "instant", "When the order was placed."),
         Column("order_status", "text", "The order's status."),

@@ -3,7 +3,7 @@
 Where several rates apply to a line, orders keep their sum, not each.
 """
 
-from analytics.contracts.contract import Column, Contract
+from analytics.contracts.contract import BASE_CURRENCY, EXCHANGE_RATE, Column, Contract
 
 TAXES = Contract(
     name="taxes",
@@ -35,6 +35,8 @@ TAXES = Contract(
         Column("country", "text", "Country it is shipped to.", is_nullable=True),
         Column("region", "text", "Region or state it is shipped to.", is_nullable=True),
         Column("currency", "text", "ISO 4217 currency of its amounts."),
+        BASE_CURRENCY,
+        EXCHANGE_RATE,
         Column("channel", "text", "The order's channel."),
         Column("placed_at", "instant", "When the order was placed."),
         Column("order_status", "text", "The order's status."),

@@ -7,6 +7,7 @@ discounts names none. Does not: reading and checking.
 import polars as pl
 
 from pipelines.frames import MONEY
+from pipelines.transforms.orders import RATE_COLUMNS
 
 LINE = ["tenant_id", "order_id", "line_id"]
 
@@ -19,6 +20,7 @@ def discount_facts(
         "tenant_id",
         "order_id",
         "currency",
+        *RATE_COLUMNS,
         "channel",
         "placed_at",
         pl.col("status").alias("order_status"),

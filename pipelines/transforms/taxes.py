@@ -6,6 +6,7 @@ Belongs here: an order's tax by what is taxed. Does not: reading and checking.
 import polars as pl
 
 from pipelines.frames import MONEY
+from pipelines.transforms.orders import RATE_COLUMNS
 
 ORDER = ["tenant_id", "order_id"]
 
@@ -47,6 +48,7 @@ def tax_facts(order_lines: pl.LazyFrame, orders: pl.LazyFrame) -> pl.LazyFrame:
         "country",
         "region",
         "currency",
+        *RATE_COLUMNS,
         "channel",
         "placed_at",
         pl.col("status").alias("order_status"),
