@@ -271,7 +271,8 @@ def rated(tables: Tables, drawn: list[tuple[Decimal | None, str]]) -> Tables:
         is_own = row["currency"] == "BRL"
         of[row["order_id"]] = own if is_own else {"base_currency": base, "exchange_rate": rate}
     return {
-        table: [{**row, **of[row["order_id"]]} for row in rows] for table, rows in tables.items()
+        table: [{**row, **of[row["order_id"]]} if "order_id" in row else row for row in rows]
+        for table, rows in tables.items()
     }
 
 

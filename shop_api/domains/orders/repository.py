@@ -394,8 +394,5 @@ class OrderRepository(Repository):
 
     def move_stock(self, arguments: dict[str, Any]) -> list[Row[Any]]:
         """Move stock for an order; the levels after, with what was available before."""
-        return list(
-            self.session.connection.exec_driver_sql(
-                MOVE_STOCK, {"tenant_id": self.tenant_id, **arguments}
-            )
-        )
+        parameters = {"tenant_id": self.tenant_id, **arguments}
+        return list(self.session.connection.exec_driver_sql(MOVE_STOCK, parameters))

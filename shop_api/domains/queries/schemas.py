@@ -28,13 +28,11 @@ from shop_api.web.pagination import MAX_CURSOR_LENGTH
 
 MAX_LIMIT, DEFAULT_LIMIT = 1000, 100
 MAX_METRICS, MAX_DIMENSIONS, MAX_FILTERS, MAX_VALUES = 20, 4, 20, 100
-# hours and weekdays
-MAX_WHOLE = 23
+MAX_WHOLE = 23  # hours and weekdays
 MAX_SNAPSHOT = 2**63 - 1
 # of a question's filters in the URL of its rows, which has 8 KB
 MAX_FILTER_BYTES = 6000
-# where in time is said by the period
-FILTERABLE = tuple(name for name in DIMENSIONS if name != "time")
+FILTERABLE = tuple(name for name in DIMENSIONS if name != "time")  # which the period says
 APPLIED_RATE = "Of converted rows, what amounts were multiplied by."
 KINDS = ("order", "cancellation", "refund", "refund_reversal")
 
@@ -299,10 +297,7 @@ class RowsQuery(PeriodQuery, DimensionParameters):
         metadata={"description": "Only what counts before it. Default: until the period ends."}
     )
     segmented_at = Instant(
-        metadata={
-            "description": "As of when customers are in segments. Default: when the period ends, or"
-            " now while it runs."
-        }
+        metadata={"description": "As of when customers are in segments. Default: the period's end."}
     )
     limit = WholeParameter(
         1, MAX_LIMIT, metadata={"description": "How many, 1 to 1000. Default 100."}
