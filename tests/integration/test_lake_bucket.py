@@ -1,5 +1,8 @@
 """The lake in a bucket: written, published and read there as in a folder."""
 
+import os
+import re
+import time
 from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
@@ -8,9 +11,15 @@ import polars as pl
 import pytest
 
 from analytics import open_lake
+from analytics.contracts import CONTRACTS
+from analytics.manifest import read_manifest
+from analytics.mirror import KEPT_SECONDS, Mirror
+from analytics.store import Store
+from pipelines.changeset import begin
 from pipelines.compaction import run_compact
 from pipelines.context import LakeContext
 from pipelines.runner import run_export
+from pipelines.sinks.delta import ForeignCommitError
 from pipelines.verification import run_verify
 from tests.factories.rows import make_tenant
 from tests.factories.sales import add_product, cancel, day, place, selling
@@ -71,5 +80,84 @@ def test_a_lake_in_a_bucket_is_exported_published_read_and_tidied(
         assert later.sql("SELECT count(*) AS n FROM orders WHERE status = 'cancelled'") == [
             {"n": 1}
         ]
-    assert run_compact(lake, now()).state in ("idle", "published")
+    assert run_compact(lake, now()).state == "idle"
     assert run_verify(lake, now()).differences == []
+
+
+def test_a_right_to_one_tenants_prefixes_is_enough(
+    database: Database, tenant_id: UUID, lake: LakeContext, bucket: Bucket, folder: Path
+) -> None:
+    """The guide's policy: what it allows, and no request beside it."""
+    sell(database, tenant_id)
+    run_export(lake, now())
+    slug = read_manifest(lake.store, str(tenant_id)).slug
+    bucket.requests.clear()
+    with open_lake(slug, bucket.lake_url, bucket.options) as opened:
+        opened.dashboard(period="all")
+        opened.customers(period="all")
+        for table in CONTRACTS:
+            opened.scan(table).collect()
+            opened.relation(table).fetchall()
+    root = f"/{bucket.name}/shop/lake"
+    reads = re.compile(
+        rf"{root}/(_lake/snapshot.json|_lake/slugs/{slug}.json|_lake/tenants/{tenant_id}/[^?]+"
+        rf"|\w+/tenant_id={tenant_id}/[^?]+)"
+    )
+    beside = [
+        (method, path)
+        for method, path in bucket.requests
+        if not (method in ("GET", "HEAD") and reads.fullmatch(path))
+        and not (
+            method in ("PUT", "DELETE") and path.startswith(f"{root}/_lake/leases/{tenant_id}/")
+        )
+    ]
+    assert beside == []
+    assert any("/orders/tenant_id=" in path for _, path in bucket.requests)
+
+
+def test_of_two_writers_of_a_bucket_one_is_refused(
+    database: Database, tenant_id: UUID, lake: LakeContext, bucket: Bucket
+) -> None:
+    sell(database, tenant_id)
+    run_export(lake, now())
+    one, other = (begin(in_bucket(database, bucket), None, now()) for _ in range(2))
+    for changeset in (one, other):
+        changeset.remove_tenant(str(tenant_id))
+    one.commit(1)
+    with pytest.raises(ForeignCommitError):
+        other.commit(1)
+    # nobody published it: the next run takes it back
+    assert run_verify(lake, now()).differences == []
+
+
+def test_a_mirror_keeps_what_was_read_last(bucket: Bucket, tmp_path: Path) -> None:
+    store = Store(bucket.lake_url, bucket.options)
+    for name in "abc":
+        store.write(f"orders/{name}.parquet", name.encode() * 100)
+    uris = {name: store.uri(f"orders/{name}.parquet") for name in "abc"}
+    mirror = Mirror(store, tmp_path, limit_bytes=250)
+    other = Mirror(store, tmp_path, limit_bytes=250)
+    try:
+        paths = {}
+        for age, name in enumerate("ab"):
+            with mirror.held([uris[name]]) as local:
+                paths[name] = Path(local[uris[name]])
+                assert paths[name].read_bytes() == name.encode() * 100
+            long_ago = time.time() - KEPT_SECONDS - 100 + age
+            os.utime(paths[name], (long_ago, long_ago))
+        bucket.requests.clear()
+        # who holds a file is safe from itself, however old it looks
+        with mirror.held([uris["a"]]), mirror.held([uris["c"]]):
+            assert paths["a"].exists()
+            assert not paths["b"].exists()
+        assert [path.rsplit("/", 1)[1] for _, path in bucket.requests] == ["c.parquet"]
+        # what was just read is safe from other processes, too
+        with other.held([uris["b"]]) as local:
+            assert paths["a"].exists()
+            assert Path(local[uris["b"]]).read_bytes() == b"b" * 100
+        with pytest.raises(FileNotFoundError), other.held([store.uri("orders/nothing.parquet")]):
+            pass
+        assert not list(tmp_path.rglob("*.part"))
+    finally:
+        mirror.close()
+        other.close()

@@ -46,6 +46,9 @@ def test_a_statement_is_answered_of_one_tenant(
             row = json.loads(done.stdout)
         assert int(row["orders"]) == 3
         assert Decimal(row["total"]) == Decimal("74.2500")
+    # an instant, for which DuckDB's client wants pytz
+    at = invoke(database, lake, "sql", str(tenant_id), "SELECT max(placed_at) AS at FROM orders")
+    assert "+00:00" in at.stdout, at.output
     shown = invoke(database, lake, "sql", str(tenant_id), "SELECT name FROM dim_products")
     assert "=Thing" in shown.stdout
     assert shown.stdout.rstrip().endswith("1 rows")
