@@ -11,7 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from statistics import median, quantiles
 
-from benchmarks.bench_dashboard import Span, month_windows, press, whole_history, worker
+from benchmarks.bench_dashboard import (
+    Span,
+    month_windows,
+    press,
+    recent_windows,
+    whole_history,
+    worker,
+)
 from benchmarks.lake_data import LakeData
 from benchmarks.lake_shop import lake_environment
 from benchmarks.load import connections, request
@@ -21,6 +28,7 @@ from benchmarks.shop import BenchShop
 
 DASHBOARDS = 40
 ASKED = 5
+LONG_MS = 3_000.0
 STARTS = 3
 LARGEST_MS, MEDIAN_MS, FIRST_MS = 150.0, 50.0, 1_000.0
 MEMORY_MIB = 250
@@ -55,7 +63,8 @@ def _query(*dimensions: str) -> Make:
 DASHBOARD = _get("analytics/dashboard")
 # By its name in the table and the drawing: what is asked, and of which spans.
 QUESTIONS: dict[str, tuple[Make, Callable[[], Spans]]] = {
-    "dashboard, 30 days": (DASHBOARD, month_windows),
+    "dashboard, the last 30 days": (DASHBOARD, recent_windows),
+    "dashboard, 30 days of the past": (DASHBOARD, month_windows),
     "dashboard, 3 years": (DASHBOARD, whole_history),
     "query, 3 years in all": (_query(), whole_history),
     "query, 30 days by day": (_query("time"), month_windows),
@@ -67,16 +76,22 @@ QUESTIONS: dict[str, tuple[Make, Callable[[], Spans]]] = {
 
 
 def ask(port: int, key: str, make: Make, spans: Spans, count: int) -> list[float]:
-    """Milliseconds of each of so many answers, one after the other, none asked for before."""
-    taken = []
+    """Milliseconds of each of so many answers, one after the other, none asked for before.
+
+    Only the first, where it took seconds.
+    """
+    taken: list[float] = []
     with connections(port, 1) as (connection,):
         for span in itertools.islice(spans, count):
+            if taken and taken[0] > LONG_MS:
+                break
             data = make(span, key)
             started = time.perf_counter()
             connection.send(data)
             status, body = connection.read()
             taken.append((time.perf_counter() - started) * 1000)
-            if status != 200:
+            # one that takes too long is ended at its deadline, which is then what is told
+            if status not in (200, 504):
                 raise RuntimeError(f"{status}: {body[:500]!r}")
     return taken
 
@@ -90,8 +105,9 @@ def measure_questions(
         for name, (make, spans) in QUESTIONS.items():
             report(f"{data.orders:,} orders: {name}")
             asked = spans()
-            ask(port, shop.key, make, asked, 1)
-            costs[name] = median(ask(port, shop.key, make, asked, ASKED))
+            first = ask(port, shop.key, make, asked, 1)
+            again = ask(port, shop.key, make, asked, ASKED) if first[0] <= LONG_MS else first
+            costs[name] = median(again)
     return costs
 
 
@@ -102,17 +118,17 @@ def measure_latency(
     firsts = []
     for _ in range(STARTS):
         with _served(stores, data) as port:
-            firsts += ask(port, largest.key, DASHBOARD, month_windows(), 1)
+            firsts += ask(port, largest.key, DASHBOARD, recent_windows(), 1)
     with worker(lake_environment(stores, data), threads=THREADS) as (port, process):
         results = []
         for shop, orders, budget_ms in (
             (largest, data.largest_orders, LARGEST_MS),
             (median_shop, data.median_orders, MEDIAN_MS),
         ):
-            spans = month_windows()
+            spans = recent_windows()
             ask(port, shop.key, DASHBOARD, spans, 2)
             p95 = quantiles(ask(port, shop.key, DASHBOARD, spans, DASHBOARDS), n=20)[-1]
-            name = f"dashboard of 30 days, p95, tenant of {orders:,} orders / budget"
+            name = f"dashboard of the last 30 to 70 days, p95, tenant of {orders:,} orders / budget"
             results.append(at_most(name, p95, budget_ms, "ms"))
         press(port, largest)
         mebibytes = process.memory_full_info().uss / 2**20

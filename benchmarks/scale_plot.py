@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 INK, GRID = "#1f2933", "#e4e7eb"
 COLORS = (
-    "#2563eb", "#93c5fd", "#047857", "#10b981", "#6ee7b7",
+    "#1e3a8a", "#2563eb", "#93c5fd", "#047857", "#10b981", "#6ee7b7",
     "#b45309", "#fbbf24", "#7c3aed", "#dc2626",
 )  # fmt: skip
 # The same figures draw the same text.

@@ -86,13 +86,30 @@ def read_payments(question: Question) -> list[dict[str, Any]]:
 
 def read_customers(question: Question) -> dict[str, Any]:
     """Customers of the period: all, new, returning."""
-    row = question.ask_facts("customers", ("orders", "dim_customers"), metrics=_CUSTOMER_SELECT)[0]
+    row = customers_until_now(question)
+    if row is None:
+        tables = ("orders", "dim_customers")
+        row = question.ask_facts("customers", tables, metrics=_CUSTOMER_SELECT)[0]
     return {
         "total": row["customers"],
         "new": row["new_customers"],
         "returning": row["returning_customers"],
         "returning_customer_rate": ratio(row["returning_customers"], row["customers"]),
     }
+
+
+def customers_until_now(question: Question) -> Row | None:
+    """Their counts by the customers' own rows; None where these do not tell.
+
+    Of five million orders that is 15 ms, by the orders 0.2 s for a month and 5 s for three years.
+    """
+    request = question.request
+    is_past = question.period.end_instant < request.snapshot.as_of
+    if is_past or request.converted:
+        return None
+    tables = ("dim_customers", "daily_sales")
+    row = question.ask_facts("customers_until_now", tables, metrics=_CUSTOMER_SELECT)[0]
+    return row if row["is_known"] else None
 
 
 def read_fulfillment(question: Question) -> dict[str, int]:

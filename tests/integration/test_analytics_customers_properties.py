@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import product
@@ -13,8 +14,9 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from analytics.dashboard.breakdowns import customers_until_now, read_customers
 from analytics.dashboard.customers import build_customers
-from analytics.dashboard.question import AnalyticsRequest
+from analytics.dashboard.question import AnalyticsRequest, Question
 from analytics.engine import Engine
 from analytics.lake import Lake, Snapshot
 from analytics.periods import day_start, find_zone
@@ -105,6 +107,20 @@ def serve(tables: Tables) -> Iterator[tuple[Engine, Lake, Snapshot]]:
         engine = Engine(folder)
         yield engine, Lake(folder), snapshot
         engine.close()
+
+
+def rollup(orders: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What daily_sales has of orders, as far as it says which currencies there are."""
+    return [
+        {
+            "basis": "order_date",
+            "day": order["placed_at"].date(),
+            "currency": order["currency"],
+            "channel": order["channel"],
+            "orders": 0 if order["cancelled_at"] else 1,
+        }
+        for order in orders
+    ]
 
 
 def check_cohorts(answer: dict[str, Any], tables: Tables, asked: oracle.Asked) -> None:
@@ -209,3 +225,34 @@ def test_a_point_of_the_series_is_the_figure_of_its_days(tables: Tables, timezon
             edges = day_start(day, zone), day_start(day + timedelta(days=1), zone)
             found = oracle.counts(tables["orders"], oracle.Asked(*edges, "order_date", timezone))
             assert {name: point[name] for name in found} == found
+
+
+@BOUNDED
+@given(shops, st.sampled_from(["BRL", "USD", None]))
+def test_the_dashboards_customers_are_those_of_the_orders(
+    tables: Tables, only_currency: str | None
+) -> None:
+    """Whether told by the customers' own rows or, where these do not tell, by the orders."""
+    for order in tables["orders"]:
+        order["currency"] = only_currency or order["currency"]
+    ends = (date(2017, 10, 20), date(2018, 1, 1))
+    utc = find_zone("UTC")
+    by_rows = 0
+    with serve({**tables, "daily_sales": rollup(tables["orders"])}) as (engine, lake, snapshot):
+        for start, end, channel in product((START.date(), date(2017, 10, 15)), ends, (None, "pos")):
+            request = AnalyticsRequest(
+                tenant_id=TENANT, snapshot=replace(snapshot, as_of=START), timezone="UTC",
+                currency="BRL", currency_digits=2, now=END, start=start, end=end, channel=channel,
+            )  # fmt: skip
+            asked = oracle.Asked(
+                day_start(start, utc), day_start(end, utc), "order_date", "UTC", "BRL", channel
+            )  # fmt: skip
+            question = Question(engine, lake, request)
+            answer = read_customers(question)
+            found = oracle.counts(tables["orders"], asked)
+            assert answer["total"] == found["customers"]
+            assert answer["new"] == found["new_customers"]
+            assert answer["returning"] == found["returning_customers"]
+            by_rows += customers_until_now(question) is not None
+    currencies = {order["currency"] for order in oracle.standing(tables["orders"])}
+    assert by_rows >= 2 if currencies == {"BRL"} else by_rows == 0

@@ -30,6 +30,7 @@ from analytics.query.statement import figures_statement, rows_statement, rows_to
 METRICS = {
     "customers": select_list(CUSTOMERS),
     "customers_by_bucket": select_list(CUSTOMERS),
+    "customers_until_now": select_list(CUSTOMERS),
     "cohorts": select_list(COHORT_CELL),
     "customer_segments": select_list(CUSTOMER_VALUES),
     "inventory": select_list(INVENTORY),
