@@ -17,6 +17,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+from zlib import crc32
 
 import polars as pl
 from rich.console import Console
@@ -46,7 +47,7 @@ from pipelines.frames import Grain, period_of, polars_schema
 from pipelines.sinks.delta import LakeTable, Rewrite
 from pipelines.transforms.daily_sales import additions, summed
 
-# Part of the folder's name: another number when the rows become others.
+# Part of the folder's name, as the contracts are: another number when the rows become others.
 EDITION = 4
 TENANTS = 100
 ORDERS_PER_CUSTOMER = 5
@@ -95,7 +96,8 @@ def cache_folder() -> Path:
 
 def lake_of(orders: int) -> LakeData:
     """The lake of about that many orders, made once per machine."""
-    folder = cache_folder() / f"lake-{EDITION}-{orders}"
+    contracts = crc32(repr([(name, CONTRACTS[name].column_names) for name in CONTRACTS]).encode())
+    folder = cache_folder() / f"lake-{EDITION}-{contracts:08x}-{orders}"
     manifest = folder / "manifest.json"
     if not manifest.exists():
         shutil.rmtree(folder, ignore_errors=True)
