@@ -25,6 +25,8 @@ from analytics.store import Store
 
 Row = dict[str, Any]
 Relation = duckdb.DuckDBPyRelation
+# What DuckDB says of bytes that are no Parquet; its other errors are of statements.
+IN_THE_FILES = (duckdb.Error, duckdb.InvalidInputException, duckdb.SerializationException)
 # Given the text of a query; what it returns is entered before the query and left behind it.
 Observe = Callable[[str], AbstractContextManager[object]]
 
@@ -39,6 +41,10 @@ class QueryTooLarge(Exception):
 
 class FilesGone(Exception):
     """A file of the snapshot was replaced long ago and is deleted: read a newer snapshot."""
+
+
+class FilesDamaged(Exception):
+    """A file of the snapshot is not what was written to it; the message is DuckDB's."""
 
 
 class BadStatement(Exception):
@@ -187,6 +193,8 @@ class Engine:
                     "a file of this snapshot is not there any more; read the newest snapshot"
                 ) from error
             except duckdb.Error as error:
+                if type(error) in IN_THE_FILES and any(name.endswith("_files") for name in bound):
+                    raise FilesDamaged(str(error)) from error
                 raise BadStatement(str(error)) from error
             finally:
                 self._watchdog.release(ticket)

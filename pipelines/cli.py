@@ -18,7 +18,7 @@ from rich.table import Table
 
 from analytics.access import access_of
 from analytics.contracts import CONTRACTS
-from analytics.engine import BadStatement, QueryTimeout, QueryTooLarge
+from analytics.engine import BadStatement, FilesDamaged, QueryTimeout, QueryTooLarge
 from analytics.tenant_lake import LakeNotFoundError, TenantLake, open_with
 from pipelines import extracts
 from pipelines.compaction import run_compact
@@ -146,7 +146,7 @@ def sql(tenant: str, statement: str, form: str) -> None:
     with _tenant_lake(tenant) as opened:
         try:
             rows = opened.sql(statement)
-        except (BadStatement, QueryTimeout, QueryTooLarge) as error:
+        except (BadStatement, FilesDamaged, QueryTimeout, QueryTooLarge) as error:
             raise click.ClickException(str(error)) from error
     extracts.WRITERS[form](rows, sys.stdout)
 

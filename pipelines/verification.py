@@ -92,10 +92,14 @@ def compare(
         postgres = reader.frame(totals.query, {**totals.key_types, **totals.types}, edges)
         tenant_ids = postgres["tenant_id"].unique().to_list()
         in_lake = lake.tenant_ids(totals.table, snapshot)
-        of_lake = [
-            _lake_totals(lake, snapshot, totals, tenant_id)
-            for tenant_id in sorted({*tenant_ids, *in_lake})
-        ]
+        of_lake = []
+        for tenant_id in sorted({*tenant_ids, *in_lake}):
+            try:
+                of_lake.append(_lake_totals(lake, snapshot, totals, tenant_id))
+            except (OSError, pl.exceptions.PolarsError) as error:
+                # and nothing of it to compare: all figures of the table differ, too
+                where = (totals.table, tenant_id, "all", "files")
+                differences.append(Difference(*where, "readable", str(error)))
         both = _side_by_side(totals, postgres, pl.concat([postgres.clear(), *of_lake]))
         figures += both.height
         differences += [

@@ -4,6 +4,8 @@ from shop_api.kernel.errors import DomainError, ErrorKind, FieldError
 
 FIRST_EXPORT_SECONDS = 5
 RETRY_SECONDS = 1
+# by then somebody has seen to it
+DAMAGED_SECONDS = 600
 
 
 def lake_not_ready() -> DomainError:
@@ -23,6 +25,17 @@ def lake_outdated() -> DomainError:
         "lake_outdated",
         "The lake is being brought up to this release. Try again shortly.",
         retry_after_seconds=FIRST_EXPORT_SECONDS,
+    )
+
+
+def lake_damaged() -> DomainError:
+    """A file of the tenant is not what was written to it; no other snapshot has another."""
+    return DomainError(
+        ErrorKind.UNAVAILABLE,
+        "lake_damaged",
+        "A part of the shop's figures cannot be read and has to be made anew. Its orders are safe:"
+        " tell the operator, or try again later.",
+        retry_after_seconds=DAMAGED_SECONDS,
     )
 
 

@@ -23,7 +23,14 @@ from analytics.dashboard.customers import build_customers
 from analytics.dashboard.question import AnalyticsRequest
 from analytics.dashboard.traffic import build_traffic
 from analytics.dashboard.usage import build_usage
-from analytics.engine import Engine, FilesGone, Observe, QueryTimeout, QueryTooLarge
+from analytics.engine import (
+    Engine,
+    FilesDamaged,
+    FilesGone,
+    Observe,
+    QueryTimeout,
+    QueryTooLarge,
+)
 from analytics.lake import Lake, Snapshot, TableMissing, VersionGone
 from analytics.leases import Leases
 from analytics.metrics.definitions import METRICS
@@ -223,6 +230,13 @@ class Insights:
             raise errors.query_too_large() from error
         except TableMissing as error:
             raise errors.lake_outdated() from error
+        except FilesDamaged as error:
+            logger.error(
+                "a file of tenant %s is damaged; `shop-api lake rebuild` makes it anew: %s",
+                profile.tenant_id,
+                error,
+            )
+            raise errors.lake_damaged() from error
         except (FilesGone, VersionGone) as error:
             if self._present is not None and snapshot.id < self._present.snapshot.id:
                 raise errors.named_snapshot_gone(snapshot.id) from error
