@@ -71,6 +71,7 @@ from shop_api.domains.pricing import errors as pricing_errors
 from shop_api.domains.queries import endpoints as queries
 from shop_api.domains.refunds import endpoints as refunds
 from shop_api.domains.reports import endpoints as reports
+from shop_api.domains.sales_figures import endpoints as sales_figures
 from shop_api.domains.search import endpoints as search
 from shop_api.domains.sessions import endpoints as sessions
 from shop_api.domains.sessions import errors as session_errors
@@ -143,6 +144,7 @@ BLUEPRINTS = (
     customer_figures.customer_figures,
     queries.queries,
     assortment.assortment,
+    sales_figures.sales_figures,
     usages.usage,
     pipeline_runs.pipeline_runs,
     notifications.notifications,

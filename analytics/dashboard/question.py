@@ -217,6 +217,15 @@ class Question:
         Stock is counted back from now, so of movements only those after the period are read.
         Raises TableMissing when the lake is of a release that kept no stock.
         """
+        text, files, values = self._stock(query, metrics, parameters)
+        return self._engine.run(text, files, values, deadline_seconds=self._left_seconds())
+
+    def stream_stock(self, query: str, metrics: str, **parameters: Any) -> Iterator[list[Row]]:
+        """The same for answers of any length, a part at a time."""
+        text, files, values = self._stock(query, metrics, parameters)
+        return self._engine.batches(text, files, values, deadline_seconds=self._left_seconds())
+
+    def _stock(self, query: str, metrics: str, parameters: Mapping[str, Any]) -> Statement:
         start_at, end_at = self.period.start_instant, self.period.end_instant
         spans: dict[str, tuple[date | None, date | None]] = {
             "stock_levels": (None, None),
@@ -228,7 +237,7 @@ class Question:
         }
         self._require(spans)
         own = {"currency": self.request.currency, "start_at": start_at, "end_at": end_at}
-        return self._run(query, spans, {**own, **parameters}, metrics)
+        return self._statement(query, spans, {**own, **parameters}, metrics)
 
     def ask_usage(self, query: str) -> list[Row]:
         """Run a statement over the API usage of the question's period."""
@@ -274,11 +283,30 @@ class Question:
         parameters: Mapping[str, Any],
     ) -> list[Row]:
         """Run a text over movements of a span, with the files that `ask_facts` hands over."""
+        text, files, values = self._movements(text, tables, span, parameters)
+        return self._engine.run(text, files, values, deadline_seconds=self._left_seconds())
+
+    def stream_movements(
+        self,
+        text: str,
+        tables: tuple[str, ...],
+        span: tuple[datetime | None, datetime],
+        parameters: Mapping[str, Any],
+    ) -> Iterator[list[Row]]:
+        """The same for answers of any length, a part at a time."""
+        text, files, values = self._movements(text, tables, span, parameters)
+        return self._engine.batches(text, files, values, deadline_seconds=self._left_seconds())
+
+    def _movements(
+        self,
+        text: str,
+        tables: tuple[str, ...],
+        span: tuple[datetime | None, datetime],
+        parameters: Mapping[str, Any],
+    ) -> Statement:
         files = self._files(self._spans(tables, span, self.basis))
         self._require(tables)
-        values = {**self._filters, **parameters}
-        text = self._converted(text, tables)
-        return self._engine.run(text, files, values, deadline_seconds=self._left_seconds())
+        return self._converted(text, tables), files, {**self._filters, **parameters}
 
     def ask_names(self, query: str, ids: list[str]) -> list[Row]:
         """Run a statement that gives the names of things of the catalogue."""

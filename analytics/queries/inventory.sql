@@ -225,3 +225,4 @@ SELECT
     coalesce(sum(stock_gross_sales), 0),
     coalesce(sum(stock_net_sales), 0)
 FROM placed
+ORDER BY place

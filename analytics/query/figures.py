@@ -4,7 +4,8 @@ Belongs here: from rows to the values of an answer, and the points of a series w
 not: the statements (statement.py), by what a figure is opened (opening.py) and HTTP.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -19,12 +20,20 @@ from analytics.query.statement import figures_statement
 
 # The dimensions whose values have names in the catalogue.
 NAMED = ("product", "category")
+# By dimension, of what has an id.
+Names = dict[str, dict[str, str]]
 
 
 def build_figures(
-    engine: Engine, lake: Lake, request: AnalyticsRequest, asked: Asked
+    engine: Engine,
+    lake: Lake,
+    request: AnalyticsRequest,
+    asked: Asked,
+    *,
+    is_counted: bool = False,
 ) -> dict[str, Any]:
-    """The whole and its parts; `has_next` says whether there are more parts than the page has.
+    """The whole and its parts; `has_next` says whether there are more parts than the page has, and
+    where they are counted `row_count` how many all pages have.
 
     The points of a series are compared as a whole only: each of them lies in another place of the
     period before.
@@ -37,14 +46,17 @@ def build_figures(
     by_time = "time" in asked.dimensions
     rows: list[Row] = [totals]
     if asked.dimensions:
-        rows = ask_figures(question, asked, is_compared=is_compared and not by_time)
+        is_compared = is_compared and not by_time
+        rows = ask_figures(question, asked, is_compared=is_compared, is_counted=is_counted)
         if asked.is_of_time_alone:
             rows = _series(question, asked, rows)
     page = rows[: asked.limit]
     parts = [_part(question, asked, row) for row in page]
     _name(question, asked, parts)
+    counted = {"row_count": _count(question, asked, rows)} if is_counted else {}
     return {
         **question.envelope(),
+        **counted,
         "metrics": list(asked.metrics),
         "dimensions": list(asked.dimensions),
         "totals": _part(question, whole, totals, with_dimensions=False),
@@ -53,12 +65,54 @@ def build_figures(
     }
 
 
-def ask_figures(question: Question, asked: Asked, *, is_compared: bool) -> list[Row]:
+def ask_figures(
+    question: Question, asked: Asked, *, is_compared: bool, is_counted: bool = False
+) -> list[Row]:
     """The sums of a question, as figures.sql gives them: one row more than its page has."""
-    statement = figures_statement(question, asked, is_compared=is_compared)
+    statement = figures_statement(question, asked, is_compared=is_compared, is_counted=is_counted)
     return question.ask_movements(
         statement.text, statement.tables, statement.span, statement.parameters
     )
+
+
+def stream_figures(
+    question: Question, asked: Asked, *, is_compared: bool
+) -> Iterator[tuple[list[Row], Names]]:
+    """The rows of a question from its `offset` on, a part at a time, with the names of each part.
+
+    A series, which is short, comes at once and with the points without sales.
+    """
+    most = asked.limit
+    names: Names = {dimension: {} for dimension in NAMED if dimension in asked.dimensions}
+    if asked.is_of_time_alone:
+        rows = ask_figures(question, asked, is_compared=is_compared)
+        yield _series(question, asked, rows)[:most], names
+        return
+    statement = figures_statement(question, asked, is_compared=is_compared)
+    for rows in question.stream_movements(
+        statement.text, statement.tables, statement.span, statement.parameters
+    ):
+        part, most = rows[:most], most - len(rows)
+        for dimension, known in names.items():
+            unknown = {row[f"key_{dimension}"] for row in part} - {None} - known.keys()
+            known |= _ask_names(question, dimension, unknown)
+        yield part, names
+        if most <= 0:
+            return
+
+
+def _count(question: Question, asked: Asked, rows: list[Row]) -> int:
+    """How many rows all pages have."""
+    if not asked.dimensions:
+        return 1
+    if asked.is_of_time_alone:
+        return len(_points(question, asked.dimensions[0]))
+    if not rows and asked.offset:
+        # past the last row none tells how many there are
+        first = replace(asked, limit=1, offset=0)
+        is_compared = question.comparison is not None and "time" not in asked.dimensions
+        rows = ask_figures(question, first, is_compared=is_compared, is_counted=True)
+    return int(rows[0]["row_count"]) if rows else 0
 
 
 def _series(question: Question, asked: Asked, rows: list[Row]) -> list[Row]:
@@ -94,12 +148,12 @@ def _part(
     question: Question, asked: Asked, row: Row, *, with_dimensions: bool = True
 ) -> dict[str, Any]:
     """The figures of one row, what they are of, and by what they are opened."""
-    values = {name: _key(question, name, row) for name in asked.dimensions}
+    values = {name: read_key(question, name, row) for name in asked.dimensions}
     part: dict[str, Any] = {"dimensions": values, "labels": {}} if with_dimensions else {}
-    now = _figures(question, asked, "now", row)
+    now = read_figures(question, asked, "now", row)
     is_compared = question.comparison is not None and "time" not in asked.dimensions
-    before = _figures(question, asked, "before", row) if is_compared else None
-    change = {name: _change(now[name], before[name]) for name in now} if before else None
+    before = read_figures(question, asked, "before", row) if is_compared else None
+    change = relative_changes(now, before) if before else None
     return {
         **part,
         "metrics": now,
@@ -110,16 +164,24 @@ def _part(
     }
 
 
-def _key(question: Question, name: str, row: Row) -> Value:
+def read_key(question: Question, name: str, row: Row) -> Value:
+    """A dimension's value in a row, as an answer has it."""
+    if name == "time":
+        point = read_point(question, row)
+        return format_instant(point) if isinstance(point, datetime) else point.isoformat()
     value: Value = row[f"key_{name}"]
-    if name != "time":
-        return value
+    return value
+
+
+def read_point(question: Question, row: Row) -> date | datetime:
+    """When a point of a series begins: its first day, of an hour its first instant."""
     if question.interval == "hour":
-        return format_instant(datetime.fromtimestamp(int(value or 0), UTC))
-    return date.fromordinal(int(value or 0)).isoformat()
+        return datetime.fromtimestamp(row["key_time"], UTC)
+    return date.fromordinal(row["key_time"])
 
 
-def _figures(question: Question, asked: Asked, part: str, row: Row) -> dict[str, Any]:
+def read_figures(question: Question, asked: Asked, part: str, row: Row) -> dict[str, Any]:
+    """The metrics of a row, `now` or `before`."""
     return {
         metric.name: _value(metric, part, row, question.digits) for metric in asked.known_metrics
     }
@@ -139,20 +201,31 @@ def figure(metric: Metric, amount: Any, divisor: Any, digits: int) -> Any:
     return average(amount, divisor, digits) if metric.unit == "money" else ratio(amount, divisor)
 
 
+def relative_changes(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """The relative change of each metric; None where either has none, and from nothing."""
+    return {name: _change(now[name], before[name]) for name in now}
+
+
 def _change(now: Any, before: Any) -> Any:
     return None if now is None or before is None else ratio(now - before, abs(before))
 
 
 def _name(question: Question, asked: Asked, parts: list[dict[str, Any]]) -> None:
     """Put the names beside the ids of what has one in the catalogue."""
-    names: dict[str, dict[str, str]] = {}
-    for dimension in NAMED:
-        if dimension in asked.dimensions:
-            ids = {part["dimensions"][dimension] for part in parts} - {None}
-            rows = question.ask_names(f"{dimension}_names", sorted(ids)) if ids else []
-            names[dimension] = {row["id"]: row["name"] for row in rows}
+    names = {
+        dimension: _ask_names(
+            question, dimension, {part["dimensions"][dimension] for part in parts} - {None}
+        )
+        for dimension in NAMED
+        if dimension in asked.dimensions
+    }
     for part in parts:
         part["labels"] = {
             dimension: found.get(part["dimensions"][dimension])
             for dimension, found in names.items()
         }
+
+
+def _ask_names(question: Question, dimension: str, ids: Iterable[str]) -> dict[str, str]:
+    rows = question.ask_names(f"{dimension}_names", sorted(ids)) if ids else []
+    return {row["id"]: row["name"] for row in rows}

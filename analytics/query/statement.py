@@ -78,8 +78,11 @@ def key_of(dimension: Dimension, interval: str) -> str:
     return dimension.expression
 
 
-def figures_statement(question: Question, asked: Asked, *, is_compared: bool) -> Statement:
-    """The figures by the question's dimensions, in its order; `limit + 1` rows from `offset` on.
+def figures_statement(
+    question: Question, asked: Asked, *, is_compared: bool, is_counted: bool = False
+) -> Statement:
+    """The figures by the question's dimensions, in its order; `limit + 1` rows from `offset` on,
+    each with how many there are where they are counted.
 
     A series is not cut into pages here, for the points that are missing have a place, too.
     """
@@ -94,6 +97,8 @@ def figures_statement(question: Question, asked: Asked, *, is_compared: bool) ->
         columns += _figures(metric, "now", IN_PERIOD if is_compared else None)
         if is_compared:
             columns += _figures(metric, "before", BEFORE)
+    if is_counted and places:
+        columns.append("count(*) OVER () AS row_count")
     return _statement(
         "figures", question, asked, is_compared, parameters, columns=_listed(columns), page=page
     )

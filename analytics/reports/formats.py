@@ -34,6 +34,8 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 # Rows of an Excel sheet below its header, and the digits its numbers hold exactly.
 SHEET_ROWS = 1_048_575
 EXCEL_DIGITS = 15
+# More than any tenant has: the limit of who wants all.
+EVERY_ROW = 2**40
 PART_BYTES = 65_536
 
 
@@ -107,6 +109,8 @@ def _text(value: Any) -> Any:
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return f"{value:f}" if isinstance(value, Decimal) else value
 
 
@@ -140,6 +144,7 @@ def _write_xlsx(path: Path, table: Table) -> None:
         formats = {
             Decimal: book.add_format({"num_format": f"#,##0{decimals}"}),
             datetime: book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"}),
+            date: book.add_format({"num_format": "yyyy-mm-dd"}),
         }
         sheet, number = None, SHEET_ROWS
         for rows in table.batches:
@@ -168,6 +173,10 @@ def _write_cell(sheet: Any, row: int, place: int, value: Any, formats: dict[type
     if isinstance(value, datetime):
         local = value.astimezone(UTC).replace(tzinfo=None)
         sheet.write_datetime(row, place, local, formats[datetime])
+    elif isinstance(value, date):
+        sheet.write_datetime(row, place, value, formats[date])
+    elif isinstance(value, bool):
+        sheet.write_boolean(row, place, value)
     elif isinstance(value, Decimal | int) and len(Decimal(value).as_tuple().digits) <= EXCEL_DIGITS:
         sheet.write_number(row, place, value, formats.get(type(value)))
     else:

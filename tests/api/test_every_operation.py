@@ -38,6 +38,7 @@ FROM_THE_LAKE = {
     "get_customer_report",
     "get_inventory_report",
     "get_product_figures",
+    "get_sales_report",
     "query_figures",
     "list_figure_rows",
     "get_traffic",

@@ -23,6 +23,7 @@ from tests.fixtures.stores import Database
 QUERY = "/api/v1/analytics/query"
 ROWS = "/api/v1/analytics/rows"
 REVENUE = "/api/v1/analytics/revenue"
+SALES_REPORT = "/api/v1/analytics/reports/sales"
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +125,47 @@ def test_products_are_named_and_add_up(shop: Shop) -> None:
     for name in ("gross_sales", "returns", "units"):
         parts = sum(part["metrics"][name] for part in answer["data"])
         assert parts == answer["totals"]["metrics"][name]
+
+
+def test_the_sales_report_opens_and_downloads(shop: Shop) -> None:
+    query = {"period": "7d", "group_by": "product,channel", "metrics": "gross_sales,returns"}
+    report = shop.api.get(SALES_REPORT, query=query).json
+    answer = ask(shop, "gross_sales", "returns", dimensions=["product", "channel"])
+    assert report["data"] == answer["data"]
+    assert report["pagination"] == {"offset": 0, "limit": 100, "total": 3, "has_more": False}
+    for part in (report["totals"], *report["data"]):
+        rows = opened(shop, part)
+        for name, figure in part["metrics"].items():
+            assert sum(row["amounts"][name] for row in rows) == figure
+    assert "hit" in shop.api.get(SALES_REPORT, query=query).headers["Cache-Status"]
+    for form in ("csv", "xlsx", "parquet"):
+        answered = shop.api.get(SALES_REPORT, query={**query, "format": form})
+        assert answered.status == 200, answered.body
+        assert "sales-by-product-channel-" in answered.headers["Content-Disposition"]
+        if form == "csv":
+            first = answered.body.decode().split("\r\n")[1]
+            assert first.endswith(",Tea,web,USD,30.00,0.00")
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "pointer"),
+    [
+        ({"group_by": "moon"}, 400, "group_by"),
+        ({"group_by": "day,month"}, 400, "group_by"),
+        ({"group_by": "channel,channel"}, 422, "group_by"),
+        ({"group_by": "product", "metrics": "orders"}, 422, "metrics"),
+        ({"metrics": "email"}, 400, "metrics"),
+        ({"group_by": "day", "sort": "country"}, 422, "sort"),
+        ({"interval": "day"}, 400, "interval"),
+        ({"format": "pdf"}, 400, "format"),
+    ],
+)
+def test_a_sales_report_that_cannot_be(
+    shop: Shop, query: dict[str, str], status: int, pointer: str
+) -> None:
+    answered = shop.api.get(SALES_REPORT, query=query)
+    assert answered.status == status, answered.body
+    assert [error["pointer"] for error in answered.json["errors"]] == [pointer]
 
 
 def test_every_day_is_there(shop: Shop) -> None:

@@ -1,11 +1,14 @@
 """The inventory report over the stocked shop: every figure is worked out by hand from its rows."""
 
+import csv
+import io
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +17,12 @@ from analytics.dashboard.question import AnalyticsRequest
 from analytics.engine import Engine
 from analytics.lake import Lake, Snapshot, TableMissing
 from analytics.periods import find_zone
-from analytics.reports.inventory import InventoryOptions, build_inventory
+from analytics.reports.inventory import (
+    COLUMNS,
+    InventoryOptions,
+    build_inventory,
+    build_inventory_file,
+)
 from tests.factories import golden_shop, stocked_shop
 from tests.factories.lake import AS_OF, write_lake
 
@@ -228,6 +236,35 @@ def test_sorts_put_what_has_none_last_and_ties_in_the_order_of_ids(report: Ask) 
     whole = ids("stock_value")
     pages = [report(sort="stock_value", limit=2, offset=offset)["data"] for offset in (0, 2, 4)]
     assert [row["id"] for page in pages for row in page] == whole
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_file_has_all_rows_of_the_page(
+    place: tuple[Engine, Lake, Snapshot], report: Ask, form: str
+) -> None:
+    engine, lake, snapshot = place
+    asked, options = request(snapshot, **MARCH), InventoryOptions(sort="name", order="asc")
+    file = build_inventory_file(engine, lake, asked, options, form)
+    assert file.name == f"inventory-by-variant-2026-03-01-2026-04-01-USD.{form}"
+    data = io.BytesIO(b"".join(file.read_in_parts()))
+    rows = [{**row, "currency": "USD"} for row in report(sort="name", order="asc")["data"]]
+    if form == "parquet":
+        frame = pl.read_parquet(data)
+        assert frame.columns == [column.name for column in COLUMNS]
+        assert frame.schema["is_dead_stock"] == pl.Boolean
+        found = frame.with_columns(pl.col("last_sold_at").dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ"))
+        assert found.to_dicts() == rows
+    else:
+        in_csv = list(csv.DictReader(io.TextIOWrapper(data, "utf-8", newline="")))
+        assert in_csv == [
+            {
+                name: {None: "", "True": "true", "False": "false"}.get(
+                    value if value is None else str(value), str(value)
+                )
+                for name, value in row.items()
+            }
+            for row in rows
+        ]
 
 
 def test_a_lake_without_stock_says_so(place: tuple[Engine, Lake, Snapshot]) -> None:

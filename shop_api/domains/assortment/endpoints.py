@@ -9,11 +9,12 @@ from shop_api.domains.assortment.schemas import (
     ProductFiguresQuery,
     ProductFiguresSchema,
 )
-from shop_api.domains.insights.endpoints import ask_lake
+from shop_api.domains.insights.endpoints import ask_lake, file_forms, file_reply
 from shop_api.domains.insights.service import (
     InventoryOptions,
     ProductOptions,
     build_inventory,
+    build_inventory_file,
     build_products,
 )
 from shop_api.domains.queries.endpoints import link_rows
@@ -40,6 +41,7 @@ assortment = Blueprint(
     scope="analytics:read",
     query=InventoryReportQuery,
     returns=InventoryReportSchema,
+    also_as=file_forms("id,product_id,name,…\r\n01890a5d-ac96-774b-bcce-b302099a8057,…\r\n"),
     has_session=False,
     cache=FIGURES,
 )
@@ -48,11 +50,17 @@ def get_inventory_report(call: Call) -> Reply:
 
     Stock is that of the end of the period: of one that is over, what lay there then. A sale counts
     when its order was placed; orders that were cancelled since do not. Units of all currencies
-    count, amounts and costs of one.
+    count, amounts and costs of one. `format` chooses a file of all rows instead of a page: `csv`
+    (exact decimals; what a spreadsheet would run as a formula begins with `'`), `xlsx`, or
+    `parquet` (typed: decimals and instants in UTC).
     """
     asked, chosen = _parted(call.query)
-    build = partial(build_inventory, options=InventoryOptions(**chosen))
-    return Reply.of(ask_lake(call, build, {**asked, "compare": "none"}))
+    form = chosen.pop("format", "json")
+    parameters, options = {**asked, "compare": "none"}, InventoryOptions(**chosen)
+    if form == "json":
+        return Reply.of(ask_lake(call, partial(build_inventory, options=options), parameters))
+    build = partial(build_inventory_file, options=options, form=form)
+    return file_reply(call, build, parameters)
 
 
 @assortment.read(

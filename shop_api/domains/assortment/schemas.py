@@ -13,6 +13,7 @@ from shop_api.domains.insights.service import (
     ABC_CLASSES,
     ABC_METRICS,
     DEAD_AFTER_DAYS,
+    FILE_FORMATS,
     INVENTORY_GROUPS,
     INVENTORY_SORTS,
     PRODUCT_METRICS,
@@ -58,10 +59,16 @@ class InventoryReportQuery(PeriodQuery, RealTimeQuery):
         validate=one_of("asc", "desc"), metadata={"description": "Default `desc`."}
     )
     limit = WholeParameter(
-        1, MAX_LIMIT, metadata={"description": "How many rows, 1 to 100. Default 20."}
+        1,
+        MAX_LIMIT,
+        metadata={"description": "How many rows, 1 to 100. Default 20; of a file all."},
     )
     offset = WholeParameter(
         0, MAX_OFFSET, metadata={"description": "How many rows to pass over, 0 to 100000."}
+    )
+    format = fields.String(
+        validate=one_of("json", *FILE_FORMATS),
+        metadata={"description": "Default `json`, in pages; the others are files to download."},
     )
     dead_after_days = WholeParameter(
         1,

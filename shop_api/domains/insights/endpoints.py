@@ -85,11 +85,16 @@ def answer_figures(call: Call, build: Build[dict[str, Any]]) -> Reply:
     return Reply.of(ask_lake(call, build, call.query))
 
 
-def ask_lake(call: Call, build: Build[T], parameters: Mapping[str, Any]) -> T:
+def ask_lake(
+    call: Call,
+    build: Build[T],
+    parameters: Mapping[str, Any],
+    refuse: Refuse = invalid_parameter,
+) -> T:
     """What `build` makes of the newest snapshot; its answer may be kept while that is current."""
     lake: Insights = current_app.extensions[EXTENSION]
     snapshot = lake.snapshot()
-    answer = ask_snapshot(call, build, parameters, snapshot, call.now)
+    answer = ask_snapshot(call, build, parameters, snapshot, call.now, refuse)
     call.exchange.cache_grant = CacheGrant(
         lake.fingerprint(snapshot, call.tenant_id),
         keep_until(_profile(call), call.now, FIGURES.keep_seconds),
@@ -117,9 +122,14 @@ def _profile(call: Call) -> Profile:
     return Profile(call.tenant_id, principal.currency, principal.timezone)
 
 
-def file_reply(call: Call, build: Build[ReportFile], parameters: Mapping[str, Any]) -> Reply:
+def file_reply(
+    call: Call,
+    build: Build[ReportFile],
+    parameters: Mapping[str, Any],
+    refuse: Refuse = invalid_parameter,
+) -> Reply:
     """A report as a download, sent as it is read; it is not kept."""
-    file = ask_lake(call, build, parameters)
+    file = ask_lake(call, build, parameters, refuse)
     return Reply(
         b"",
         version=file.digest,

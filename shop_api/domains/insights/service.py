@@ -60,8 +60,16 @@ from analytics.reports.inventory import (
     INVENTORY_SORTS,
     InventoryOptions,
     build_inventory,
+    build_inventory_file,
 )
 from analytics.reports.products import PRODUCT_METRICS, ProductOptions, build_products
+from analytics.reports.sales import (
+    SALES_GROUPS,
+    SALES_METRICS,
+    SalesOptions,
+    build_sales_file,
+    build_sales_page,
+)
 from shop_api.db.outages import describe
 from shop_api.domains.insights import errors
 from shop_api.domains.insights.repository import find_snapshot, follow_snapshots
@@ -86,6 +94,8 @@ __all__ = [
     "METRICS",
     "PERIOD_NAMES",
     "PRODUCT_METRICS",
+    "SALES_GROUPS",
+    "SALES_METRICS",
     "SEGMENT_NAMES",
     "Asked",
     "Build",
@@ -98,14 +108,18 @@ __all__ = [
     "ProductOptions",
     "Profile",
     "ReportFile",
+    "SalesOptions",
     "access_of",
     "build_customer_file",
     "build_customer_page",
     "build_customers",
     "build_figures",
     "build_inventory",
+    "build_inventory_file",
     "build_products",
     "build_rows",
+    "build_sales_file",
+    "build_sales_page",
     "build_traffic",
     "build_usage",
     "dimensions_of",

@@ -87,7 +87,7 @@ def query_figures(call: Call) -> Reply:
         Filter(each["dimension"], tuple(each["values"]), each.get("operator", "in") == "in")
         for each in asked.pop("filters", ())
     )
-    _check_length(filters)
+    check_length(filters, "/filters")
     order = asked.pop("order", None)
     question = Asked(
         metrics=tuple(asked.pop("metrics")),
@@ -117,15 +117,10 @@ def list_figure_rows(call: Call) -> Reply:
     """
     asked = dict(call.query)
     place = _place(call, call.query, asked.pop("snapshot", None))
-    filters = [
-        Filter(name, tuple(asked.pop(key)), is_in)
-        for name in DIMENSIONS
-        for key, is_in in ((name, True), (f"not_{name}", False))
-        if key in asked
-    ]
+    filters = read_filters(asked)
     question = Asked(
         metrics=tuple(asked.pop("metric")),
-        filters=tuple(filters),
+        filters=filters,
         limit=asked.pop("limit", DEFAULT_LIMIT),
         offset=place.offset,
         until=asked.pop("until", None),
@@ -187,12 +182,22 @@ def link_rows(answer: dict[str, Any]) -> None:
             part[name] = part[name] and f"{ROWS}?{urlencode(part[name])}"
 
 
-def _check_length(filters: tuple[Filter, ...]) -> None:
+def read_filters(asked: dict[str, Any]) -> tuple[Filter, ...]:
+    """The filters among the parameters of a URL, taken out of them."""
+    return tuple(
+        Filter(name, tuple(asked.pop(key)), is_in)
+        for name in DIMENSIONS
+        for key, is_in in ((name, True), (f"not_{name}", False))
+        if key in asked
+    )
+
+
+def check_length(filters: tuple[Filter, ...], pointer: str) -> None:
     """Refuse what would not fit in the URL of the rows."""
     length = sum(len(quote(str(value))) + 3 for each in filters for value in each.values)
     if length > MAX_FILTER_BYTES:
         detail = f"all values together take more than {MAX_FILTER_BYTES} bytes"
-        raise unanswerable("/filters", detail)
+        raise unanswerable(pointer, detail)
 
 
 def _refuse_question(parameter: str, detail: str) -> DomainError:

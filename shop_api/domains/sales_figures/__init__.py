@@ -1,0 +1,1 @@
+"""Sales over HTTP: the report by what a shop chooses."""
