@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -123,6 +124,15 @@ CASES = [
 ]
 
 
+_NUMBERS = count()
+
+
+def _currency() -> str:
+    """Another one each time: a currency has one rate of an instant."""
+    number = next(_NUMBERS)
+    return "".join(chr(65 + number // 26**place % 26) for place in range(3))
+
+
 def defaults(table: Table, row_id: UUID) -> dict[str, Any]:
     """What a row of the table needs besides its sort value."""
     key = row_id.hex
@@ -163,7 +173,7 @@ def defaults(table: Table, row_id: UUID) -> dict[str, Any]:
         "discounts": {"title": "x", "kind": "free_shipping", "currency": "USD"},
         "tax_rates": {"name": key, "country": "IT", "rate_ratio": 0},
         "shipping_rates": {"name": key, "kind": "flat", "price": 1, "currency": "USD"},
-        "exchange_rates": {"currency": "EUR", "rate": 1, "effective_at": START},
+        "exchange_rates": {"currency": _currency(), "rate": 1, "effective_at": START},
         **_of_people_and_work(row_id),
     }
     return needed[table.name]
