@@ -306,7 +306,10 @@ class Question:
     ) -> Statement:
         files = self._files(self._spans(tables, span, self.basis))
         self._require(tables)
-        return self._converted(text, tables), files, {**self._filters, **parameters}
+        text = self._converted(text, tables)
+        # sessions are of no currency and no channel
+        values = {n: v for n, v in {**self._filters, **parameters}.items() if f"${n}" in text}
+        return text, files, values
 
     def ask_names(self, query: str, ids: list[str]) -> list[Row]:
         """Run a statement that gives the names of things of the catalogue."""

@@ -14,8 +14,9 @@ from typing import Literal
 from analytics.metrics.definitions import METRICS, Metric
 from analytics.metrics.sums import summed_columns
 
-# What of a shop's sales is known by order, and what by line: `line` is of both.
-Grain = Literal["order", "line"]
+# What of a shop's sales is known by order, and what by line: `line` is of both. Customers are
+# counted by their orders, sessions by their events.
+Grain = Literal["order", "line", "customer", "session"]
 Kind = Literal["text", "whole", "time"]
 
 # The measures that lines tell; the others belong to the order as a whole.
@@ -27,6 +28,11 @@ LINE_MEASURES = frozenset(
 def is_of_sales(metric: Metric) -> bool:
     """Whether it is made of sums over movements, and so is told by dimensions."""
     return metric.source == "daily_sales"
+
+
+SALES, CUSTOMERS, TRAFFIC = "daily_sales", "period_customers", "period_sessions"
+OF_ORDERS = frozenset({SALES, CUSTOMERS})
+ANYTHING = frozenset({SALES, CUSTOMERS, TRAFFIC})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +54,14 @@ class Dimension:
     needs: str | None = None
     # the query, of grain order_id, that knows it
     lookup: str | None = None
+    # of the metrics of which sources it is known
+    sources: frozenset[str] = OF_ORDERS
 
     def is_known_of(self, metric: Metric) -> bool:
         """Whether the metric can be told by this dimension."""
-        is_by_order = self.grain == "order"
-        return is_of_sales(metric) and (
-            is_by_order or summed_columns(metric.expression) <= LINE_MEASURES
-        )
+        if metric.source not in self.sources:
+            return False
+        return self.grain != "line" or summed_columns(metric.expression) <= LINE_MEASURES
 
 
 TIME = Dimension(
@@ -66,6 +73,7 @@ TIME = Dimension(
     "first day of the day, week (Monday) or month; of an hour its first instant in UTC",
     "clock.bucket",
     reads_clock=True,
+    sources=ANYTHING,
 )
 # The first second of the clock hour: as the wall shows it, or where clocks moved into it.
 HOUR_EXPRESSION = (
@@ -84,6 +92,7 @@ _ALL = (
         "0 to 23",
         "(CAST(floor(epoch(moved_at)) AS BIGINT) + clock.offset_seconds) // 3600 % 24",
         reads_clock=True,
+        sources=ANYTHING,
     ),
     Dimension(
         "weekday",
@@ -94,6 +103,7 @@ _ALL = (
         "1 (Monday) to 7 (Sunday)",
         "clock.weekday",
         reads_clock=True,
+        sources=ANYTHING,
     ),
     Dimension(
         "channel", "Channel", "The order's channel.", "text", "order", "web, pos, …", "channel"
@@ -169,6 +179,7 @@ _ALL = (
         "line",
         "a product's id; null of what is of no product of the catalogue",
         "product_id",
+        sources=frozenset({SALES}),
     ),
     Dimension(
         "variant",
@@ -179,6 +190,7 @@ _ALL = (
         "a variant's id; null of what is of no variant of the catalogue",
         "variant_id",
         needs="variants",
+        sources=frozenset({SALES}),
     ),
     Dimension(
         "category",
@@ -189,14 +201,42 @@ _ALL = (
         "a category's id; null of what is in none",
         "category_id",
         needs="categories",
+        sources=frozenset({SALES}),
+    ),
+    *(
+        Dimension(
+            name,
+            title,
+            f"{description}, by the first event of the session in the period.",
+            "text",
+            "session",
+            values,
+            name if name != "referrer" else "referrer_host",
+            lookup="session_landings",
+            sources=frozenset({TRAFFIC}),
+        )
+        for name, title, description, values in (
+            (
+                "referrer",
+                "Referrer",
+                "Where visitors came from",
+                "a host; null of those who did not",
+            ),
+            ("utm_source", "Campaign source", "The campaign's source", "as the URL had it"),
+            ("utm_medium", "Campaign medium", "The campaign's medium", "as the URL had it"),
+            ("utm_campaign", "Campaign", "The campaign", "as the URL had it"),
+            ("device", "Device", "What visitors used", "desktop, mobile, tablet or other"),
+        )
     ),
 )
 
 DIMENSIONS: dict[str, Dimension] = {dimension.name: dimension for dimension in _ALL}
 
-# The metrics that can be asked by dimensions.
+# The metrics that can be asked by dimensions. Orders of guests are among `orders`.
 ASKABLE: dict[str, Metric] = {
-    name: metric for name, metric in METRICS.items() if is_of_sales(metric)
+    name: metric
+    for name, metric in METRICS.items()
+    if metric.source in ANYTHING and name != "guest_orders"
 }
 
 

@@ -5,7 +5,7 @@
 stretches AS (
     SELECT
         stretch.first_second, stretch.next_second, stretch.offset_seconds, stretch.bucket,
-        stretch.weekday
+        stretch.bucket_second, stretch.weekday
     FROM UNNEST($stretches) AS of_days (stretch)
 ),
 clock AS (

@@ -8,7 +8,15 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from analytics.metrics.definitions import METRICS, Metric
-from analytics.metrics.dimensions import ASKABLE, DIMENSIONS, Dimension, Grain, dimensions_of
+from analytics.metrics.dimensions import (
+    ASKABLE,
+    CUSTOMERS,
+    DIMENSIONS,
+    TRAFFIC,
+    Dimension,
+    Grain,
+    dimensions_of,
+)
 from analytics.periods import BadParameter
 
 # A dimension's value; None is that there is none.
@@ -22,6 +30,10 @@ class Filter:
     dimension: str
     values: tuple[Value, ...]
     is_in: bool = True
+
+
+# Of the metrics that are not sums over movements: of what they are distinct counts.
+GRAINS: dict[str, Grain] = {CUSTOMERS: "customer", TRAFFIC: "session"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +75,9 @@ class Asked:
     @property
     def grain(self) -> Grain:
         """The coarsest facts that can answer it."""
+        of_units = GRAINS.get(METRICS[self.metrics[0]].source)
+        if of_units is not None:
+            return of_units
         return "line" if any(d.grain == "line" for d in self.read) else "order"
 
     @property
@@ -96,7 +111,14 @@ def check(asked: Asked) -> None:
                     f"filters/{place}/values/{number}",
                     f"must be {'a whole number' if is_whole else 'text'}, as the answer has it",
                 )
+    first = asked.known_metrics[0]
     for place, metric in enumerate(asked.known_metrics):
+        if metric.source != first.source:
+            raise BadParameter(
+                f"metrics/{place}",
+                f"`{metric.name}` is counted of other things than `{first.name}`: ask for them in a"
+                " question each",
+            )
         unknown = next((d for d in asked.read if not d.is_known_of(metric)), None)
         if unknown is not None:
             raise BadParameter(

@@ -12,6 +12,7 @@ from analytics.dashboard.question import AnalyticsRequest, Question, format_inst
 from analytics.engine import Engine, Row
 from analytics.lake import Lake
 from analytics.metrics.definitions import Metric, money
+from analytics.periods import BadParameter
 from analytics.query.asked import Asked, check
 from analytics.query.figures import figure
 from analytics.query.statement import Statement, rows_statement, rows_total_statement
@@ -25,6 +26,8 @@ def build_rows(
     Of a quotient, `amounts` add up to what is divided and `divisors` to what it is divided by.
     """
     check(asked)
+    if asked.grain == "session":
+        raise BadParameter("metrics/0", "sessions have no rows of orders to open")
     question = Question(engine, lake, request)
     total = _ask(question, rows_total_statement(question, asked))[0]
     rows = _ask(question, rows_statement(question, asked))

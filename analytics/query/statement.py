@@ -30,17 +30,24 @@ from analytics.query.asked import Asked, Filter, parse_time
 TABLES: dict[Grain, tuple[str, ...]] = {
     "order": ("orders", "refunds"),
     "line": ("order_lines", "refunds", "orders", "dim_products"),
+    "customer": ("orders", "dim_customers"),
+    "session": ("traffic_events",),
 }
 NEEDS: dict[Grain, tuple[str, ...]] = {
     "order": ("orders",),
     "line": ("variants", "categories", "orders"),
+    "customer": (),
+    "session": (),
 }
+# Of distinct counts: what is counted.
+UNITS = {"customer": "period_customers", "session": "period_sessions"}
 # The tables of what dimensions look up by order.
 LOOKUPS: dict[str, tuple[str, ...]] = {
     "order_payment_methods": ("payments",),
     "order_discounts": ("discounts",),
     "order_customer_types": ("orders", "dim_customers"),
     "order_customer_segments": ("orders", "refunds"),
+    "session_landings": ("traffic_events",),
 }
 SEGMENTS = "order_customer_segments"
 SECOND = "CAST(floor(epoch(moved_at)) AS BIGINT)"
@@ -92,21 +99,29 @@ def figures_statement(
     if places and not asked.is_of_time_alone:
         page += f"\nORDER BY {_order(asked)}\nLIMIT $row_limit OFFSET $row_offset"
         parameters |= {"row_limit": asked.limit + 1, "row_offset": asked.offset}
-    columns = [f"{key_of(d, question.interval)} AS key_{d.name}" for d in asked.known_dimensions]
+    is_of_units = asked.grain in UNITS
+    columns = (
+        [f"key_{d.name}" for d in asked.known_dimensions] if is_of_units else _keys(question, asked)
+    )
     for metric in asked.known_metrics:
-        columns += _figures(metric, "now", IN_PERIOD if is_compared else None)
+        columns += _figures(metric, "now", IN_PERIOD if is_compared else None, is_of_units)
         if is_compared:
-            columns += _figures(metric, "before", BEFORE)
+            columns += _figures(metric, "before", BEFORE, is_of_units)
     if is_counted and places:
         columns.append("count(*) OVER () AS row_count")
+    query = "figures_of_units" if is_of_units else "figures"
     return _statement(
-        "figures", question, asked, is_compared, parameters, columns=_listed(columns), page=page
+        query, question, asked, is_compared, parameters, columns=_listed(columns), page=page
     )
+
+
+def _keys(question: Question, asked: Asked) -> list[str]:
+    return [f"{key_of(d, question.interval)} AS key_{d.name}" for d in asked.known_dimensions]
 
 
 def rows_statement(question: Question, asked: Asked) -> Statement:
     """The movements behind the figures of a question, in the order they count: `limit + 1`."""
-    rates = RATES if question.request.converted else ()
+    rates = _rates(question, asked)
     return _opened(
         question,
         asked,
@@ -128,22 +143,28 @@ def _opened(
     added = _added(asked)
     columns = [f"{expression} AS {name}" for name, expression in added.items()]
     return _statement(
-        "movement_rows",
+        "customer_rows" if asked.grain == "customer" else "movement_rows",
         question,
         asked,
         False,
         parameters,
-        columns=_listed([*columns, *(RATES if question.request.converted else ())]),
+        columns=_listed([*columns, *_rates(question, asked)]),
         answer=_listed(answer),
         has_some=" OR ".join(f"{name} <> 0" for name in added),
         page=page,
     )
 
 
+def _rates(question: Question, asked: Asked) -> tuple[str, ...]:
+    """What converted rows say of their currency; a customer has none."""
+    return RATES if question.request.converted and asked.grain not in UNITS else ()
+
+
 def _added(asked: Asked) -> dict[str, str]:
-    """What one movement adds to each metric, by its column."""
+    """What one movement, or one customer, adds to each metric, by its column."""
+    is_of_units = asked.grain in UNITS
     return {
-        f"{kind}_{metric.name}": of_one_row(expression)
+        f"{kind}_{metric.name}": expression if is_of_units else of_one_row(expression)
         for metric in asked.known_metrics
         for kind, expression in _sides(metric)
     }
@@ -156,10 +177,14 @@ def _sides(metric: Metric) -> list[tuple[str, str]]:
     return [("amount", metric.numerator), ("divisor", metric.denominator)]
 
 
-def _figures(metric: Metric, part: str, condition: str | None) -> list[str]:
+def _figures(metric: Metric, part: str, condition: str | None, is_of_units: bool) -> list[str]:
     columns = []
     for kind, expression in _sides(metric):
-        told = of_rows_where(expression, condition) if condition else expression
+        told = expression
+        if condition and is_of_units:
+            told += f" FILTER (WHERE {'is_now' if part == 'now' else 'NOT is_now'})"
+        elif condition:
+            told = of_rows_where(expression, condition)
         columns.append(f"{told} AS {part}_{kind}_{metric.name}")
     return columns
 
@@ -226,7 +251,11 @@ def _statement(
     joins = [ON_THE_CLOCK] if reads_clock else []
     if query == "movement_rows" and question.request.converted:
         joins.append(OF_RATED_ORDER)
-    joins += [f"LEFT JOIN {name} USING (order_id)" for name in lookups]
+    unit = "visitor_id, session_id, is_later" if asked.grain == "session" else "order_id"
+    joins += [f"LEFT JOIN {name} USING ({unit})" for name in lookups]
+    if asked.grain in UNITS:
+        texts |= _of_units(question, asked, is_compared)
+        parameters |= _seconds(question, asked, is_compared)
     text = load_query(query)
     texts |= {
         "movements": load_query(f"movements_by_{asked.grain}"),
@@ -239,6 +268,38 @@ def _statement(
         text = text.replace(f"{{{name}}}", inserted)
     tables = [*TABLES[asked.grain], *(table for name in lookups for table in LOOKUPS[name])]
     return Statement(text, parameters, tuple(dict.fromkeys(tables)), span)
+
+
+def _of_units(question: Question, asked: Asked, is_compared: bool) -> dict[str, str]:
+    """What the queries of distinct counts have beside those of sums."""
+    key_names = "".join(f"key_{name}, " for name in asked.dimensions)
+    part_second = "$now_second"
+    if asked.grain == "session":
+        # nothing of a session depends on when its part begins
+        part_second = "0"
+    elif TIME in asked.read:
+        part_second = HOUR_EXPRESSION if question.interval == "hour" else "clock.bucket_second"
+    elif is_compared:
+        part_second = f"CASE WHEN {IN_PERIOD} THEN $now_second ELSE $before_second END"
+    return {
+        "units": load_query(UNITS[asked.grain]).replace("{key_names}", key_names),
+        "keys": "".join(f"{key}, " for key in _keys(question, asked)),
+        "is_now": IN_PERIOD if is_compared else "TRUE",
+        "part_second": part_second,
+    }
+
+
+def _seconds(question: Question, asked: Asked, is_compared: bool) -> dict[str, Any]:
+    """When the periods begin that who came first in them is new in, or landed in."""
+    start = question.period.start_instant
+    if asked.grain == "session":
+        return {"landed_from": start, "include_bots": question.request.include_bots}
+    seconds: dict[str, Any] = {}
+    if TIME not in asked.read:
+        seconds["now_second"] = int(start.timestamp())
+        if is_compared and question.comparison is not None:
+            seconds["before_second"] = int(question.comparison.start_instant.timestamp())
+    return seconds
 
 
 def segments_instant(question: Question, asked: Asked) -> datetime:
@@ -254,12 +315,18 @@ def _segmented(at: datetime) -> dict[str, Any]:
 def _clock(period: Period, interval: str) -> dict[str, Any]:
     stretches = clock_stretches(period)
     by_day = "day" if interval == "hour" else interval
+    # when each bucket begins: in the period
+    begins: dict[int, int] = {}
+    for stretch in stretches:
+        bucket = floor_date(stretch.day, by_day).toordinal()
+        begins.setdefault(bucket, int(stretch.start.timestamp()))
     listed = [
         {
             "first_second": int(stretch.start.timestamp()),
             "next_second": int(stretch.end.timestamp()),
             "offset_seconds": stretch.offset_seconds,
             "bucket": floor_date(stretch.day, by_day).toordinal(),
+            "bucket_second": begins[floor_date(stretch.day, by_day).toordinal()],
             "weekday": stretch.day.isoweekday(),
         }
         for stretch in stretches

@@ -1,11 +1,18 @@
 """The page of metrics and dimensions is what their definitions are."""
 
 from analytics.metrics.definitions import METRICS
-from analytics.metrics.dimensions import ASKABLE, DIMENSIONS, dimensions_of, metrics_of
+from analytics.metrics.dimensions import (
+    ASKABLE,
+    DIMENSIONS,
+    dimensions_of,
+    is_of_sales,
+    metrics_of,
+)
 from analytics.metrics.page import render_page
 from analytics.metrics.sums import of_one_row
 from tests.architecture.sources import ROOT
 
+OF_VISITS = [metric for metric in ASKABLE.values() if metric.source == "period_sessions"]
 PAGE = ROOT / "docs" / "guides" / "metrics.md"
 
 
@@ -25,12 +32,15 @@ def test_what_belongs_to_an_order_is_not_told_by_line() -> None:
     for name in ("orders", "shipping", "taxes", "total_sales", "average_order_value"):
         assert not by_line & set(dimensions_of(METRICS[name])), name
     assert {"net_sales", "units", "profit_margin"} <= set(metrics_of(DIMENSIONS["product"]))
-    assert metrics_of(DIMENSIONS["country"]) == list(ASKABLE)
+    assert metrics_of(DIMENSIONS["country"]) == [
+        n for n, m in ASKABLE.items() if m not in OF_VISITS
+    ]
+    assert metrics_of(DIMENSIONS["device"]) == [metric.name for metric in OF_VISITS]
 
 
 def test_metrics_of_sales_are_made_of_sums() -> None:
     """What one row adds is its text without the sums, so there must be nothing else in it."""
-    for metric in ASKABLE.values():
+    for metric in filter(is_of_sales, ASKABLE.values()):
         sides = [metric.numerator or metric.expression, metric.denominator or "sum(orders)"]
         for expression in sides:
             terms = of_one_row(expression).replace("+", "-").split("-")

@@ -18,7 +18,7 @@ from analytics.dashboard.question import AnalyticsRequest
 from analytics.engine import Engine
 from analytics.lake import Lake, Snapshot
 from analytics.metrics.definitions import money
-from analytics.metrics.dimensions import ASKABLE, DIMENSIONS
+from analytics.metrics.dimensions import ASKABLE, DIMENSIONS, is_of_sales
 from analytics.query.asked import Asked, Filter
 from analytics.query.figures import build_figures
 from analytics.query.opening import read_values
@@ -31,7 +31,7 @@ TENANT = "0198c0de-0000-7000-8000-00000000000b"
 D = Decimal
 QUANTUM = D("0.0001")
 BASES = ("order_date", "event_date")
-ADDITIVE = tuple(name for name, metric in ASKABLE.items() if metric.is_additive)
+ADDITIVE = tuple(n for n, m in ASKABLE.items() if is_of_sales(m) and m.is_additive)
 BY_LINE = tuple(name for name in ADDITIVE if DIMENSIONS["product"].is_known_of(ASKABLE[name]))
 MONEY = (
     *("gross_sales", "discounts", "returns", "shipping", "taxes"),

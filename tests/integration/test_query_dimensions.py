@@ -11,6 +11,7 @@ import pytest
 from analytics.dashboard.question import AnalyticsRequest
 from analytics.engine import Engine
 from analytics.lake import Lake, Snapshot, TableMissing
+from analytics.periods import BadParameter
 from analytics.query.asked import Asked, Filter
 from analytics.query.figures import build_figures
 from analytics.query.rows import build_rows
@@ -42,11 +43,40 @@ DISCOUNTS = [
 ]
 
 
+def event(number: int, visit: str, at: datetime, kind: str, **values: Any) -> dict[str, Any]:
+    visitor, session = visit.split("/")
+    return {
+        "event_id": f"e{number}",
+        "hour_key": at.strftime("%Y-%m-%dT%H"),
+        "occurred_at": at,
+        "received_at": at,
+        "kind": kind,
+        "visitor_id": visitor,
+        "session_id": session,
+        "is_bot": False,
+        **values,
+    }
+
+
+# v1 comes from a search on a Saturday night, buys after midnight and comes back on Monday; v2 only
+# looks; a crawler counts nowhere
+SATURDAY, SUNDAY, MONDAY = (datetime(2026, 3, day, tzinfo=UTC) for day in (15, 16, 17))
+EVENTS = [
+    event(1, "v1/s1", SATURDAY.replace(hour=3), "page_view", referrer_host="find", device="mobile"),
+    event(2, "v1/s1", SATURDAY.replace(hour=5), "purchase", referrer_host="pay", device="mobile"),
+    event(3, "v1/s2", MONDAY.replace(hour=15), "page_view", device="desktop"),
+    event(4, "v1/s2", MONDAY.replace(hour=15), "add_to_cart", device="desktop"),
+    event(5, "v2/s1", MONDAY.replace(hour=15), "product_view", device="desktop"),
+    event(6, "v3/s1", MONDAY.replace(hour=15), "page_view", device="other", is_bot=True),
+]
+
+
 class Shop:
     """The golden shop's lake."""
 
     def __init__(self, folder: Path) -> None:
-        self.snapshot = write_lake(folder, {TENANT: {**TABLES, "discounts": DISCOUNTS}})
+        tables = {**TABLES, "discounts": DISCOUNTS, "traffic_events": EVENTS}
+        self.snapshot = write_lake(folder, {TENANT: tables})
         self.engine, self.lake = Engine(str(folder)), Lake(str(folder))
 
     def request(self, **changes: Any) -> AnalyticsRequest:
@@ -152,3 +182,75 @@ def test_a_lake_without_discounts_does_not_tell_of_them(shop: Shop) -> None:
         shop.figures(Asked(metrics=("orders",), dimensions=("discount",)), snapshot=older)
     answer = shop.figures(Asked(metrics=("orders",), dimensions=("channel",)), snapshot=older)
     assert answer["totals"]["metrics"] == {"orders": 6}
+
+
+# customers, new and returning ones: c1 has ordered on the web and at the till; o4 was cancelled
+PEOPLE: dict[str, dict[str | int | None, tuple[int, int, int]]] = {
+    "channel": {"web": (2, 2, 1), "pos": (1, 1, 1)},
+    "payment_method": {None: (2, 2, 0), "credit_card": (1, 1, 1), "cash": (1, 1, 1)},
+    "customer_type": {"new": (2, 2, 0), "returning": (1, 1, 1), None: (0, 0, 0)},
+    "weekday": {5: (1, 1, 0), 6: (1, 1, 1), 7: (2, 2, 1)},
+}
+COUNTS = ("customers", "new_customers", "returning_customers")
+
+
+@pytest.mark.parametrize("name", PEOPLE)
+def test_customers_by_what_is_told_of_their_orders(shop: Shop, name: str) -> None:
+    answer = shop.figures(Asked(metrics=COUNTS, dimensions=(name,)))
+    found = {p["dimensions"][name]: tuple(p["metrics"].values()) for p in answer["data"]}
+    if name == "weekday":
+        found = {day: figures for day, figures in found.items() if any(figures)}
+    assert found == PEOPLE[name]
+    assert tuple(answer["totals"]["metrics"].values()) == (2, 2, 1)
+    for value, figures in PEOPLE[name].items():
+        opened = shop.rows(Asked(metrics=COUNTS, filters=(Filter(name, (value,)),)))
+        assert tuple(opened["figures"].values()) == figures
+        assert opened["row_count"] == figures[0]
+    [c2, c1] = shop.rows(Asked(metrics=COUNTS))["data"]
+    assert (c1["order_id"], c2["order_id"], c1["kind"]) == ("o3", "o2", "customer")
+    assert (c1["amounts"]["returning_customers"], c2["amounts"]["returning_customers"]) == (1, 0)
+
+
+VISITS = ("sessions", "visitors", "page_views", "cart_sessions", "converted_sessions")
+TRAFFIC: dict[str, dict[str | int | None, tuple[int, ...]]] = {
+    "weekday": {6: (1, 1, 1, 0, 0), 7: (1, 1, 0, 1, 1), 2: (2, 2, 1, 1, 0)},
+    "referrer": {"find": (1, 1, 1, 1, 1), None: (2, 2, 1, 1, 0)},
+    "device": {"mobile": (1, 1, 1, 1, 1), "desktop": (2, 2, 1, 1, 0)},
+}
+
+
+@pytest.mark.parametrize("name", TRAFFIC)
+def test_traffic_by_time_and_by_where_sessions_came_from(shop: Shop, name: str) -> None:
+    asked = Asked(metrics=(*VISITS, "conversion_rate"), dimensions=(name,), sort="sessions")
+    answer = shop.figures(asked)
+    figures = {p["dimensions"][name]: tuple(p["metrics"].values()) for p in answer["data"]}
+    found = {value: each[:5] for value, each in figures.items() if any(each[:5])}
+    assert found == TRAFFIC[name]
+    assert answer["totals"]["metrics"] == {
+        **dict(zip(VISITS, (3, 2, 2, 2, 1), strict=True)),
+        "conversion_rate": D("0.3333"),
+    }
+    assert answer["totals"]["rows"] is None
+    # a session that was there before the period has landed in it with its first event there
+    later = {"start": date(2026, 3, 15), "end": date(2026, 3, 16), "compare": "previous_period"}
+    landed = shop.figures(Asked(metrics=VISITS, dimensions=("referrer",)), **later)
+    told = {p["dimensions"]["referrer"]: (p["metrics"], p["previous"]) for p in landed["data"]}
+    assert told["pay"][0]["converted_sessions"] == told["find"][1]["page_views"] == 1
+    assert told["pay"][1]["sessions"] == told["find"][0]["sessions"] == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "place"),
+    [
+        (Asked(metrics=("customers", "net_sales")), "metrics/1"),
+        (Asked(metrics=("sessions",), dimensions=("channel",)), "metrics/0"),
+        (Asked(metrics=("customers",), dimensions=("product",)), "metrics/0"),
+        (Asked(metrics=("net_sales",), dimensions=("device",)), "metrics/0"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(shop: Shop, asked: Asked, place: str) -> None:
+    with pytest.raises(BadParameter) as refused:
+        shop.figures(asked)
+    assert refused.value.parameter == place
+    with pytest.raises(BadParameter):
+        shop.rows(Asked(metrics=("sessions",)))

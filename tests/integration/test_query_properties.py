@@ -13,10 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analytics.dashboard.answers import REVENUE_METRICS, build_revenue
+from analytics.dashboard.customers import build_customers
 from analytics.dashboard.question import AnalyticsRequest
 from analytics.engine import Engine
 from analytics.lake import Lake, Snapshot
-from analytics.metrics.dimensions import ASKABLE, DIMENSIONS
+from analytics.metrics.dimensions import ASKABLE, CUSTOMERS, DIMENSIONS, SALES, is_of_sales
 from analytics.periods import day_start, find_zone
 from analytics.query.asked import Asked, Filter
 from analytics.query.figures import build_figures
@@ -39,7 +40,7 @@ TENANT = "0198c0de-0000-7000-8000-00000000000a"
 ZONES = ["America/Sao_Paulo", "Australia/Lord_Howe", "America/New_York", "Asia/Kathmandu"]
 PERIODS = [(date(2017, 10, 1), date(2017, 10, 17)), (date(2017, 10, 14), date(2017, 12, 1))]
 BASES = ("order_date", "event_date")
-ADDITIVE = tuple(name for name, metric in ASKABLE.items() if metric.is_additive)
+ADDITIVE = tuple(n for n, m in ASKABLE.items() if is_of_sales(m) and m.is_additive)
 BY_LINE = tuple(name for name in ADDITIVE if DIMENSIONS["product"].is_known_of(ASKABLE[name]))
 
 # Each example writes a lake, so they are few, and the same in every run.
@@ -47,7 +48,10 @@ BOUNDED = settings(
     max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 # Up to two dimensions, and what figures they are asked for.
-dimensions = st.lists(st.sampled_from(list(DIMENSIONS)), max_size=3, unique=True)
+OF_SALES = [name for name, dimension in DIMENSIONS.items() if SALES in dimension.sources]
+OF_CUSTOMERS = [name for name, dimension in DIMENSIONS.items() if CUSTOMERS in dimension.sources]
+COUNTS = ("customers", "new_customers", "returning_customers", "returning_customer_rate")
+dimensions = st.lists(st.sampled_from(OF_SALES), max_size=3, unique=True)
 
 
 class Place:
@@ -292,3 +296,36 @@ def test_what_is_filtered_and_the_rest_make_the_whole(
             told = [p["metrics"] for p in cut["data"] if p["dimensions"][name] in values]
             for metric in metrics:
                 assert sum(part[metric] for part in told) == some[metric]
+
+
+@BOUNDED
+@given(shops(), st.sampled_from(ZONES), st.sampled_from(OF_CUSTOMERS), st.integers(0, 10**6))
+def test_customers_are_those_of_their_answer_and_open(
+    tables: Tables, timezone: str, name: str, chosen: int
+) -> None:
+    """Over time and in all what GET /analytics/customers says; each figure has as many rows."""
+    with serve(tables, timezone) as place:
+        for start, end in PERIODS:
+            for interval in ("hour", "day", "week", "month"):
+                common = {"start": start, "end": end, "interval": interval}
+                compared = {**common, "compare": "previous_period"}
+                told = build_customers(place.engine, place.lake, place.request(**compared))
+                series = place.figures(
+                    Asked(metrics=COUNTS, dimensions=("time",), limit=5000), **compared
+                )
+                for point, expected in zip(series["data"], told["series"], strict=True):
+                    assert point["dimensions"]["time"] == expected["date"]
+                    assert point["metrics"] == {metric: expected[metric] for metric in COUNTS}
+                for part in ("metrics", "previous", "change"):
+                    found, expected = series["totals"][part], told[part]
+                    assert found == {metric: expected[metric] for metric in COUNTS}
+            cut = place.figures(Asked(metrics=COUNTS, dimensions=(name,), limit=1000), **common)
+            parts = [cut["totals"], *cut["data"]]
+            part = parts[chosen % len(parts)]
+            opened = open_rows(place, part["rows"], COUNTS)
+            assert opened["figures"] == part["metrics"]
+            for metric in COUNTS[:3]:
+                assert (
+                    sum(row["amounts"][metric] for row in opened["data"]) == part["metrics"][metric]
+                )
+            assert opened["row_count"] == part["metrics"]["customers"]

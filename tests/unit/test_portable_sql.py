@@ -19,7 +19,7 @@ from analytics.metrics.customers import (
     quotient_sides,
 )
 from analytics.metrics.definitions import SALES, select_list
-from analytics.metrics.dimensions import DIMENSIONS, metrics_of
+from analytics.metrics.dimensions import ASKABLE, DIMENSIONS, metrics_of
 from analytics.metrics.inventory import INVENTORY
 from analytics.metrics.traffic import TRAFFIC
 from analytics.queries import load_query
@@ -40,12 +40,22 @@ METRICS = {
 
 
 # made whole by the question that is asked
-TEMPLATES = {"figures", "movement_rows", "clock"}
+TEMPLATES = {
+    "figures",
+    "figures_of_units",
+    "movement_rows",
+    "customer_rows",
+    "clock",
+    "period_customers",
+    "period_sessions",
+}
 ASKED = [
-    f"{kind} by {name} and {interval}"
+    f"{kind} by {name} and {interval} of {source}"
     for kind in ("figures", "rows", "total")
-    for name in DIMENSIONS
+    for name, dimension in DIMENSIONS.items()
     for interval in ("hour", "month")
+    for source in sorted(dimension.sources)
+    if kind == "figures" or source != "period_sessions"
 ]
 QUERIES = [
     *sorted(
@@ -57,7 +67,7 @@ QUERIES = [
 ]
 
 
-def asked_statement(kind: str, name: str, interval: str) -> str:
+def asked_statement(kind: str, name: str, interval: str, source: str) -> str:
     """A question by one dimension and time, filtered by both, and sorted by a quotient."""
     day = datetime(2026, 3, 1, tzinfo=UTC)
     request = AnalyticsRequest(
@@ -72,20 +82,22 @@ def asked_statement(kind: str, name: str, interval: str) -> str:
         interval=interval,
     )
     question = Question(cast(Any, None), cast(Any, None), request)
-    metrics = tuple(metrics_of(DIMENSIONS[name]))
-    filters = (Filter(name, (None,)), Filter("channel", ("web",), is_in=False))
+    known = metrics_of(DIMENSIONS[name])
+    metrics = tuple(metric for metric in known if ASKABLE[metric].source == source)
+    filters = (Filter(name, (None,)), Filter("weekday", (1,), is_in=False))
+    sort = "profit_margin" if source == "daily_sales" else None
     if kind != "figures":
         asked = Asked(metrics=metrics, filters=filters)
         made = rows_statement if kind == "rows" else rows_total_statement
         return made(question, asked).text
-    asked = Asked(metrics=metrics, dimensions=(name, "time"), filters=filters, sort="profit_margin")
+    asked = Asked(metrics=metrics, dimensions=(name, "time"), filters=filters, sort=sort)
     return figures_statement(question, asked, is_compared=True).text
 
 
 def statement(query: str) -> str:
     if query in ASKED:
-        kind, _, name, _, interval = query.split()
-        return asked_statement(kind, name, interval)
+        kind, _, name, _, interval, _, source = query.split()
+        return asked_statement(kind, name, interval, source)
     metrics = METRICS.get(query, select_list(SALES))
     return load_query(query).replace("{metrics}", metrics)
 

@@ -30,11 +30,10 @@ MAX_LIMIT, DEFAULT_LIMIT = 1000, 100
 MAX_METRICS, MAX_DIMENSIONS, MAX_FILTERS, MAX_VALUES = 20, 4, 20, 100
 MAX_WHOLE = 23  # hours and weekdays
 MAX_SNAPSHOT = 2**63 - 1
-# of a question's filters in the URL of its rows, which has 8 KB
-MAX_FILTER_BYTES = 6000
+MAX_FILTER_BYTES = 6000  # of a question's filters in the URL of its rows, which has 8 KB
 FILTERABLE = tuple(name for name in DIMENSIONS if name != "time")  # which the period says
 APPLIED_RATE = "Of converted rows, what amounts were multiplied by."
-KINDS = ("order", "cancellation", "refund", "refund_reversal")
+KINDS = ("order", "cancellation", "refund", "refund_reversal", "customer")
 
 
 class DimensionValue(fields.Field[Any]):
@@ -184,10 +183,10 @@ class FiguresSchema(Schema):
     change = fields.Nested(ChangesOfMetrics, required=True, allow_none=True)
     rows = fields.String(
         required=True,
+        allow_none=True,
         metadata={
-            "description": "The rows behind `metrics`, at the same snapshot: they add up to them.",
-            "example": "/api/v1/analytics/rows?metric=net_sales&snapshot=42&from=2026-03-01"
-            "&to=2026-04-01&basis=order_date&currency=EUR&channel=web",
+            "description": "The rows behind `metrics`: they add up to them. Null of sessions.",
+            "example": "/api/v1/analytics/rows?metric=units&from=2026-03-01&to=2026-04-01",
         },
     )
     previous_rows = fields.String(
@@ -317,7 +316,8 @@ class FigureRowSchema(Schema):
         validate=one_of(*KINDS),
         metadata={
             "description": "`order`; `cancellation` takes an order back; `refund`;"
-            " `refund_reversal` takes back a refund of an order that was cancelled later."
+            " `refund_reversal` takes back a refund of an order that was cancelled later;"
+            " `customer`, by the last of the orders that make one count."
         },
     )
     at = Instant(required=True, metadata={"description": "When it counts, by the basis."})
