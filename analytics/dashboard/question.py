@@ -39,6 +39,8 @@ OF_SALES = ("currency", "basis", "channel", *OF_CONVERSION)
 
 # Instants, half-open.
 Span = tuple[datetime, datetime]
+# From None: all before its end.
+OpenSpan = tuple[datetime | None, datetime]
 # Its text, the files of its tables and its parameters.
 Statement = tuple[str, Mapping[str, list[str]], Mapping[str, Any]]
 
@@ -276,33 +278,21 @@ class Question:
         return self._run(query, {table: (None, None)}, {})
 
     def ask_movements(
-        self,
-        text: str,
-        tables: tuple[str, ...],
-        span: tuple[datetime | None, datetime],
-        parameters: Mapping[str, Any],
+        self, text: str, tables: tuple[str, ...], span: OpenSpan, parameters: Mapping[str, Any]
     ) -> list[Row]:
         """Run a text over movements of a span, with the files that `ask_facts` hands over."""
         text, files, values = self._movements(text, tables, span, parameters)
         return self._engine.run(text, files, values, deadline_seconds=self._left_seconds())
 
     def stream_movements(
-        self,
-        text: str,
-        tables: tuple[str, ...],
-        span: tuple[datetime | None, datetime],
-        parameters: Mapping[str, Any],
+        self, text: str, tables: tuple[str, ...], span: OpenSpan, parameters: Mapping[str, Any]
     ) -> Iterator[list[Row]]:
         """The same for answers of any length, a part at a time."""
         text, files, values = self._movements(text, tables, span, parameters)
         return self._engine.batches(text, files, values, deadline_seconds=self._left_seconds())
 
     def _movements(
-        self,
-        text: str,
-        tables: tuple[str, ...],
-        span: tuple[datetime | None, datetime],
-        parameters: Mapping[str, Any],
+        self, text: str, tables: tuple[str, ...], span: OpenSpan, parameters: Mapping[str, Any]
     ) -> Statement:
         files = self._files(self._spans(tables, span, self.basis))
         self._require(tables)

@@ -38,6 +38,11 @@ given and who ordered is told of all of it, its lines and refunds too. One that 
 ways, or has several discounts, is `mixed` or `several`: no fact says which part of a sale each of
 them is of. What was captured by method is in `/analytics/revenue`.
 
+Customers and sessions are distinct ones: who ordered in two channels is a customer of both, so
+parts add up to more than the whole. They are counted of other things than sales: ask for customers,
+for sessions and for sales in a question each. A customer is opened to the last of the orders that
+make one count; sessions are events, and have no rows.
+
 | metric | """
 
 

@@ -12,7 +12,7 @@ from analytics.dashboard.answers import REVENUE_METRICS
 from analytics.dashboard.question import AnalyticsRequest, Question
 from analytics.engine import Engine, Row
 from analytics.lake import Lake
-from analytics.metrics.dimensions import ASKABLE, DIMENSIONS, Dimension, is_of_sales
+from analytics.metrics.dimensions import ASKABLE, DIMENSIONS, SALES, Dimension, is_of_sales
 from analytics.metrics.metric import Metric
 from analytics.periods import INTERVALS, BadParameter
 from analytics.query.asked import Asked, Filter, check
@@ -27,7 +27,10 @@ from analytics.query.figures import (
 from analytics.reports.formats import EVERY_ROW, ReportFile, Table, write_file
 
 # Points of time by their length, and every other dimension.
-SALES_GROUPS: tuple[str, ...] = (*INTERVALS, *(name for name in DIMENSIONS if name != "time"))
+SALES_GROUPS: tuple[str, ...] = (
+    *INTERVALS,
+    *(name for name, known in DIMENSIONS.items() if name != "time" and SALES in known.sources),
+)
 DEFAULT_GROUPS = ("day",)
 SALES_METRICS: tuple[str, ...] = tuple(m.name for m in ASKABLE.values() if is_of_sales(m))
 DEFAULT_LIMIT = 100

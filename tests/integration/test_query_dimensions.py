@@ -58,16 +58,16 @@ def event(number: int, visit: str, at: datetime, kind: str, **values: Any) -> di
     }
 
 
-# v1 comes from a search on a Saturday night, buys after midnight and comes back on Monday; v2 only
+# v1 comes from a search on a Saturday night, buys after midnight and comes back on Tuesday; v2 only
 # looks; a crawler counts nowhere
-SATURDAY, SUNDAY, MONDAY = (datetime(2026, 3, day, tzinfo=UTC) for day in (15, 16, 17))
+SUNDAY, TUESDAY = (datetime(2026, 3, day, tzinfo=UTC) for day in (15, 17))
 EVENTS = [
-    event(1, "v1/s1", SATURDAY.replace(hour=3), "page_view", referrer_host="find", device="mobile"),
-    event(2, "v1/s1", SATURDAY.replace(hour=5), "purchase", referrer_host="pay", device="mobile"),
-    event(3, "v1/s2", MONDAY.replace(hour=15), "page_view", device="desktop"),
-    event(4, "v1/s2", MONDAY.replace(hour=15), "add_to_cart", device="desktop"),
-    event(5, "v2/s1", MONDAY.replace(hour=15), "product_view", device="desktop"),
-    event(6, "v3/s1", MONDAY.replace(hour=15), "page_view", device="other", is_bot=True),
+    event(1, "v1/s1", SUNDAY.replace(hour=3), "page_view", referrer_host="find", device="mobile"),
+    event(2, "v1/s1", SUNDAY.replace(hour=5), "purchase", referrer_host="pay", device="mobile"),
+    event(3, "v1/s2", TUESDAY.replace(hour=15), "page_view", device="desktop"),
+    event(4, "v1/s2", TUESDAY.replace(hour=15), "add_to_cart", device="desktop"),
+    event(5, "v2/s1", TUESDAY.replace(hour=15), "product_view", device="desktop"),
+    event(6, "v3/s1", TUESDAY.replace(hour=15), "page_view", device="other", is_bot=True),
 ]
 
 
