@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from pathlib import Path
 
 import pytest
 
@@ -24,9 +23,11 @@ HALVES = 1_500
 MEGABYTE = 1_000_000
 
 
-@pytest.fixture
-def running_api(app: App, tmp_path: Path) -> Iterator[ApiServer]:
-    with api_server(app.services.settings, tmp_path / "api.log", api_threads=THREADS) as found:
+@pytest.fixture(scope="module")
+def running_api(app: App, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """One server for all: each of them must leave it as it was for the next."""
+    log = tmp_path_factory.mktemp("server") / "api.log"
+    with api_server(app.services.settings, log, api_threads=THREADS) as found:
         yield found
 
 
