@@ -40,6 +40,7 @@ from shop_api.spine.locks import try_lock
 from shop_api.spine.relay import Relay
 from shop_api.spine.waker import make_waker
 from shop_api.stack.instances import Heartbeat
+from shop_api.stack.loading import loading
 from shop_api.tracing.switch import open_tracing
 
 # Events within this time cause one run.
@@ -317,7 +318,8 @@ def main() -> None:
     configure_logging("worker", settings.log_level)
     # it warns of every tick that finds its job still running
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
-    worker = Worker(settings)
+    with loading():
+        worker = Worker(settings)
     count_start("worker")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())

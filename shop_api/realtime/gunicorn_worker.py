@@ -10,6 +10,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.workers.ggevent import GeventWorker
 
 from shop_api.kernel.logs import last_words
+from shop_api.stack.loading import loading
 
 # of the grace, the part over which closes are spread; the rest is for clients to answer and go
 JITTER_SHARE = 0.3
@@ -20,7 +21,7 @@ class RealtimeWorker(GeventWorker):
 
     def load_wsgi(self) -> None:
         """Load the application; gunicorn would also print what keeps it from starting."""
-        with last_words(Arbiter.WORKER_BOOT_ERROR):
+        with last_words(Arbiter.WORKER_BOOT_ERROR), loading():
             super().load_wsgi()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

@@ -16,6 +16,7 @@ from granian.log import LogLevels
 from shop_api.kernel.logs import JsonFormatter, configure_logging, last_words
 from shop_api.settings import Settings
 from shop_api.stack.interrupts import end_forked_at_sigterm
+from shop_api.stack.loading import loading
 
 TARGET = "shop_api.wsgi:app"
 # URL and headers of a request; granian answers 431 beyond. Who sends half of them holds as much.
@@ -49,7 +50,7 @@ def log_configuration(level: str) -> dict[str, Any]:
 
 def load(target: str) -> Any:
     """The application, in a worker: multiprocessing would print what keeps it from starting."""
-    with last_words():
+    with last_words(), loading():
         return resolve_name(target)
 
 
