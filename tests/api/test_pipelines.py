@@ -228,7 +228,7 @@ def test_notifications_are_read_one_by_one_and_all(
     assert again.json == marked.json == shop.api.get(f"{NOTIFICATIONS}/{first['id']}").json
     assert [one["id"] for one in told(shop, is_read="false")] == [one["id"] for one in rest]
     assert told(shop, is_read="true") == [marked.json]
-    assert shop.api.post(f"{NOTIFICATIONS}/read").json == {"count": 2}
-    assert shop.api.post(f"{NOTIFICATIONS}/read").json == {"count": 0}
+    assert shop.api.post(f"{NOTIFICATIONS}/all/read").json == {"count": 2}
+    assert shop.api.post(f"{NOTIFICATIONS}/all/read").json == {"count": 0}
     assert told(shop, is_read="false") == []
     assert len(told(other, is_read="false")) == 3

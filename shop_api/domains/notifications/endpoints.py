@@ -66,7 +66,7 @@ def mark_notification_read(call: Call, notification_id: UUID) -> Reply:
 
 @notifications.mutation(
     "POST",
-    "/read",
+    "/all/read",
     scope="notifications:write",
     returns=MarkedSchema,
     is_conditional=False,
