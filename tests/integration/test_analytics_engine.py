@@ -128,14 +128,16 @@ def test_rows_a_part_at_a_time(engine: Engine, files: list[str]) -> None:
         list(engine.batches(ENDLESS, {"orders": files}, {}, deadline_seconds=0.2))
 
 
-def test_whoever_leaves_before_the_last_part_gives_the_turn_back(files: list[str]) -> None:
+def test_the_next_query_has_its_turn_while_rows_are_written(files: list[str]) -> None:
     engine = Engine(str(Path(files[0]).parent), threads=1)
-    parts = engine.batches("SELECT number FROM orders", {"orders": files}, {}, batch_rows=10)
+    parts = engine.batches(
+        "SELECT number FROM orders", {"orders": files}, {}, batch_rows=10, deadline_seconds=2
+    )
     next(parts)
-    with pytest.raises(QueryTimeout, match="no turn"):
-        engine.run(NUMBERS, {"orders": files}, {}, deadline_seconds=0.1)
-    parts.close()
-    assert engine.run(NUMBERS, {"orders": files}, {}) == [{"total": 4999950000}]
+    assert engine.run(NUMBERS, {"orders": files}, {}, deadline_seconds=1)
+    time.sleep(2)
+    with pytest.raises(QueryTimeout, match="not written before the deadline"):
+        next(parts)
     engine.close()
 
 
