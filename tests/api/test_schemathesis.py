@@ -63,6 +63,7 @@ REASONS = {
     "wrong_currency",
 }
 RULES = {
+    "Converted figures are in USD, the shop's own currency.",
     "Send `period`, or `from` and `to`, not both.",
     "`from` and `to` go together: send both.",
     "`from` must be before `to`: the day `to` is not in the period.",
