@@ -6,6 +6,7 @@ the rows (rows.py). A value that is none is written as nothing.
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from analytics.dashboard.question import Question, format_instant
 from analytics.metrics.dimensions import DIMENSIONS
@@ -39,6 +40,29 @@ def opened_before(
         return None
     chosen = _parameters(question, asked, values, before)
     return chosen if until == before.end_instant else [*chosen, ("until", format_instant(until))]
+
+
+def opened_of(
+    answer: Mapping[str, Any], metrics: Iterable[str], *, is_before: bool = False
+) -> Parameters | None:
+    """Those that name the totals of an answer that is no question's, by what it says they are of;
+    of what it is compared with, None where nothing is compared."""
+    days = answer["compared_with"] if is_before else answer["period"]
+    if days is None:
+        return None
+    chosen = [
+        ("metric", ",".join(metrics)),
+        ("snapshot", answer["snapshot"]),
+        ("from", days["from"]),
+        ("to", days["to"]),
+        ("basis", answer["basis"]),
+        ("currency", answer["currency"]),
+    ]
+    if answer["converted"]:
+        chosen.append(("converted", "true"))
+    if answer["channel"] is not None:
+        chosen.append(("channel", written((answer["channel"],))))
+    return [*chosen, ("until", days["until"])] if is_before else chosen
 
 
 def _parameters(

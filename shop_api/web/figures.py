@@ -1,11 +1,11 @@
 """Fields of figures: amounts, counts, shares and changes, as every answer about figures has them.
 
-Belongs here: how one figure is documented. Does not: answers (domains' schemas).
+Belongs here: how one figure is documented, and what opens it. Does not: answers (domains' schemas).
 """
 
 from typing import Any
 
-from marshmallow import fields
+from marshmallow import Schema, fields
 
 from shop_api.web.fields import Money
 
@@ -35,4 +35,32 @@ def relative_change() -> fields.Decimal:
         required=True,
         allow_none=True,
         metadata={"description": "(now − before) ÷ before; null when nothing is compared, or 0."},
+    )
+
+
+ROWS_EXAMPLE = (
+    "/api/v1/analytics/rows?metric=net_sales&snapshot=42&from=2026-03-01&to=2026-04-01"
+    "&basis=order_date&currency=EUR"
+)
+
+
+class OpenedSchema(Schema):
+    """Figures of sales that can be opened."""
+
+    rows = fields.String(
+        required=True,
+        metadata={
+            "description": "The orders and refunds behind these figures, which add up to them.",
+            "example": ROWS_EXAMPLE,
+        },
+    )
+
+
+class OpenedComparedSchema(OpenedSchema):
+    """And what they are compared with."""
+
+    previous_rows = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The rows behind `previous`.", "example": None},
     )

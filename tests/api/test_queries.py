@@ -168,6 +168,37 @@ def test_a_sales_report_that_cannot_be(
     assert [error["pointer"] for error in answered.json["errors"]] == [pointer]
 
 
+@pytest.mark.parametrize("basis", ["order_date", "event_date"])
+@pytest.mark.parametrize("interval", ["day", "hour"])
+def test_figures_of_every_answer_open(shop: Shop, basis: str, interval: str) -> None:
+    """Each linked part of revenue, orders and the dashboard, the last points of each series."""
+    query = {"period": "today", "basis": basis, "interval": interval, "channel": "web"}
+    revenue = shop.api.get(REVENUE, query=query).json
+    orders = shop.api.get("/api/v1/analytics/orders", query=query).json
+    dashboard = shop.api.get("/api/v1/analytics/dashboard", query=query).json
+    of_orders = dashboard["orders"]
+    parts: list[tuple[str, dict[str, Any]]] = [
+        *((answer["rows"], answer["metrics"]) for answer in (revenue, orders)),
+        *((answer["previous_rows"], answer["previous"]) for answer in (revenue, orders)),
+        *((point["rows"], point) for answer in (revenue, orders) for point in answer["series"]),
+        *((part["rows"], part) for part in revenue["by_category"] + revenue["top_products"]),
+        (dashboard["revenue"]["rows"], dashboard["revenue"]),
+        (of_orders["rows"], {f"{k}_orders": v for k, v in of_orders.items()}),
+        *((p["rows"], {"total_sales": p["value"]}) for p in dashboard["revenue"]["trend"]),
+        *((p["rows"], {"placed_orders": p["value"]}) for p in of_orders["trend"]),
+    ]
+    for url, figures in parts:
+        answered = shop.api.get(f"{url}&limit=100")
+        assert answered.status == 200, answered.body
+        found = answered.json["figures"]
+        shared = found.keys() & figures.keys()
+        assert len(shared) > len(found) / 2
+        assert {name: found[name] for name in shared} == {name: figures[name] for name in shared}
+        for name in shared - {"average_order_value", "profit_margin", "cost_coverage"}:
+            assert sum(row["amounts"][name] for row in answered.json["data"]) == figures[name]
+    assert revenue["metrics"]["gross_sales"] == Decimal("32.50")
+
+
 def test_every_day_is_there(shop: Shop) -> None:
     answer = ask(shop, "orders", dimensions=["time"], interval="day")
     assert len(answer["data"]) == 7

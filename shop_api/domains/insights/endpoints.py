@@ -3,10 +3,17 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
 
 from flask import current_app
 
-from analytics.dashboard.answers import build_dashboard, build_orders, build_revenue
+from analytics.dashboard.answers import (
+    ORDER_METRICS,
+    REVENUE_METRICS,
+    build_dashboard,
+    build_orders,
+    build_revenue,
+)
 from shop_api.db.deadlines import deadline
 from shop_api.domains.insights.errors import invalid_parameter
 from shop_api.domains.insights.schemas import (
@@ -25,6 +32,8 @@ from shop_api.domains.insights.service import (
     ReportFile,
     Snapshot,
     keep_until,
+    opened_of,
+    written,
 )
 from shop_api.kernel.exchange import CacheGrant
 from shop_api.web.blueprint import Blueprint, Call
@@ -32,6 +41,18 @@ from shop_api.web.cache_policies import FIGURES
 from shop_api.web.reply import Reply
 
 T = TypeVar("T")
+
+ROWS = "/api/v1/analytics/rows"
+# What of the dashboard's orders, and of what was sold, can be opened.
+DASHBOARD_ORDER_METRICS = (
+    "placed_orders",
+    "pending_orders",
+    "processing_orders",
+    "completed_orders",
+    "cancelled_orders",
+    "average_order_value",
+)
+SOLD_METRICS = ("units", "gross_sales", "discounts", "returns", "net_sales")
 
 insights = Blueprint(
     "analytics",
@@ -51,7 +72,14 @@ insights = Blueprint(
 )
 def get_dashboard(call: Call) -> Reply:
     """Get a shop at a glance: revenue, orders, products and customers of a period."""
-    return answer_figures(call, build_dashboard)
+    answer = ask_lake(call, build_dashboard, call.query)
+    revenue, orders = answer["revenue"], answer["orders"]
+    _link(answer, revenue, REVENUE_METRICS[:8])
+    _link_points(answer, revenue["trend"], ("total_sales",))
+    _link_sold(answer, revenue)
+    _link(answer, orders, DASHBOARD_ORDER_METRICS)
+    _link_points(answer, orders["trend"], ("placed_orders",))
+    return Reply.of(answer)
 
 
 @insights.read(
@@ -64,7 +92,10 @@ def get_dashboard(call: Call) -> Reply:
 )
 def get_revenue(call: Call) -> Reply:
     """Get the sales metrics of a period, compared, over time, and what they are made of."""
-    return answer_figures(call, build_revenue)
+    answer = ask_lake(call, build_revenue, call.query)
+    _link_compared(answer, REVENUE_METRICS)
+    _link_sold(answer, answer)
+    return Reply.of(answer)
 
 
 @insights.read(
@@ -77,7 +108,46 @@ def get_revenue(call: Call) -> Reply:
 )
 def get_order_figures(call: Call) -> Reply:
     """Get the counts of orders of a period, compared and over time."""
-    return answer_figures(call, build_orders)
+    answer = ask_lake(call, build_orders, call.query)
+    _link_compared(answer, ORDER_METRICS)
+    return Reply.of(answer)
+
+
+def rows_url(opened: list[tuple[str, str]]) -> str:
+    """Where the rows behind a figure are."""
+    return f"{ROWS}?{urlencode(opened)}"
+
+
+def _link(answer: dict[str, Any], part: dict[str, Any], metrics: tuple[str, ...]) -> None:
+    """Put the URL of the rows behind totals into the part of the answer that has them."""
+    part["rows"] = rows_url(opened_of(answer, metrics) or [])
+
+
+def _link_points(
+    answer: dict[str, Any], points: list[dict[str, Any]], metrics: tuple[str, ...]
+) -> None:
+    """The same for each point of a series; what they share is written once."""
+    shared = [*(opened_of(answer, metrics) or []), ("interval", answer["interval"])]
+    url = rows_url(shared)
+    for point in points:
+        point["rows"] = f"{url}&time={quote(point['date'])}"
+
+
+def _link_sold(answer: dict[str, Any], sold: dict[str, Any]) -> None:
+    """The same for each category and product."""
+    url = rows_url(opened_of(answer, SOLD_METRICS) or [])
+    for parts, dimension in ((sold["by_category"], "category"), (sold["top_products"], "product")):
+        for part in parts:
+            value = quote(written((part[f"{dimension}_id"],)))
+            part["rows"] = f"{url}&{dimension}={value}"
+
+
+def _link_compared(answer: dict[str, Any], metrics: tuple[str, ...]) -> None:
+    """The same for an answer of metrics, what they are compared with, and a series."""
+    _link(answer, answer, metrics)
+    before = opened_of(answer, metrics, is_before=True)
+    answer["previous_rows"] = before and rows_url(before)
+    _link_points(answer, answer["series"], metrics)
 
 
 def answer_figures(call: Call, build: Build[dict[str, Any]]) -> Reply:

@@ -10,7 +10,14 @@ from analytics.dashboard.question import BASES
 from analytics.periods import COMPARISONS, INTERVALS, PERIOD_NAMES
 from shop_api.web.cache_policies import RealTimeQuery
 from shop_api.web.fields import Currency, FlagParameter, Instant, Text, one_of
-from shop_api.web.figures import amount, number, relative_change, share
+from shop_api.web.figures import (
+    OpenedComparedSchema,
+    OpenedSchema,
+    amount,
+    number,
+    relative_change,
+    share,
+)
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
@@ -130,7 +137,7 @@ class SalesEnvelopeSchema(EnvelopeSchema):
     )
 
 
-class MoneyPointSchema(Schema):
+class MoneyPointSchema(OpenedSchema):
     """A point of a series of amounts."""
 
     date = fields.String(
@@ -159,7 +166,11 @@ class PaymentMethodSchema(Schema):
     payments = number()
 
 
-class SoldSchema(Schema):
+class OrderCountPointSchema(CountPointSchema, OpenedSchema):
+    """A point of a series of counts of orders."""
+
+
+class SoldSchema(OpenedSchema):
     """What of something was sold."""
 
     units = number()
@@ -210,7 +221,7 @@ class BreakdownSchema(Schema):
     )
 
 
-class DashboardRevenueSchema(SalesFigures, BreakdownSchema):
+class DashboardRevenueSchema(SalesFigures, BreakdownSchema, OpenedSchema):
     """Revenue on the dashboard."""
 
     total = amount("total_sales.")
@@ -227,7 +238,7 @@ class FulfillmentSchema(Schema):
     returned = number()
 
 
-class DashboardOrdersSchema(Schema):
+class DashboardOrdersSchema(OpenedSchema):
     """Orders on the dashboard."""
 
     total = number("All orders placed, cancelled ones too.")
@@ -237,7 +248,7 @@ class DashboardOrdersSchema(Schema):
     completed = number()
     cancelled = number()
     average_order_value = amount("(gross_sales − discounts) ÷ orders.", allow_none=True)
-    trend = fields.List(fields.Nested(CountPointSchema), required=True)
+    trend = fields.List(fields.Nested(OrderCountPointSchema), required=True)
     fulfillment_status = fields.Nested(FulfillmentSchema, required=True)
 
 
@@ -311,7 +322,7 @@ class RevenueFigures(SalesFigures):
     cost_coverage = share("Net sales of lines whose cost is known ÷ net_sales.")
 
 
-class RevenuePointSchema(RevenueFigures):
+class RevenuePointSchema(RevenueFigures, OpenedSchema):
     """Every sales metric of a point in time."""
 
     date = fields.String(required=True, metadata={"example": "2026-03-01"})
@@ -336,7 +347,7 @@ class RevenueChangeSchema(Schema):
     average_order_value = relative_change()
 
 
-class RevenueSchema(SalesEnvelopeSchema, BreakdownSchema):
+class RevenueSchema(SalesEnvelopeSchema, BreakdownSchema, OpenedComparedSchema):
     """Sales of a period, compared, over time, and what they are made of."""
 
     metrics = fields.Nested(RevenueFigures, required=True)
@@ -358,7 +369,7 @@ class OrderFigures(Schema):
     average_order_value = amount(allow_none=True)
 
 
-class OrderPointSchema(OrderFigures):
+class OrderPointSchema(OrderFigures, OpenedSchema):
     """Counts of orders of a point in time."""
 
     date = fields.String(required=True, metadata={"example": "2026-03-01"})
@@ -377,7 +388,7 @@ class OrderChangeSchema(Schema):
     average_order_value = relative_change()
 
 
-class OrdersSchema(SalesEnvelopeSchema):
+class OrdersSchema(SalesEnvelopeSchema, OpenedComparedSchema):
     """Orders of a period, compared and over time."""
 
     metrics = fields.Nested(OrderFigures, required=True)

@@ -47,7 +47,7 @@ from analytics.periods import (
 )
 from analytics.query.asked import Asked, Filter
 from analytics.query.figures import build_figures
-from analytics.query.opening import read_values
+from analytics.query.opening import opened_of, read_values, written
 from analytics.query.rows import build_rows
 from analytics.reports.customers import SORTS as CUSTOMER_SORTS
 from analytics.reports.customers import CustomerSelection, build_customer_file, build_customer_page
@@ -125,7 +125,9 @@ __all__ = [
     "dimensions_of",
     "keep_until",
     "metrics_of",
+    "opened_of",
     "read_values",
+    "written",
 ]
 
 # Where the application keeps its `Insights`.

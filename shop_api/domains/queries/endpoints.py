@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 import msgspec
 from flask import current_app
 
-from shop_api.domains.insights.endpoints import ask_snapshot
+from shop_api.domains.insights.endpoints import ROWS, ask_snapshot, rows_url
 from shop_api.domains.insights.errors import invalid_field, invalid_parameter, unanswerable
 from shop_api.domains.insights.service import (
     DIMENSIONS,
@@ -39,7 +39,6 @@ from shop_api.kernel.errors import DomainError
 from shop_api.web.blueprint import Blueprint, Call
 from shop_api.web.reply import Reply
 
-ROWS = "/api/v1/analytics/rows"
 # what of a question says which page it is
 PAGE = frozenset({"limit", "after"})
 
@@ -179,7 +178,7 @@ def link_rows(answer: dict[str, Any]) -> None:
     """Put, for the question that opens each part of an answer, the URL that asks it."""
     for part in (answer["totals"], *answer["data"]):
         for name in ("rows", "previous_rows"):
-            part[name] = part[name] and f"{ROWS}?{urlencode(part[name])}"
+            part[name] = part[name] and rows_url(part[name])
 
 
 def read_filters(asked: dict[str, Any]) -> tuple[Filter, ...]:
