@@ -3,6 +3,7 @@
 Belongs here: how the drawing looks. Does not: what is in it (bench_scale.py).
 """
 
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ def draw_costs(measured: dict[str, Any], target: Path) -> None:
         axes = figure.add_subplot()
         for color, name in zip(COLORS, measured["sizes"][0]["milliseconds"], strict=True):
             costs = [size["milliseconds"][name] for size in measured["sizes"]]
-            axes.plot(sizes, costs, marker="o", markersize=4, color=color, label=name)
+            drawn = [nan if cost is None else cost for cost in costs]
+            axes.plot(sizes, drawn, marker="o", markersize=4, color=color, label=name)
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xticks(sizes, [f"{orders / 1e6:.1f} M" for orders in sizes])
