@@ -35,7 +35,8 @@ MONTH_ROWS = 200_000
 ROUNDS = 5
 
 CHANGE = """
-UPDATE orders SET note = :note, version = version + 1, updated_at = :now
+UPDATE orders SET channel = CASE channel WHEN 'web' THEN 'pos' ELSE 'web' END,
+    version = version + 1, updated_at = :now
 WHERE tenant_id = :tenant AND id IN (
     SELECT id FROM orders WHERE tenant_id = :tenant ORDER BY placed_at DESC LIMIT :count)
 RETURNING id
@@ -94,7 +95,7 @@ class ExportedShop:
 
     def _change(self, now: datetime) -> None:
         origin = Origin(self.tenant_id, "system:bench", "bench", now)
-        values = {"note": f"{now}", "now": now, "tenant": self.tenant_id, "count": CHANGED}
+        values = {"now": now, "tenant": self.tenant_id, "count": CHANGED}
         with unit_of_work(self.engine, self.waker, origin) as work:
             changed = work.session.execute(text(CHANGE), values).scalars().all()
             for order_id in changed:

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 from analytics.contracts import DIM_CUSTOMERS, PAYMENTS, Contract
 from analytics.lake import Lake, Snapshot
@@ -73,7 +74,11 @@ def test_only_the_file_that_holds_a_changed_row_is_written_anew(tmp_path: Path) 
     old = replace(table, changed)
     assert old["customer_id"].to_list() == changed["customer_id"].to_list()
     assert old["orders"].to_list() == [0, 0]
-    assert len(before & set(table.files()["path"])) == 2
+    after = set(table.files()["path"])
+    assert len(before & after) == 2
+    # nor the one whose changed rows turn out to be what they were
+    assert_frame_equal(replace(table, changed), changed)
+    assert set(table.files()["path"]) == after
     expected = {f"{key:08}": 0 for key in everyone}
     assert content(table) == {**expected, **dict(changed.select("customer_id", "orders").rows())}
 
