@@ -20,7 +20,8 @@ from typing import Any
 
 import duckdb
 
-from analytics.contracts import CONTRACTS
+from analytics.contracts import CONTRACTS, Column
+from analytics.contracts.contract import OlderFile
 from analytics.mirror import Mirror
 from analytics.store import Store
 
@@ -156,7 +157,17 @@ class Engine:
         cursor = self._database.cursor()
         if not files:
             return cursor.sql(_no_rows(table))
-        return cursor.read_parquet(list(files), hive_partitioning=False)
+        paths = [str(path) for path in files]
+        if not _has_older(files):
+            return cursor.read_parquet(paths, hive_partitioning=False)
+        found = cursor.read_parquet(paths, hive_partitioning=False, union_by_name=True)
+        # not by a UNION: a relation of a statement with parameters is held in memory
+        return found.project(
+            ", ".join(
+                column.name if column.name in found.columns else _null(column)
+                for column in CONTRACTS[table].columns
+            )
+        )
 
     @contextmanager
     def _local(
@@ -169,7 +180,7 @@ class Engine:
         try:
             uris = {uri for files in tables.values() for uri in files}
             with self._mirror.held(uris, deadline_seconds) as local:
-                yield {name: [local[uri] for uri in files] for name, files in tables.items()}
+                yield {name: _where(files, local) for name, files in tables.items()}
         except TimeoutError as error:
             raise QueryTimeout("files were not fetched before the deadline") from error
         except FileNotFoundError as error:
@@ -251,16 +262,22 @@ def bind_files(
 ) -> tuple[str, dict[str, list[str]]]:
     """The statement with its tables defined in front of it, and the file lists to bind.
 
-    A table without files is an empty relation of its contract's columns.
+    A table without files is an empty relation of its contract's columns; what a file was written
+    without is null.
     """
     relations: list[str] = []
     bound: dict[str, list[str]] = {}
     for name, files in tables.items():
-        if files:
-            bound[f"{name}_files"] = list(files)
-            source = f"SELECT * FROM read_parquet(${name}_files, hive_partitioning = false)"
-        else:
+        if not files:
             source = _no_rows(name)
+        else:
+            bound[f"{name}_files"] = [str(path) for path in files]
+            source = f"SELECT * FROM read_parquet(${name}_files, hive_partitioning = false)"
+            if _has_older(files):
+                # dearer by the footers of all files, which are read before the plan is made
+                options = "hive_partitioning = false, union_by_name = true"
+                read = f"SELECT * FROM read_parquet(${name}_files, {options})"
+                source = f"{read} UNION ALL BY NAME {_no_rows(name)}"
         relations.append(f"{name} AS NOT MATERIALIZED ({source})")
     body = statement.strip().rstrip(";")
     if not relations:
@@ -268,10 +285,21 @@ def bind_files(
     return f"WITH {', '.join(relations)}\nSELECT * FROM (\n{body}\n) AS answer", bound
 
 
+def _has_older(files: Sequence[str]) -> bool:
+    return any(isinstance(path, OlderFile) for path in files)
+
+
+def _where(files: Sequence[str], local: Mapping[str, str]) -> list[str]:
+    """The files on this disk; an older one is older there, too."""
+    return [OlderFile(local[f]) if isinstance(f, OlderFile) else local[f] for f in files]
+
+
+def _null(column: Column) -> str:
+    return f"CAST(NULL AS {column.sql_type}) AS {column.name}"
+
+
 def _no_rows(table: str) -> str:
-    columns = ", ".join(
-        f"CAST(NULL AS {column.sql_type}) AS {column.name}" for column in CONTRACTS[table].columns
-    )
+    columns = ", ".join(_null(column) for column in CONTRACTS[table].columns)
     return f"SELECT {columns} WHERE false"
 
 

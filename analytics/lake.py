@@ -14,12 +14,15 @@ from datetime import UTC, date, datetime, timedelta
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
+from analytics.contracts import CONTRACTS
+from analytics.contracts.contract import OLDER_FILES_UNTIL, OlderFile
 from analytics.store import Store
 
 # Versions whose file lists are kept per table: the present one, and those of running queries.
 CACHED_VERSIONS = 4
 # A local day reaches over the edges of its UTC day.
 ZONE_SLACK = timedelta(days=1)
+LAST_MILLISECOND = 2**63 - 1
 
 
 class VersionGone(Exception):
@@ -51,6 +54,8 @@ class _Table:
         self._store = store
         self._name = name
         self._path = store.uri(name)
+        # of the contract
+        self._columns = frozenset(CONTRACTS[name].column_names)
         self._lock = threading.Lock()
         self._table: DeltaTable | None = None
         self._indexes: OrderedDict[int, FileIndex] = OrderedDict()
@@ -104,17 +109,32 @@ class _Table:
             self._table = self._open(version)
         self._commit = self._tagged(version)
         actions = self._table.get_add_actions(flatten=True)
+        older_until = self._older_until(self._table)
         index: FileIndex = {}
-        for tenant_id, period, path in zip(
+        for tenant_id, period, path, modified_ms in zip(
             actions.column("partition.tenant_id").to_pylist(),
             actions.column("partition.period").to_pylist(),
             actions.column("path").to_pylist(),
+            actions.column("modification_time").to_pylist(),
             strict=True,
         ):
-            index.setdefault(tenant_id, []).append((period, f"{self._path}/{path}"))
+            file = f"{self._path}/{path}"
+            if older_until is not None and modified_ms <= older_until:
+                file = OlderFile(file)
+            index.setdefault(tenant_id, []).append((period, file))
         for files in index.values():
             files.sort()
         return index
+
+    def _older_until(self, table: DeltaTable) -> int | None:
+        """The last millisecond in which files were written that may lack columns, if any do.
+
+        A table that lacks columns of the contract is of an earlier release, and all its files are.
+        """
+        if not self._columns <= {field.name for field in table.schema().fields}:
+            return LAST_MILLISECOND
+        until = table.metadata().configuration.get(OLDER_FILES_UNTIL)
+        return None if until is None else int(until)
 
     def _open(self, version: int) -> DeltaTable:
         return DeltaTable(self._path, version=version, storage_options=self._store.options)

@@ -17,6 +17,7 @@ from datetime import date
 import msgspec
 
 from analytics.contracts import CONTRACTS
+from analytics.contracts.contract import OlderFile
 from analytics.lake import Lake, Snapshot, bounded
 from analytics.store import Store
 
@@ -106,7 +107,10 @@ class ManifestLake(Lake):
             table: [
                 (
                     period,
-                    store.uri(f"{table}/tenant_id={manifest.tenant_id}/period={period}/{name}"),
+                    # a manifest does not tell which columns a file has
+                    OlderFile(
+                        store.uri(f"{table}/tenant_id={manifest.tenant_id}/period={period}/{name}")
+                    ),
                 )
                 for period, names in manifest.files.get(table, {}).items()
                 for name in names

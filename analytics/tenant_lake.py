@@ -19,6 +19,7 @@ import polars as pl
 
 from analytics.access import LakeAccess, access_from_environment, with_http
 from analytics.contracts import CONTRACTS
+from analytics.contracts.contract import OlderFile
 from analytics.currencies import currency_digits
 from analytics.dashboard.answers import build_dashboard, build_revenue
 from analytics.dashboard.customers import build_customers
@@ -85,12 +86,19 @@ class TenantLake:
         if not uris:
             return pl.LazyFrame(schema=schema)
         options = self._store.options
-        scanned = pl.scan_parquet(uris, hive_partitioning=False, storage_options=options)
+        scanned = pl.scan_parquet(
+            [str(uri) for uri in uris],
+            hive_partitioning=False,
+            storage_options=options,
+            schema=schema,
+            missing_columns="insert",
+        )
         return scanned.select(list(schema))
 
     def relation(self, table: str, start: date | None = None, end: date | None = None) -> Relation:
         """A table as a DuckDB relation, to be used while this lake is open; bounds as in `scan`."""
-        return self._engine.relation(table, self.files(table, start, end))
+        files = self.files(table, start, end)
+        return self._engine.relation(table, [OlderFile(path) for path in files])
 
     def files(self, table: str, start: date | None = None, end: date | None = None) -> list[str]:
         """The Parquet files of `table` on this machine, for anything that reads Parquet.
@@ -99,7 +107,7 @@ class TenantLake:
         """
         uris = self._uris(table, start, end)
         if self._mirror is None:
-            return uris
+            return [str(uri) for uri in uris]
         missing = [uri for uri in uris if uri not in self._local]
         self._local |= self._open.enter_context(self._mirror.held(missing))
         return [self._local[uri] for uri in uris]

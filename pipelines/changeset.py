@@ -115,11 +115,17 @@ def _by_tenant(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
 
 
 def begin(context: LakeContext, versions: Mapping[str, int] | None, now: datetime) -> Changeset:
-    """A changeset on the state `versions`, undoing what a dead run left; None: on the newest."""
+    """A changeset on the state `versions`, undoing what a dead run left; None: on the newest.
+
+    Tables of an earlier release get the columns they lack, unless files that are kept would be
+    wrong without them: UnusableTableError.
+    """
     for name, table in context.tables.items():
         table.open()
         if versions is not None:
             table.go_back_to(versions.get(name, 0))
+            table.require_columns()
+        table.add_columns()
     return Changeset(
         context, now, {name: Rewrite(table, now) for name, table in context.tables.items()}
     )

@@ -76,6 +76,7 @@ def run_export(context: LakeContext, now: datetime, *, waits: bool = False) -> O
         if (
             published is not None
             and not _missing(context, published)
+            and not _is_outdated(context)
             and context.manifests.tells(_snapshot(published))
             and not is_any_unseen(connection, published.position, CONFIRM_AFTER)
         ):
@@ -103,7 +104,7 @@ def export_at(context: LakeContext, held: Connection, reader: Reader, now: datet
         return rebuild_at(context, held, reader, now, EXPORT)
     held_back = quarantine.read(held)
     todo = quarantine.with_due(changes(reader, published.position.transactions), held_back, now)
-    if todo.is_empty():
+    if todo.is_empty() and not _is_outdated(context):
         held.rollback()
         with held.begin():
             advance(held, published, here)
@@ -134,6 +135,11 @@ def export_at(context: LakeContext, held: Connection, reader: Reader, now: datet
 def _missing(context: LakeContext, published: Published) -> list[str]:
     """Tables that the published lake is without: it was written by a release that had none."""
     return sorted(context.tables.keys() - published.versions.keys())
+
+
+def _is_outdated(context: LakeContext) -> bool:
+    """Whether any table lacks columns of its contract."""
+    return any(table.lacks_columns() for table in context.tables.values())
 
 
 def run_rebuild(context: LakeContext, now: datetime) -> Outcome:

@@ -13,9 +13,10 @@ from datetime import datetime
 
 import polars as pl
 
+from analytics.contracts import CONTRACTS
 from analytics.lake import Lake, Snapshot
 from pipelines.context import LakeContext
-from pipelines.frames import TEXT
+from pipelines.frames import TEXT, polars_schema
 from pipelines.runner import export_at, tell
 from pipelines.sinks.publication import writer_lock
 from pipelines.sources.day_edges import read_day_edges
@@ -113,7 +114,13 @@ def _lake_totals(lake: Lake, snapshot: Snapshot, totals: Totals, tenant_id: str)
     files = lake.files(totals.table, snapshot, tenant_id)
     if not files:
         return pl.DataFrame(schema={**totals.key_types, **totals.types})
-    rows = pl.scan_parquet(files, hive_partitioning=False, storage_options=lake.store.options)
+    rows = pl.scan_parquet(
+        [str(path) for path in files],
+        hive_partitioning=False,
+        storage_options=lake.store.options,
+        schema=polars_schema(CONTRACTS[totals.table]),
+        missing_columns="insert",
+    )
     return (
         rows.group_by(PERIODS[totals.table].alias("period"))
         .agg(

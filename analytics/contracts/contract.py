@@ -88,6 +88,17 @@ class Contract:
         raise KeyError(f"{self.name} has no column {name!r}")
 
 
+# The property of a Delta table that got columns: the last millisecond since 1970 in which files
+# were written that may be without them.
+OLDER_FILES_UNTIL = "shop_api.older_files_until"
+
+
+class OlderFile(str):
+    """The path of a file that may lack columns of the contract, which are null in it."""
+
+    __slots__ = ()
+
+
 # Of every fact in a currency: what it is worth in the shop's own.
 BASE_CURRENCY = Column(
     "base_currency", "text", "The shop's own currency when the order was placed."

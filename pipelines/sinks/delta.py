@@ -11,13 +11,21 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
-from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake import CommitProperties, DeltaTable, Field, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
-from analytics.contracts import Contract
+from analytics.contracts import Column, Contract
+from analytics.contracts.contract import OLDER_FILES_UNTIL
 from analytics.store import Store
-from pipelines.frames import INTEGER, PARTITION_COLUMNS, TEXT, delta_schema, polars_schema
+from pipelines.frames import (
+    DELTA_TYPES,
+    INTEGER,
+    PARTITION_COLUMNS,
+    TEXT,
+    delta_schema,
+    polars_schema,
+)
 from pipelines.sinks.parquet import file_rows, write_file
 from pipelines.sinks.run_record import Share
 
@@ -79,6 +87,7 @@ class LakeTable:
         self.contract = contract
         self.root = store.uri(contract.name)
         self._delta: DeltaTable | None = None
+        self._is_whole = False
 
     @property
     def delta(self) -> DeltaTable:
@@ -118,6 +127,44 @@ class LakeTable:
             self.delta.restore(version)
         except DeltaError as error:
             raise UnusableTableError(f"{self.root} cannot go back to {version}: {error}") from error
+
+    @property
+    def lacking(self) -> list[Column]:
+        """Columns of the contract that the table is without: it is of an earlier release."""
+        known = {field.name for field in self.delta.schema().fields}
+        return [column for column in self.contract.columns if column.name not in known]
+
+    def lacks_columns(self) -> bool:
+        """Whether it lacks any. Asked of the log until it does not: nothing takes columns away."""
+        if not self._is_whole:
+            try:
+                newest = DeltaTable(self.root, storage_options=self.store.options)
+            except TableNotFoundError:
+                return False
+            names = {field.name for field in newest.schema().fields}
+            self._is_whole = names.issuperset(self.contract.column_names)
+        return not self._is_whole
+
+    def require_columns(self) -> None:
+        """Raise UnusableTableError when it lacks a column that may not be null in its files.
+
+        What is not from Postgres cannot be made anew, so its new columns may be null.
+        """
+        wrong = [column.name for column in self.lacking if not column.is_nullable]
+        if wrong and self.contract.is_from_postgres:
+            raise UnusableTableError(f"{self.root} is without {', '.join(wrong)}")
+
+    def add_columns(self) -> None:
+        """Add the columns it lacks. The files that are there stay, and are null in them."""
+        lacking = self.lacking
+        if not lacking:
+            return
+        logger.info("adding %s to %s", ", ".join(c.name for c in lacking), self.root)
+        written = self.delta.get_add_actions(flatten=True).column("modification_time").to_pylist()
+        until = {OLDER_FILES_UNTIL: str(max(written, default=0))}
+        self.delta.alter.set_table_properties(until, raise_if_not_exists=False)
+        self.delta.alter.add_columns([Field(c.name, DELTA_TYPES[c.type]) for c in lacking])
+        self.delta.update_incremental()
 
     def vacuum(
         self, retention_hours: int, leased_versions: Collection[int], *, is_thorough: bool
@@ -180,6 +227,7 @@ class Rewrite:
         self.contract = table.contract
         self.now = now
         self.rows_written = 0
+        self._schema = polars_schema(table.contract)
         self._added: list[AddAction] = []
         self._removed: list[RemoveAction] = []
         self._files = table.files().sort("tenant_id")
@@ -253,9 +301,11 @@ class Rewrite:
         path = f"{self.table.root}/{file.path}"
         options = self.table.store.options
         try:
-            return pl.read_parquet(path, hive_partitioning=False, storage_options=options).select(
-                pl.lit(file.tenant_id).alias("tenant_id"), *self.contract.column_names
-            )
+            rows = pl.read_parquet(path, hive_partitioning=False, storage_options=options)
+            lacking = self._schema.keys() - set(rows.columns)
+            return rows.with_columns(
+                pl.lit(None, self._schema[name]).alias(name) for name in lacking
+            ).select(pl.lit(file.tenant_id).alias("tenant_id"), *self.contract.column_names)
         except (OSError, pl.exceptions.PolarsError) as error:
             raise UnreadableFileError(file.tenant_id, path, error) from error
 
