@@ -18,7 +18,8 @@ at `GET /api/v1/analytics/metrics`. This page is made by `make docs` from `analy
 ## Metrics
 
 The SQL aggregates rows of the source: `daily_sales`, or movements of its shape, which each order,
-cancellation and refund makes.
+cancellation and refund makes. `converted=true` aggregates movements in the shop's own currency,
+each at its order's `exchange_rate`.
 
 | metric | unit | is | source | SQL | adds up |
 |---|---|---|---|---|---|

@@ -25,6 +25,7 @@ DASHBOARD = "/api/v1/analytics/dashboard"
 REVENUE = "/api/v1/analytics/revenue"
 ORDERS = "/api/v1/analytics/orders"
 CUSTOMERS = "/api/v1/analytics/customers"
+PRODUCTS = "/api/v1/analytics/products"
 
 
 @pytest.fixture(scope="module")
@@ -236,6 +237,18 @@ def test_channel_and_currency_select(app: App, lake: LakeContext, shop: Shop) ->
     in_yen = shop.api.get(REVENUE, query={"currency": "JPY"})
     assert in_yen.json["currency"] == "JPY"
     assert b'"gross_sales":0,' in in_yen.body
+    own = shop.api.get(REVENUE, query={"converted": "true", "currency": "USD"}).json
+    assert (own["converted"], own["unconverted_orders"]) == (True, 0)
+    assert own["metrics"]["orders"] == 1
+    sentence = "Converted figures are in USD, the shop's own currency."
+    for path in (DASHBOARD, REVENUE, ORDERS, CUSTOMERS, PRODUCTS):
+        refused = shop.api.get(path, query={"converted": "true", "currency": "JPY"})
+        assert (refused.status, refused.code) == (400, "invalid_parameter"), path
+        assert refused.json["errors"] == [{"pointer": "currency", "detail": sentence}]
+    question = {"metrics": ["gross_sales"], "converted": True, "currency": "JPY"}
+    refused = shop.api.post("/api/v1/analytics/query", question)
+    assert (refused.status, refused.code) == (422, "validation_failed")
+    assert refused.json["errors"] == [{"pointer": "/currency", "detail": sentence}]
 
 
 def test_catalogue_lists_every_metric(shop: Shop) -> None:
