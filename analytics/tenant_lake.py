@@ -8,7 +8,7 @@ plotting. `shop_api` serves the same answers over HTTP.
 import re
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +35,8 @@ DEADLINE_SECONDS = 600.0
 # Snapshots that may follow each other while a lake is opened.
 OPENING_ATTEMPTS = 5
 TENANT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+# What a lake knows of a question by itself.
+OWN = {"tenant_id", "snapshot", "timezone", "currency_digits"}
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
@@ -119,7 +121,11 @@ class TenantLake:
         return self._engine.run(statement, tables, parameters, deadline_seconds=DEADLINE_SECONDS)
 
     def dashboard(self, **question: Any) -> dict[str, Any]:
-        """The dashboard, with the parameters of AnalyticsRequest: period, start, end, basis, …"""
+        """The dashboard of a `period`, or of the days from `start` until before `end`.
+
+        Further parameters: `interval`, `compare`, `basis`, `currency`, `converted`, `channel`, as
+        the API has them. Days are dates, or their text.
+        """
         return build_dashboard(self._engine, self._lake, self._request(question))
 
     def revenue(self, **question: Any) -> dict[str, Any]:
@@ -140,15 +146,26 @@ class TenantLake:
         return self._lake.files(table, self.snapshot, self.tenant_id, start, end)
 
     def _request(self, question: dict[str, Any]) -> AnalyticsRequest:
-        return AnalyticsRequest(
-            tenant_id=self.tenant_id,
-            snapshot=self.snapshot,
-            timezone=self.regional.timezone,
-            currency=self.regional.currency,
-            currency_digits=currency_digits(self.regional.currency),
-            now=question.pop("now", self.snapshot.as_of),
-            **{"deadline_seconds": DEADLINE_SECONDS, **question},
-        )
+        known = {field.name for field in fields(AnalyticsRequest)} - OWN
+        unknown = sorted(question.keys() - known)
+        if unknown:
+            raise TypeError(f"no parameter {unknown[0]!r}; there are {', '.join(sorted(known))}")
+        days = {
+            name: date.fromisoformat(day)
+            for name in ("start", "end")
+            if isinstance(day := question.get(name), str)
+        }
+        currency = question.get("currency", self.regional.currency)
+        own = {
+            "tenant_id": self.tenant_id,
+            "snapshot": self.snapshot,
+            "timezone": self.regional.timezone,
+            "currency": currency,
+            "currency_digits": currency_digits(currency),
+            "now": self.snapshot.as_of,
+            "deadline_seconds": DEADLINE_SECONDS,
+        }
+        return AnalyticsRequest(**{**own, **question, **days})
 
     def __enter__(self) -> Self:
         return self

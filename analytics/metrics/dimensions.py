@@ -220,7 +220,7 @@ _ALL = (
                 "referrer",
                 "Referrer",
                 "Where visitors came from",
-                "a host; null of those who did not",
+                "a host; null of those who came from none",
             ),
             ("utm_source", "Campaign source", "The campaign's source", "as the URL had it"),
             ("utm_medium", "Campaign medium", "The campaign's medium", "as the URL had it"),

@@ -360,3 +360,10 @@ def test_rows_refuse_what_has_none(shop: Shop) -> None:
         assert refused.status in (400, 422)
         assert refused.code == code, refused.body
         assert refused.json["errors"][0]["pointer"] == pointer
+
+
+def test_the_sales_report_knows_no_dimension_of_visits(app: App, shop: Shop) -> None:
+    for name in ("referrer", "not_device"):
+        answered = shop.api.get(SALES_REPORT, query={"group_by": "channel", name: "x"})
+        assert answered.status == 400, answered.body
+        assert name in answered.body.decode()

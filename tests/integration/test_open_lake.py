@@ -162,3 +162,16 @@ def test_the_api_holds_what_its_statements_read(
     finally:
         insights.close()
     assert leased_versions(lake.store, now()) == {}
+
+
+def test_questions_are_asked_as_of_the_api(
+    database: Database, tenant_id: UUID, lake: LakeContext
+) -> None:
+    sell(database, tenant_id)
+    run_export(lake, now())
+    with open_lake(str(tenant_id), lake.location) as opened:
+        whole = opened.revenue(start=day(0).date().isoformat(), end=day(60).date().isoformat())
+        assert whole["metrics"]["orders"] == 3
+        assert opened.revenue(period="all", currency="EUR")["metrics"]["orders"] == 0
+        with pytest.raises(TypeError, match="no parameter 'perid'; there are basis, channel"):
+            opened.revenue(perid="all")

@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import ValidationError, fields
 
 from shop_api.domains.insights.schemas import AnalyticsQuery, PeriodQuery, SalesEnvelopeSchema
-from shop_api.domains.insights.service import FILE_FORMATS, SALES_GROUPS, SALES_METRICS
+from shop_api.domains.insights.service import DIMENSIONS, FILE_FORMATS, SALES_GROUPS, SALES_METRICS
 from shop_api.domains.queries.schemas import (
     MAX_DIMENSIONS,
     MAX_METRICS,
@@ -20,6 +20,7 @@ from shop_api.web.fields import Currency, WholeParameter, one_of
 from shop_api.web.pagination import MAX_OFFSET, Pagination
 
 MAX_ROWS = 1_000
+OF_NO_SALE = sorted(DIMENSIONS.keys() - set(SALES_GROUPS))
 
 
 class Choices(Values):
@@ -51,9 +52,12 @@ class SalesReportQuery(PeriodQuery, RealTimeQuery, DimensionParameters):
     """Which days, cut by what, of what alone, in which order, in which form."""
 
     class Meta:
-        """Where in time is said by the period, and its points by `group_by`."""
+        """Where in time is said by the period, its points by `group_by`; visits sell nothing."""
 
-        exclude = ("interval", "time", "not_time")
+        exclude = (
+            "interval",
+            *(name for other in OF_NO_SALE for name in (other, f"not_{other}")),
+        )
 
     group_by = Choices(
         SALES_GROUPS,
