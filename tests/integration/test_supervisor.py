@@ -169,16 +169,21 @@ def test_a_postgres_that_still_starts_is_waited_for_and_can_be_stopped(folder: P
     stop_postgres(folder)
 
 
-def test_killing_the_supervisor_ends_the_children_and_the_next_start_joins_the_stores(
+def test_everything_listens_on_an_ipv6_address_and_ends_when_the_supervisor_is_killed(
     folder: Path,
 ) -> None:
     copy = Copy(folder)
-    with running(SERVE, copy.environment, copy.log) as supervisor:
+    with running(SERVE, {**copy.environment, "SHOP_HOST": "::1"}, copy.log) as supervisor:
         copy.wait_ready()
+        assert answers(f"http://[::1]:{copy.api_port}/health/live")
+        assert answers(f"http://[::1]:{copy.realtime_port}/health/live")
+        assert f"http://[::1]:{copy.api_port}/api/v1" in copy.log.read_text()
+        assert f"ws://[::1]:{copy.realtime_port}/ws" in copy.log.read_text()
         supervisor.kill()
         supervisor.wait()
         wait_until(lambda: not copy.of_command(" -m "), 10)
         left = postmaster(folder)
+    # the next start joins the stores
     copy.log.write_text("")
     with running([*SERVE, "--only", "worker"], copy.environment, copy.log) as supervisor:
         copy.wait_ready()
@@ -203,16 +208,6 @@ def test_two_copies_run_side_by_side(folder: Path) -> None:
             assert first.processes() == []
             assert second.has_realtime()
             assert second.of_command("api_server") == []
-
-
-def test_everything_listens_on_an_ipv6_address_and_says_so(folder: Path) -> None:
-    copy = Copy(folder)
-    with running(SERVE, {**copy.environment, "SHOP_HOST": "::1"}, copy.log):
-        copy.wait_ready()
-        assert answers(f"http://[::1]:{copy.api_port}/health/live")
-        assert answers(f"http://[::1]:{copy.realtime_port}/health/live")
-        assert f"http://[::1]:{copy.api_port}/api/v1" in copy.log.read_text()
-        assert f"ws://[::1]:{copy.realtime_port}/ws" in copy.log.read_text()
 
 
 def test_a_taken_port_is_told_at_once(folder: Path) -> None:
