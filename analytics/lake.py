@@ -196,7 +196,8 @@ def _first_day(start: date | None) -> str:
 
 
 def _last_day(end: date | None) -> str:
-    return "9999-12-31" if end is None else (_day(end) + ZONE_SLACK).isoformat()
+    last = date.max - ZONE_SLACK
+    return ((last if end is None else min(_day(end), last)) + ZONE_SLACK).isoformat()
 
 
 def _overlaps(period: str, first: str, last: str) -> bool:

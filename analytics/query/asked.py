@@ -146,9 +146,12 @@ def parse_time(value: Value, interval: str, parameter: str) -> int:
     """What the SQL of `time` gives for a point of a series: its day's ordinal, or its second."""
     try:
         if interval == "hour":
-            return int(datetime.fromisoformat(str(value)).timestamp())
+            instant = datetime.fromisoformat(str(value))
+            if instant.tzinfo is None:
+                raise ValueError("an instant needs its offset")
+            return int(instant.timestamp())
         return date.fromisoformat(str(value)).toordinal()
     except ValueError as error:
         raise BadParameter(
-            parameter, "must be the date of a point of the series, as the answer names it"
+            parameter, "must be the date, or hour, of a point of the series, as the answer names it"
         ) from error

@@ -254,3 +254,18 @@ def test_what_does_not_go_together_is_refused(shop: Shop, asked: Asked, place: s
     assert refused.value.parameter == place
     with pytest.raises(BadParameter):
         shop.rows(Asked(metrics=("sessions",)))
+
+
+def test_hours_are_opened_by_their_instant_and_segments_as_of_any(shop: Shop) -> None:
+    """A time without offset would be one of the machine's own zone."""
+    o1 = Filter("time", ("2026-03-08T04:00:00+00:00",))
+    opened = shop.rows(Asked(metrics=("orders",), filters=(o1,)), interval="hour")
+    assert opened["figures"] == {"orders": 1}
+    without_offset = Asked(metrics=("orders",), filters=(Filter("time", ("2026-03-08T04:00",)),))
+    with pytest.raises(BadParameter) as refused:
+        shop.rows(without_offset, interval="hour")
+    assert refused.value.parameter == "time"
+    for at in (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, tzinfo=UTC)):
+        filters = (Filter("customer_segment", (None,)),)
+        asked = Asked(metrics=("orders",), filters=filters, segmented_at=at)
+        assert shop.rows(asked)["figures"]["orders"] >= 2
