@@ -230,6 +230,16 @@ class Engine:
         self._finalizer()
 
 
+def check_select(statement: str) -> None:
+    """Raises BadStatement, in words for who wrote it, unless it is one SELECT."""
+    try:
+        found = duckdb.extract_statements(statement)
+    except duckdb.Error as error:
+        raise BadStatement(str(error)) from error
+    if len(found) != 1 or found[0].type != duckdb.StatementType.SELECT:
+        raise BadStatement("The lake takes one SELECT at a time, and nothing else.")
+
+
 def write_parquet(source: Path, target: Path, columns: Mapping[str, str]) -> None:
     """Lines of JSON as Parquet of these columns, name → SQL type, by an engine of its own.
 

@@ -24,7 +24,7 @@ from analytics.currencies import currency_digits
 from analytics.dashboard.answers import build_dashboard, build_revenue
 from analytics.dashboard.customers import build_customers
 from analytics.dashboard.question import AnalyticsRequest
-from analytics.engine import Engine, Relation, Row
+from analytics.engine import Engine, Relation, Row, check_select
 from analytics.frames import polars_schema
 from analytics.leases import Leases
 from analytics.manifest import ManifestLake, Opened, read_manifest, read_opened, read_owner
@@ -116,6 +116,7 @@ class TenantLake:
 
     def sql(self, statement: str, **parameters: Any) -> list[Row]:
         """The rows of a SELECT over the tables by their names; `$name` takes a parameter."""
+        check_select(statement)
         named = {table for table in CONTRACTS if re.search(rf"\b{table}\b", statement, re.I)}
         tables = {table: self._uris(table) for table in named}
         return self._engine.run(statement, tables, parameters, deadline_seconds=DEADLINE_SECONDS)

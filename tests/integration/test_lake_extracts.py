@@ -58,7 +58,9 @@ def test_a_statement_is_answered_of_one_tenant(
     ("statement", "says"),
     [
         ("SELECT nothing FROM orders", "nothing"),
-        ("DROP TABLE orders", "syntax error"),
+        ("DROP TABLE orders", "one SELECT at a time"),
+        ("SELECT 1 AS a; SELECT 2 AS b", "one SELECT at a time"),
+        ("", "one SELECT at a time"),
         ("SELECT * FROM read_parquet('/etc/passwd')", "Permission Error"),
         ("SELECT * FROM read_text('/etc/passwd')", "Permission Error"),
         ("SELECT CAST(status AS INTEGER) FROM orders", "Conversion Error"),
