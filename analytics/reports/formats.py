@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from fractions import Fraction
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, get_args
@@ -34,6 +35,8 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 # Rows of an Excel sheet below its header, and the digits its numbers hold exactly.
 SHEET_ROWS = 1_048_575
 EXCEL_DIGITS = 15
+# Quotients have four digits, whatever the currency's.
+QUOTIENT_EXPONENT = -4
 # More than any tenant has: the limit of who wants all.
 EVERY_ROW = 2**40
 PART_BYTES = 65_536
@@ -143,6 +146,8 @@ def _write_xlsx(path: Path, table: Table) -> None:
         decimals = f".{'0' * table.digits}" if table.digits else ""
         formats = {
             Decimal: book.add_format({"num_format": f"#,##0{decimals}"}),
+            # a quotient is finer than an amount: in yen 0.4000 would be shown as 0
+            Fraction: book.add_format({"num_format": "#,##0.0000"}),
             datetime: book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"}),
             date: book.add_format({"num_format": "yyyy-mm-dd"}),
         }
@@ -178,7 +183,9 @@ def _write_cell(sheet: Any, row: int, place: int, value: Any, formats: dict[type
     elif isinstance(value, bool):
         sheet.write_boolean(row, place, value)
     elif isinstance(value, Decimal | int) and len(Decimal(value).as_tuple().digits) <= EXCEL_DIGITS:
-        sheet.write_number(row, place, value, formats.get(type(value)))
+        is_quotient = isinstance(value, Decimal) and value.as_tuple()[2] == QUOTIENT_EXPONENT
+        kind = Fraction if is_quotient else type(value)
+        sheet.write_number(row, place, value, formats.get(kind))
     else:
         sheet.write_string(row, place, str(_text(value)))
 

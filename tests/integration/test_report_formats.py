@@ -134,3 +134,18 @@ def test_the_same_rows_are_the_same_file(form: str) -> None:
     assert other.digest != one.digest
     assert len(content(one)) == one.size_bytes
     assert one.content.closed
+
+
+def test_excel_shows_all_digits_of_a_quotient() -> None:
+    rows = [{**ROWS[0], "amount": Decimal(text)} for text in ("19.90", "0.8150")]
+    with zipfile.ZipFile(io.BytesIO(content(made("xlsx", rows)))) as book:
+        root = ElementTree.fromstring(book.read("xl/worksheets/sheet1.xml"))
+        styles = ElementTree.fromstring(book.read("xl/styles.xml"))
+    codes = {n.get("numFmtId"): n.get("formatCode") for n in styles.iter(f"{SHEET}numFmt")}
+    [used] = styles.iter(f"{SHEET}cellXfs")
+    shown = [
+        codes[used[int(cell.get("s", "0"))].get("numFmtId")]
+        for cell in root.iter(f"{SHEET}c")
+        if cell.get("r", "") in ("D2", "D3")
+    ]
+    assert shown == ["#,##0.00", "#,##0.0000"]
