@@ -16,6 +16,7 @@ from pipelines.lateness import check_lateness
 from pipelines.runner import run_export
 from shop_api.app import App
 from shop_api.db.tenancy import tenant_session
+from shop_api.domains.notifications import tasks
 from shop_api.domains.notifications.tasks import deliver
 from shop_api.models import events, notices
 from shop_api.spine.jobs import WorkerContext
@@ -208,6 +209,25 @@ def test_a_notice_is_told_once_by_a_worker_that_died_before_it_forgot_it(
     assert len(told(shop)) == len(pushed(database, shop.tenant_id)) == 1
     with database.exporter_engine.connect() as connection:
         assert connection.execute(select(notices)).all() == []
+
+
+def test_a_worker_that_comes_late_with_a_notice_takes_nothing_back(
+    api: ApiClient, database: Database, worker: WorkerContext, lake: LakeContext
+) -> None:
+    shop = open_shop(api)
+    run_export(lake, now())
+    late = now() + timedelta(hours=1)
+    for at in (late, now()):
+        check_lateness(database.exporter_engine, at, LATE_AFTER)
+    # what it has read when it is held up
+    waiting = tasks._next(worker, -1)
+    deliver(worker)
+    check_lateness(database.exporter_engine, late + timedelta(minutes=1), LATE_AFTER)
+    deliver(worker)
+    for row in waiting:
+        tasks._deliver(worker, row)
+    assert [one["resolved_at"] is None for one in told(shop)] == [False, True]
+    assert len(pushed(database, shop.tenant_id)) == 3
 
 
 def test_notifications_are_read_one_by_one_and_all(

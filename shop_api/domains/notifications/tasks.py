@@ -3,8 +3,9 @@
 Belongs here: delivering notices, each once and in order for each tenant. Does not: what they say
 (spine/notifications.py and who leaves them).
 
-A notice is deleted after its tenant's transaction. A worker that died between the two tells it
-again, which finds that it was told: a notification has the notice's id.
+A notice is deleted after its tenant's transaction, and locked until then: who comes late with it
+finds it gone. A worker that died between the two tells it again, which finds that it was told: a
+notification has the notice's id.
 """
 
 import logging
@@ -76,7 +77,10 @@ def _next(context: WorkerContext, after: int) -> list[AnyRow]:
 def _deliver(context: WorkerContext, row: AnyRow) -> None:
     # `now` is when it was found
     origin = Origin(row.tenant_id, ACTOR, f"notice-{row.id}", row.created_at)
-    with unit_of_work(context.engine, context.waker, origin) as work:
-        tell(work, left(row.content), row.id)
     with context.exporter_engine.begin() as connection:
-        connection.execute(delete(notices).where(notices.c.id == row.id))
+        waits = delete(notices).where(notices.c.id == row.id).returning(notices.c.id)
+        if connection.execute(waits).first() is None:
+            # told over again after what followed it, it would take that back
+            return
+        with unit_of_work(context.engine, context.waker, origin) as work:
+            tell(work, left(row.content), row.id)
