@@ -28,6 +28,8 @@ CONNECTIONS = 8
 PART = ".part"
 # A download that a dead process left.
 ABANDONED_SECONDS = 3600.0
+# The folder is looked through once this share of its limit was fetched: some 100 000 files, in 1 s.
+SHRINK_SHARE = 1 / 64
 
 
 class Mirror:
@@ -39,6 +41,8 @@ class Mirror:
         place = blake2b(store.location.encode(), digest_size=8).hexdigest()
         self.folder = folder.resolve() / place
         self._limit_bytes = limit_bytes
+        # fetched since the folder was looked through; at first others may have filled it
+        self._fetched_bytes: float = limit_bytes
         self._held: Counter[Path] = Counter()
         self._coming: dict[str, Future[int]] = {}
         self._lock = threading.Lock()
@@ -88,7 +92,12 @@ class Mirror:
         for one in coming:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             fetched_bytes += one.result(left)
-        if fetched_bytes:
+        with self._lock:
+            self._fetched_bytes += fetched_bytes
+            is_due = bool(fetched_bytes) and self._fetched_bytes > self._limit_bytes * SHRINK_SHARE
+            if is_due:
+                self._fetched_bytes = 0
+        if is_due:
             self._shrink()
 
     def _download(self, uri: str, path: Path) -> int:
@@ -122,6 +131,8 @@ class Mirror:
                 or file.path.suffix == PART
                 or age_seconds < KEPT_SECONDS
             ):
+                continue
+            if not is_abandoned and _is_touched(file):
                 continue
             file.path.unlink(missing_ok=True)
             total_bytes -= file.stat.st_size
@@ -160,6 +171,14 @@ def _files(folder: Path) -> Iterator[_File]:
             except FileNotFoundError:
                 # another process was faster
                 continue
+
+
+def _is_touched(file: _File) -> bool:
+    """Whether somebody began to read it since the folder was looked through."""
+    try:
+        return file.path.stat().st_mtime > file.stat.st_mtime
+    except FileNotFoundError:
+        return False
 
 
 def _touch(path: Path) -> bool:

@@ -10,16 +10,22 @@ role of the machine or the pod.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import obstore
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import LocalStore, S3Store
 
+if TYPE_CHECKING:
+    from obstore.store import RetryConfig
+
 REMOTE = "s3://"
+# A bucket that is away is told of within a second, and one that does not answer within some twelve.
+RETRY: "RetryConfig" = {"max_retries": 3, "retry_timeout": timedelta(seconds=15)}
+CONNECT_TIMEOUT = "3s"
 # An option of the client, not of the bucket.
 ALLOW_HTTP = "aws_allow_http"
 
@@ -100,6 +106,13 @@ class Store:
             return None
         return f"{head['e_tag']} {head['last_modified'].isoformat()}"
 
+    def now(self, key: str) -> datetime:
+        """The store's own time: that of an empty object which this writes."""
+        self.write(key, b"")
+        with _as_os_error(key):
+            written_at: datetime = obstore.head(self._objects, key)["last_modified"]
+        return written_at
+
     @cached_property
     def _objects(self) -> LocalStore | S3Store:
         """Opened with the first object: a forked process opens its own."""
@@ -111,7 +124,11 @@ class Store:
         return S3Store.from_url(
             self.location,
             config=config,  # type: ignore[arg-type]
-            client_options={"allow_http": self.options.get(ALLOW_HTTP) == "true"},
+            client_options={
+                "allow_http": self.options.get(ALLOW_HTTP) == "true",
+                "connect_timeout": CONNECT_TIMEOUT,
+            },
+            retry_config=RETRY,
         )
 
 

@@ -10,11 +10,12 @@ from uuid import UUID
 import polars as pl
 import pytest
 
+from analytics import mirror as mirror_files
 from analytics import open_lake
 from analytics.contracts import CONTRACTS
 from analytics.manifest import read_manifest
 from analytics.mirror import KEPT_SECONDS, Mirror
-from analytics.store import Store
+from analytics.store import Store, StoreError
 from pipelines.changeset import begin
 from pipelines.compaction import run_compact
 from pipelines.context import LakeContext
@@ -129,6 +130,43 @@ def test_of_two_writers_of_a_bucket_one_is_refused(
         other.commit(1)
     # nobody published it: the next run takes it back
     assert run_verify(lake, now()).differences == []
+
+
+def test_a_bucket_that_is_away_is_told_of_soon() -> None:
+    options = {"aws_endpoint_url": "http://127.0.0.1:1", "aws_allow_http": "true"}
+    keys = {"aws_access_key_id": "a", "aws_secret_access_key": "b", "aws_region": "us-east-1"}
+    began = time.monotonic()
+    with pytest.raises(StoreError):
+        Store("s3://nothing/lake", options | keys).write("a.json", b"{}")
+    assert time.monotonic() - began < 10
+
+
+def test_a_mirror_leaves_what_somebody_begins_to_read(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(bucket.lake_url, bucket.options)
+    uris = [store.uri(f"orders/{name}.parquet") for name in "ab"]
+    for uri in uris:
+        store.write(store.key(uri), b"x" * 100)
+    mirror = Mirror(store, tmp_path, limit_bytes=0)
+    look = mirror_files._files
+
+    def look_and_be_overtaken(folder: Path) -> list[mirror_files._File]:
+        found = list(look(folder))
+        for file in found:
+            os.utime(file.path)
+        return found
+
+    try:
+        with mirror.held(uris[:1]) as local:
+            path = Path(local[uris[0]])
+        long_ago = time.time() - KEPT_SECONDS - 100
+        os.utime(path, (long_ago, long_ago))
+        monkeypatch.setattr(mirror_files, "_files", look_and_be_overtaken)
+        with mirror.held(uris[1:]):
+            assert path.exists()
+    finally:
+        mirror.close()
 
 
 def test_a_mirror_keeps_what_was_read_last(bucket: Bucket, tmp_path: Path) -> None:
