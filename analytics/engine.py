@@ -61,6 +61,7 @@ class Engine:
         location: str | Store,
         *,
         mirror: Mirror | None = None,
+        within: Sequence[str] = ("",),
         memory_limit: str = "512MB",
         threads: int = 2,
         temp_directory: str | None = None,
@@ -70,7 +71,7 @@ class Engine:
         if store.is_remote and mirror is None:
             raise ValueError(f"{store.location} is read from a mirror on this machine's disk")
         self._mirror = mirror
-        # files are read below it, and nowhere else
+        # files are read below it, in what is `within` it, and nowhere else
         self.folder = store.location if mirror is None else str(mirror.folder)
         spill = temp_directory or str(Path(tempfile.gettempdir()) / f"shop-duckdb-{os.getpid()}")
         self._database = duckdb.connect(
@@ -85,7 +86,7 @@ class Engine:
                 "autoload_known_extensions": False,
             },
         )
-        self._lock_down()
+        self._lock_down(within)
         # More at once would share the same threads and only add up their memory.
         self._turns = threading.BoundedSemaphore(threads)
         self._watchdog = _Watchdog()
@@ -93,15 +94,16 @@ class Engine:
         # also when the process ends without closing it
         self._finalizer = weakref.finalize(self, _close, self._watchdog, self._database)
 
-    def _lock_down(self) -> None:
+    def _lock_down(self, within: Sequence[str]) -> None:
         """No file outside the lake, no network, no extension, and no way to allow them again."""
-        folder = self.folder.replace("'", "''")
+        folders = [f"{self.folder}/{part}".replace("'", "''") for part in within]
+        allowed = ", ".join(f"'{folder}'" for folder in folders)
         for statement in (
             "SET TimeZone = 'UTC'",
             # A file of the lake is written once, so what was read of it stays true.
             "SET parquet_metadata_cache = true",
             "SET validate_external_file_cache = 'VALIDATE_REMOTE'",
-            f"SET allowed_directories = ['{folder}/']",
+            f"SET allowed_directories = [{allowed}]",
             "SET enable_external_access = false",
             "SET lock_configuration = true",
         ):

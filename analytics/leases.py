@@ -5,15 +5,17 @@ files (pipelines).
 
 A lease is a small object in the lake, written anew every RENEW_SECONDS. Who died does not write it,
 so it ends by itself: its age is told by the store's own clock. Where the reader has no right to
-write, it reads without: replaced files still stay for as long as the settings say.
+write, or the store is away, it reads without, and tries again when it would renew: replaced files
+still stay for as long as the settings say.
 """
 
 import logging
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import uuid4
 
 import msgspec
@@ -26,6 +28,10 @@ LEASES = f"{FOLDER}/leases"
 RENEW_SECONDS = 60.0
 # Four renewals may fail.
 LEASE = timedelta(minutes=5)
+# Where the housekeeping writes to have the store's own time.
+CLOCK = f"{FOLDER}/clock"
+# A lease of a hundred snapshots is smaller; nobody need read what else may lie there.
+LEASE_BYTES = 256 * 1024
 logger = logging.getLogger(__name__)
 
 
@@ -45,7 +51,8 @@ class Leases:
         self._snapshots: dict[int, Snapshot] = {}
         # the ids that the written lease names
         self._written: frozenset[int] = frozenset()
-        self._is_refused = False
+        # of the monotonic clock: until then nothing is written, after a write that failed
+        self._refused_until: float | None = None
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
@@ -64,7 +71,8 @@ class Leases:
         with self._lock:
             self._held[snapshot.id] += 1
             self._snapshots[snapshot.id] = snapshot
-            if snapshot.id not in self._written:
+            is_due = self._refused_until is None or time.monotonic() >= self._refused_until
+            if snapshot.id not in self._written and is_due:
                 self._write()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._renew, name="lake-leases", daemon=True)
@@ -74,6 +82,13 @@ class Leases:
         """The lease names it until it is next renewed: the next statement may read it too."""
         with self._lock:
             self._held[snapshot.id] -= 1
+
+    def forget(self, snapshot: Snapshot) -> None:
+        """Name it no more: what it had cannot be read, and is not worth keeping."""
+        with self._lock:
+            self._snapshots.pop(snapshot.id, None)
+            if snapshot.id in self._written:
+                self._write()
 
     def close(self) -> None:
         """End the lease."""
@@ -88,7 +103,9 @@ class Leases:
                 if self._stopped.is_set():
                     return
                 self._held += Counter()
-                self._snapshots = {id_: self._snapshots[id_] for id_ in self._held}
+                self._snapshots = {
+                    id_: seen for id_, seen in self._snapshots.items() if id_ in self._held
+                }
                 if self._held:
                     self._write()
                 elif self._written:
@@ -99,12 +116,12 @@ class Leases:
         try:
             self._store.write(self.key, msgspec.json.encode(lease))
         except OSError as error:
-            if not self._is_refused:
+            if self._refused_until is None:
                 logger.warning("reading the lake without a lease: %s", error)
-            self._is_refused = True
+            self._refused_until = time.monotonic() + RENEW_SECONDS
         else:
             self._written = frozenset(self._snapshots)
-            self._is_refused = False
+            self._refused_until = None
 
     def _delete(self) -> None:
         self._written = frozenset()
@@ -114,12 +131,17 @@ class Leases:
             logger.warning("a lease of the lake is left to end by itself: %s", error)
 
 
-def leased_versions(store: Store, now: datetime) -> Mapping[str, set[int]]:
+def leased_versions(store: Store) -> Mapping[str, set[int]]:
     """The versions of each table that readers hold; leases that have ended are cleared away."""
     found: dict[str, set[int]] = {}
-    for listed in list(store.listing(LEASES)):
-        if listed.modified_at < now - LEASE:
+    leases = list(store.listing(LEASES))
+    oldest = store.now(CLOCK) - LEASE if leases else None
+    for listed in leases:
+        if oldest is not None and listed.modified_at < oldest:
             store.delete(listed.key)
+            continue
+        if listed.size_bytes > LEASE_BYTES:
+            logger.warning("%s is no lease: it has %d bytes", listed.key, listed.size_bytes)
             continue
         try:
             lease = msgspec.json.decode(store.read(listed.key), type=Lease)

@@ -6,6 +6,7 @@ plotting. `shop_api` serves the same answers over HTTP.
 """
 
 import re
+import weakref
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
@@ -72,8 +73,11 @@ class TenantLake:
         self._mirror = access.mirror(store)
         if self._mirror is not None:
             self._open.callback(self._mirror.close)
-        self._engine = Engine(store, mirror=self._mirror)
+        own = [f"{table}/tenant_id={self.tenant_id}/" for table in CONTRACTS]
+        self._engine = Engine(store, mirror=self._mirror, within=own)
         self._open.callback(self._engine.close)
+        # also when it is dropped: a notebook that forgot it would hold its files as long as it runs
+        self._finalizer = weakref.finalize(self, self._open.close)
         # files of a bucket that are here, until this is closed
         self._local: dict[str, str] = {}
 
@@ -139,7 +143,7 @@ class TenantLake:
 
     def close(self) -> None:
         """Give back the files and what reads them."""
-        self._open.close()
+        self._finalizer()
 
     def _uris(self, table: str, start: date | None = None, end: date | None = None) -> list[str]:
         if table not in CONTRACTS:
@@ -222,7 +226,11 @@ def open_with(access: LakeAccess, tenant: str) -> TenantLake:
             f"What the lake at {store.location} tells of the tenant {tenant!r} is damaged, or of"
             f" another release: {error}. To have it written anew: shop-api lake rebuild"
         ) from error
-    return TenantLake(access, store, opened, leases)
+    try:
+        return TenantLake(access, store, opened, leases)
+    except BaseException:
+        leases.close()
+        raise
 
 
 def _tenant_id(store: Store, tenant: str) -> str:
@@ -243,11 +251,17 @@ def _leased(store: Store, tenant_id: str) -> tuple[Opened, Leases]:
     """
     opened = read_opened(store, tenant_id)
     leases = Leases(store, tenant_id)
-    for _ in range(OPENING_ATTEMPTS):
-        leases.take(opened.snapshot)
-        again = read_opened(store, tenant_id)
-        if again.snapshot.id == opened.snapshot.id:
-            break
-        leases.release(opened.snapshot)
-        opened = again
+    try:
+        for _ in range(OPENING_ATTEMPTS):
+            leases.take(opened.snapshot)
+            again = read_opened(store, tenant_id)
+            if again.snapshot.id == opened.snapshot.id:
+                break
+            leases.release(opened.snapshot)
+            opened = again
+        else:
+            leases.take(opened.snapshot)
+    except BaseException:
+        leases.close()
+        raise
     return opened, leases

@@ -22,7 +22,7 @@ from pipelines.runner import Outcome, tell, write
 from pipelines.sinks import quarantine, run_record
 from pipelines.sinks.delta import DataFile, LostFilesError, Rewrite, UnreadableFileError
 from pipelines.sinks.parquet import file_rows
-from pipelines.sinks.publication import Published, newest, writer_lock
+from pipelines.sinks.publication import newest, writer_lock
 
 COMPACT = "lake_compact"
 logger = logging.getLogger(__name__)
@@ -40,14 +40,10 @@ def run_compact(context: LakeContext, now: datetime, *, is_thorough: bool = True
             return Outcome("idle")
 
         def work() -> Changeset:
-            changeset = _tidied(context, published, now)
-            leased = leased_versions(context.store, now)
-            for name, table in context.tables.items():
-                context.on_step(f"vacuum {name}")
-                table.vacuum(
-                    context.retention_hours, leased.get(name, set()), is_thorough=is_thorough
-                )
-            return changeset
+            begin(context, published.versions, now)
+            # first: files that this run writes are in no log until it commits
+            _clear(context, is_thorough=is_thorough)
+            return _tidied(context, now)
 
         outcome = write(context, held, COMPACT, published.position, now, work)
         run_record.forget_old(held, now)
@@ -55,14 +51,23 @@ def run_compact(context: LakeContext, now: datetime, *, is_thorough: bool = True
     return outcome
 
 
-def _tidied(context: LakeContext, published: Published, now: datetime) -> Changeset:
+def _clear(context: LakeContext, *, is_thorough: bool) -> None:
+    """Delete what was replaced long ago and nobody reads."""
+    leased = leased_versions(context.store)
+    for name, table in context.tables.items():
+        context.on_step(f"vacuum {name}")
+        table.vacuum(context.retention_hours, leased.get(name, set()), is_thorough=is_thorough)
+
+
+def _tidied(context: LakeContext, now: datetime) -> Changeset:
     """Tenants with damaged files are left alone, and are refused: an export makes them anew."""
+    versions = {name: table.version for name, table in context.tables.items()}
     damaged: dict[str, Exception] = dict.fromkeys(
-        begin(context, published.versions, now).damaged_tenant_ids,
+        begin(context, versions, now).damaged_tenant_ids,
         LostFilesError("files in the lake were lost or cut off"),
     )
     while True:
-        changeset = begin(context, published.versions, now)
+        changeset = begin(context, versions, now)
         try:
             _tidy(changeset, damaged.keys(), context.month_rows)
         except UnreadableFileError as error:

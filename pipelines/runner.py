@@ -263,10 +263,7 @@ def _tell_lake(
 ) -> None:
     """Let the lake itself tell of what is published, for who reads it without Postgres."""
     changed = Changed(set(), lambda *_: ()) if changeset is None else changeset.changed()
-    with held.begin():
-        context.manifests.follow(
-            held, None if before is None else _snapshot(before), after, changed
-        )
+    context.manifests.follow(held, None if before is None else _snapshot(before), after, changed)
 
 
 def tell(context: LakeContext, outcome: Outcome, now: datetime) -> None:
@@ -293,6 +290,8 @@ def _recorded(
         try:
             yield run
         except BaseException:
+            # nothing of it is published
+            run.undo()
             for table in context.tables.values():
                 table.forget()
             raise

@@ -170,7 +170,7 @@ class LakeTable:
         self, retention_hours: int, leased_versions: Collection[int], *, is_thorough: bool
     ) -> None:
         """Delete files that were replaced so long ago, and that no leased version has."""
-        kept = sorted(version for version in leased_versions if version <= self.version)
+        kept = sorted(version for version in leased_versions if 0 <= version <= self.version)
 
         def clear(versions: list[int], *, dry_run: bool) -> list[str]:
             return self.delta.vacuum(

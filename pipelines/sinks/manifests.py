@@ -59,12 +59,22 @@ class Manifests:
         self._slugs: dict[str, str] = {}
 
     def tells(self, snapshot: Snapshot) -> bool:
-        """Whether the lake tells of this snapshot, at this instant."""
-        if not _is_same(self._told, snapshot):
-            try:
-                self._told = read_snapshot(self._store)
-            except (FileNotFoundError, msgspec.DecodeError):
-                self._told = None
+        """Whether the lake tells of this snapshot, at this instant, as far as this process knows.
+
+        Where it is known, nothing is read: that is asked at every tick.
+        """
+        return _is_same(self._told, snapshot) or self._reads(snapshot)
+
+    def _reads(self, snapshot: Snapshot) -> bool:
+        """The same, by what the lake says."""
+        known = self._told
+        try:
+            self._told = read_snapshot(self._store)
+        except (FileNotFoundError, msgspec.DecodeError):
+            self._told = None
+        if known is None or not _is_same(self._told, known):
+            # another process told of something, and who has which slug may be part of that
+            self._slugs.clear()
         return _is_same(self._told, snapshot)
 
     def follow(
@@ -72,10 +82,12 @@ class Manifests:
     ) -> None:
         """Tell of `after`, published by who holds the lock since `before`.
 
-        Where the bucket is away the snapshot stands, and the next run tells of it.
+        Where the bucket is away the snapshot stands, and the next run tells of it. What the lake
+        says is read anew: a process that lost the lock while it told may have written after this
+        one, and all is written anew then.
         """
         try:
-            if before is not None and self.tells(before):
+            if before is not None and self._reads(before):
                 if changed.tenant_ids:
                     self._write_changed(connection, after, changed)
             else:
@@ -87,7 +99,10 @@ class Manifests:
 
     def _write_all(self, connection: Connection, snapshot: Snapshot) -> None:
         lake = Lake(self._store)
-        described = describe_tenants(connection, None)
+        # no longer than that: the server ends a transaction that idles while objects are written,
+        # and with the connection the lock
+        with connection.begin():
+            described = describe_tenants(connection, None)
         logger.info("telling of the files of all %d tenants anew", len(described))
         self._slugs.clear()
 
@@ -98,7 +113,8 @@ class Manifests:
         self._forget_others(described.keys())
 
     def _write_changed(self, connection: Connection, snapshot: Snapshot, changed: Changed) -> None:
-        described = describe_tenants(connection, sorted(changed.tenant_ids))
+        with connection.begin():
+            described = describe_tenants(connection, sorted(changed.tenant_ids))
         for tenant_id in changed.tenant_ids - described.keys():
             self._store.delete(manifest_key(tenant_id))
         self._write(described.values(), snapshot, changed.paths)

@@ -77,6 +77,11 @@ class Run:
         """From the oldest of what it took in to the present."""
         return timedelta(seconds=max(0.0, self.waited_seconds)) + self.duration
 
+    def undo(self) -> None:
+        """All that it did is undone."""
+        self.rows = {}
+        self.shares = {tenant_id: Share(state="failed") for tenant_id in self.shares}
+
     def share(self, tenant_id: str) -> Share:
         """The share of a tenant, which it has from now on."""
         return self.shares.setdefault(tenant_id, Share())

@@ -128,7 +128,13 @@ def _announce(
 
 
 def leave(connection: Connection, told: Iterable[tuple[UUID, Told]], now: datetime) -> None:
-    """In the platform's open transaction: have tenants told, each in the order given here."""
+    """In the platform's open transaction: have tenants told, each in the order given here.
+
+    A tenant that is not there any more is told nothing.
+    """
+    told = list(told)
+    named = select(tenants.c.id).where(tenants.c.id.in_({tenant_id for tenant_id, _ in told}))
+    there = set(connection.execute(named).scalars()) if told else set()
     rows = [
         {
             "id": new_id(now),
@@ -137,6 +143,7 @@ def leave(connection: Connection, told: Iterable[tuple[UUID, Told]], now: dateti
             "created_at": now,
         }
         for tenant_id, one in told
+        if tenant_id in there
     ]
     if rows:
         connection.execute(insert(notices), rows)

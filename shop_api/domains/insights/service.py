@@ -254,6 +254,9 @@ class Insights:
             )
             raise errors.lake_damaged() from error
         except (FilesGone, VersionGone) as error:
+            if isinstance(error, VersionGone):
+                # a lease of what no log tells of would hold up all deleting
+                self._leases.forget(snapshot)
             if self._present is not None and snapshot.id < self._present.snapshot.id:
                 raise errors.named_snapshot_gone(snapshot.id) from error
             self.lake.forget()
