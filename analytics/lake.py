@@ -8,7 +8,7 @@ and queries (engine.py). Nothing here lists folders.
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 from deltalake import DeltaTable
@@ -20,6 +20,8 @@ from analytics.store import Store
 
 # Versions whose file lists are kept per table: the present one, and those of running queries.
 CACHED_VERSIONS = 4
+# Before all that a tenant of whom nothing was ever published has done.
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 # A local day reaches over the edges of its UTC day.
 ZONE_SLACK = timedelta(days=1)
 LAST_MILLISECOND = 2**63 - 1
@@ -37,6 +39,10 @@ class Snapshot:
     # every commit before this instant is in it
     as_of: datetime
     versions: Mapping[str, int]
+
+    def held_at(self, as_of: datetime | None) -> "Snapshot":
+        """What it is to a tenant who has been held back since a snapshot of `as_of`, or ever."""
+        return replace(self, as_of=min(self.as_of, as_of or NEVER))
 
 
 class TableMissing(Exception):

@@ -12,7 +12,7 @@ not older than the snapshot says.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 import msgspec
 
@@ -37,6 +37,9 @@ class Manifest(msgspec.Struct, frozen=True):
     snapshot: Snapshot
     # table → period → names of files
     files: dict[str, dict[str, list[str]]]
+    # while the tenant's data is refused: its files are as they were, at `held_as_of` if ever
+    is_held: bool = False
+    held_as_of: datetime | None = None
 
 
 class SlugOwner(msgspec.Struct, frozen=True):
@@ -93,7 +96,8 @@ def read_opened(store: Store, tenant_id: str) -> Opened:
     manifest = read_manifest(store, tenant_id)
     # a run that publishes meanwhile has written the manifest, and not yet the snapshot
     is_newer = manifest.snapshot.id > newest.id
-    return Opened(manifest, manifest.snapshot if is_newer else newest)
+    snapshot = manifest.snapshot if is_newer else newest
+    return Opened(manifest, snapshot.held_at(manifest.held_as_of) if manifest.is_held else snapshot)
 
 
 class ManifestLake(Lake):

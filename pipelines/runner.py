@@ -263,6 +263,9 @@ def _tell_lake(
 ) -> None:
     """Let the lake itself tell of what is published, for who reads it without Postgres."""
     changed = Changed(set(), lambda *_: ()) if changeset is None else changeset.changed()
+    if changeset is not None:
+        # their files stay, and of when these are is told
+        changed.tenant_ids.update(changeset.refused, changeset.released)
     context.manifests.follow(held, None if before is None else _snapshot(before), after, changed)
 
 

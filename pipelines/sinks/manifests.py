@@ -150,6 +150,8 @@ def _manifest(tenant: Described, snapshot: Snapshot, paths: Paths) -> Manifest:
         tenant.currency,
         snapshot,
         {table: periods for table, periods in files.items() if periods},
+        tenant.is_held,
+        tenant.held_as_of,
     )
 
 

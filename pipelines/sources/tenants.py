@@ -5,6 +5,7 @@ Belongs here: reading that. Does not: choosing a grain (rebuild.py, compaction.p
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import cast
 
 from sqlalchemy import Connection, text
@@ -47,13 +48,17 @@ class Described:
     slug: str
     timezone: str
     currency: str
+    # whether its data is refused, and of when its figures then are
+    is_held: bool
+    held_as_of: datetime | None
 
 
 def describe_tenants(connection: Connection, tenant_ids: list[str] | None) -> dict[str, Described]:
     """Tenants by id; all of them when None."""
     statement = text(
-        "SELECT id::text, slug, timezone, currency FROM tenants"
-        " WHERE CAST(:ids AS uuid[]) IS NULL OR id = ANY(CAST(:ids AS uuid[]))"
+        "SELECT t.id::text, t.slug, t.timezone, t.currency, q.tenant_id IS NOT NULL, q.as_of"
+        " FROM tenants t LEFT JOIN lake_quarantine q ON q.tenant_id = t.id"
+        " WHERE CAST(:ids AS uuid[]) IS NULL OR t.id = ANY(CAST(:ids AS uuid[]))"
     )
     rows = connection.execute(statement, {"ids": tenant_ids})
     return {row.id: Described(*row) for row in rows}

@@ -1,5 +1,6 @@
 """Pipelines as a tenant and as the platform see them, and what a tenant is told of them."""
 
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,6 +12,7 @@ import pytest
 import redis
 from sqlalchemy import select
 
+from analytics import open_lake
 from pipelines.context import LakeContext
 from pipelines.lateness import check_lateness
 from pipelines.runner import run_export
@@ -26,6 +28,7 @@ from tests.fixtures.lake import new_lake, now, published
 from tests.fixtures.stores import Database
 
 PIPELINES, NOTIFICATIONS = "/api/v1/analytics/pipelines", "/api/v1/notifications"
+DASHBOARD = "/api/v1/analytics/dashboard"
 RUNS = "/api/v1/pipeline_runs"
 LATE_AFTER = timedelta(minutes=5)
 APP_SETTINGS = {"cache_bytes": 0}
@@ -90,8 +93,21 @@ def check_what_others_see(api: ApiClient, good: Shop, bad: Shop, held_id: str) -
     assert runs[1]["counts"]["refused_tenants"] == 1
 
 
+def as_of_figures(app: App, lake: LakeContext, shop: Shop) -> str:
+    """What an answer of the API says it is of, once it follows; the lake itself says the same."""
+    seen = published(lake)
+    deadline = time.monotonic() + 5
+    while app.lake.snapshot() != seen:
+        assert time.monotonic() < deadline, "the newest snapshot is not seen"
+        time.sleep(0.005)
+    answer: str = shop.api.get(DASHBOARD, query={"period": "7d"}).json["as_of"]
+    with open_lake(str(shop.tenant_id), lake.location) as opened:
+        assert opened.revenue(period="7d")["as_of"] == answer
+    return answer
+
+
 def test_broken_rows_hold_back_one_shop_which_is_told(
-    api: ApiClient, database: Database, worker: WorkerContext, lake: LakeContext
+    app: App, api: ApiClient, database: Database, worker: WorkerContext, lake: LakeContext
 ) -> None:
     good, bad = open_shop(api), open_shop(api)
     empty = bad.api.get(PIPELINES).json
@@ -125,6 +141,8 @@ def test_broken_rows_hold_back_one_shop_which_is_told(
     assert freshness["message"].startswith("1 row of orders breaks")
     # its figures are as of the snapshot that has all of it, the others' move on
     assert freshness["as_of"] == held["data"]["as_of"]
+    assert as_of_figures(app, lake, bad) == freshness["as_of"]
+    assert as_of_figures(app, lake, good) > freshness["as_of"]
     assert freshness["held"]["row_count"] == 1
     again_at = (start + timedelta(seconds=31)).isoformat(timespec="microseconds")
     assert freshness["held"]["retry_at"] == again_at.replace("+00:00", "Z")
@@ -147,6 +165,7 @@ def test_broken_rows_hold_back_one_shop_which_is_told(
     assert (over["id"], over["resolved_at"] is not None) == (held["id"], True)
     assert (released["kind"], released["level"]) == ("quarantined_data", "info")
     assert bad.api.get(PIPELINES).json["freshness"]["state"] == "fresh"
+    assert as_of_figures(app, lake, bad) == as_of_figures(app, lake, good) > freshness["as_of"]
     seen = [(data["notification_id"], data["level"]) for data in pushed(database, bad.tenant_id)]
     assert seen == [(held["id"], "error"), (held["id"], "info"), (released["id"], "info")]
 

@@ -72,7 +72,7 @@ from analytics.reports.sales import (
 )
 from shop_api.db.outages import describe
 from shop_api.domains.insights import errors
-from shop_api.domains.insights.repository import find_snapshot, follow_snapshots
+from shop_api.domains.insights.repository import Held, find_snapshot, follow_snapshots
 from shop_api.kernel.errors import DomainError
 from shop_api.kernel.money import currency_digits
 from shop_api.metrics.definitions import analytics_answer_duration
@@ -160,6 +160,7 @@ class Present:
 
     snapshot: Snapshot
     fingerprints: dict[int, str]
+    held: Held
 
 
 class Insights:
@@ -225,6 +226,9 @@ class Insights:
             detail = f"converted figures are in {profile.currency}, the shop's own currency"
             raise refuse("currency", detail)
         chosen = {name: value for name, value in parameters.items() if name != "currency"}
+        held = {} if self._present is None else self._present.held
+        if profile.tenant_id in held:
+            snapshot = snapshot.held_at(held[profile.tenant_id])
         request = AnalyticsRequest(
             tenant_id=str(profile.tenant_id),
             snapshot=snapshot,
@@ -335,18 +339,18 @@ class Insights:
             self._has_looked.set()
             self._stopped.wait(RETRY_SECONDS)
 
-    def _see(self, snapshot: Snapshot | None) -> None:
+    def _see(self, snapshot: Snapshot | None, held: Held) -> None:
         """Take a snapshot as the present one, once its file lists are read."""
         self._is_cut_off = False
         present = self._present
         if snapshot is None:
             self._present = None
         elif present is not None and present.snapshot.id == snapshot.id:
-            self._present = Present(snapshot, present.fingerprints)
+            self._present = Present(snapshot, present.fingerprints, held)
         else:
             for table in CONTRACTS:
                 self.lake.tenant_ids(table, snapshot)
-            self._present = Present(snapshot, {})
+            self._present = Present(snapshot, {}, held)
         self._has_looked.set()
 
 
