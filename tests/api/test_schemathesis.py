@@ -74,6 +74,7 @@ RULES = {
     "At most 4 digits after the decimal point.",
     "Must be an IANA timezone, such as Europe/Rome.",
     "At most 6 digits after the decimal point.",
+    "At most 10 digits after the decimal point.",
     "Must be an e-mail address.",
     "A line may be named once.",
     "A GET has no body.",
