@@ -1,6 +1,6 @@
 """Spark gives the figures that DuckDB gives, over the same files, and both what Postgres holds.
 
-Needs the extra `spark` and Java; where one is missing it is skipped, unless SHOP_TEST_SPARK is set.
+Needs the extra `spark` and Java; where one is missing it is skipped, unless TEST_ON_SPARK is set.
 """
 
 import os
@@ -37,7 +37,7 @@ from tests.factories.sales import add_customer, cancel, place, refund, selling
 from tests.fixtures.lake import new_lake, now, published
 from tests.fixtures.stores import Database
 
-IS_WANTED = "SHOP_TEST_SPARK" in os.environ
+IS_WANTED = "TEST_ON_SPARK" in os.environ
 IS_HERE = find_spec("pyspark") is not None and shutil.which("java") is not None
 pytestmark = pytest.mark.skipif(
     not IS_HERE and not IS_WANTED, reason="the extra `spark` or Java is not installed"

@@ -27,7 +27,7 @@ SHIPPING_KINDS = ("flat", "by_weight")
 # what numeric(18,10) holds
 RATE_DIGITS = 10
 LEAST_RATE = Decimal("0.0000000001")
-GREATEST_RATE = Decimal("99999999.9999999999")
+GREATEST_RATE = Decimal(99_999_999)
 
 
 class DiscountCode(Text):
