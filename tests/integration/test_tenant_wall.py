@@ -33,6 +33,10 @@ from shop_api.domains.imports import repository as imports
 from shop_api.domains.imports.repository import JobRepository
 from shop_api.domains.invitations import repository as invitations
 from shop_api.domains.invitations.repository import InvitationRepository
+from shop_api.domains.notifications.repository import (
+    NOTIFICATION_SORTS,
+    NotificationRepository,
+)
 from shop_api.domains.pricing.repository import PricingRepository
 from shop_api.domains.reports import repository as reports
 from shop_api.domains.reports.repository import ReportRepository
@@ -41,7 +45,7 @@ from shop_api.domains.tenants.repository import TenantRepository
 from shop_api.domains.users import repository as users
 from shop_api.domains.users.repository import UserRepository
 from shop_api.kernel.ids import new_id
-from shop_api.models import PLATFORM_TABLES, job_rejects, metadata
+from shop_api.models import PLATFORM_TABLES, job_rejects, metadata, notifications
 from tests.factories.addresses import booked_address
 from tests.factories.calls import (
     NOW,
@@ -120,6 +124,13 @@ CASES: dict[type[Repository], dict[str, Arguments]] = {
         "count": nothing,
         "find": one("key_id"),
         "list_page": lambda _: (page(api_keys.KEYS_BY_CREATED_AT),),
+    },
+    NotificationRepository: {
+        "count": no_filters,
+        "find": one("notification_id"),
+        "list_page": listed(NOTIFICATION_SORTS["created_at"]),
+        "mark": lambda victim: (victim.ids["notification_id"], NOW),
+        "mark_all": lambda _: (NOW,),
     },
     UserRepository: {
         "add": a_user,
@@ -241,6 +252,10 @@ def victim(app: App, api: ApiClient) -> Victim:
     invited = {"email": f"expired@{shop.slug}.example", "role": "viewer"}
     assert shop.api.post("/api/v1/invitations", invited).status == 201
     with tenant_session(app.services.engine, shop.tenant_id) as session:
+        found["notification_id"] = new_id(NOW)
+        told: dict[str, Any] = {"kind": "late_pipeline", "level": "warning", "title": "x", "message": "x"}
+        told |= {"id": found["notification_id"], "tenant_id": shop.tenant_id, "data": {}}
+        session.execute(notifications.insert(), [{**told, "created_at": NOW}])
         token = session.execute(text("SELECT id, family_id, user_id FROM refresh_tokens")).one()
         reject = {"job_id": found["job_id"], "position": 1, "file": "x", "row": 1, "reason": "x"}
         session.execute(job_rejects.insert(), [{"tenant_id": shop.tenant_id, **reject}])

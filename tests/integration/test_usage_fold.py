@@ -200,7 +200,7 @@ def test_the_housekeeping_folds_and_deletes_and_the_lake_stays_the_same(
         (kept, ALL_PROCESSES),
         (kept + timedelta(hours=1), ALL_PROCESSES),
     ]
-    assert run_usage(lake, now()).state == "published"
+    assert run_usage(lake, now()).state == "idle"
     assert rows(lake, "api_usage").equals(before)
     # made anew it has what Postgres has
     run_rebuild(lake, now())

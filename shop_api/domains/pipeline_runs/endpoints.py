@@ -7,7 +7,7 @@ from shop_api.domains.pipeline_runs.repository import (
     RUNS_BY_START,
     SHARES_BY_START,
     RunDirectory,
-    ShareRepository,
+    ShareDirectory,
 )
 from shop_api.domains.pipeline_runs.schemas import (
     PipelineRunPage,
@@ -38,7 +38,7 @@ def get_pipelines(call: Call) -> Reply:
     of your shop alone. Records of a week are kept.
     """
     asked = call.page_request(SHARES_BY_START, is_descending=True)
-    repository = ShareRepository(call.session)
+    repository = ShareDirectory(call.session)
     late_after = timedelta(seconds=call.services.settings.lake_late_after_seconds)
     freshness = describe(repository.find_lake(), call.now, late_after)
     page = repository.list_page(asked)

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Row, Select, func, literal_column, select
 
 from shop_api.db.keyset import KeysetPage, PageRequest, Sort, fetch_page
-from shop_api.db.tenancy import Repository
+from shop_api.db.tenancy import TenantSession
 from shop_api.kernel.clock import format_instant
 from shop_api.models import lake_quarantine, lake_snapshots, pipeline_run_shares, pipeline_runs
 
@@ -46,8 +46,12 @@ class Lake:
     held: Row[Any] | None
 
 
-class ShareRepository(Repository):
-    """What runs did of one tenant."""
+class ShareDirectory:
+    """What runs did of one tenant: the only wall here is that each query names it."""
+
+    def __init__(self, session: TenantSession) -> None:
+        self.session = session
+        self.tenant_id = session.tenant_id
 
     def list_page(self, page: PageRequest) -> KeysetPage:
         """A page of runs in which the tenant has a share."""
@@ -70,8 +74,11 @@ class ShareRepository(Repository):
         return Lake(self.session.execute(newest).scalar(), self.session.execute(held).one_or_none())
 
 
-class RunDirectory(Repository):
+class RunDirectory:
     """All runs, for the platform."""
+
+    def __init__(self, session: TenantSession) -> None:
+        self.session = session
 
     def list_page(self, filters: dict[str, Any], page: PageRequest) -> KeysetPage:
         """A page of runs."""
