@@ -253,7 +253,12 @@ def victim(app: App, api: ApiClient) -> Victim:
     assert shop.api.post("/api/v1/invitations", invited).status == 201
     with tenant_session(app.services.engine, shop.tenant_id) as session:
         found["notification_id"] = new_id(NOW)
-        told: dict[str, Any] = {"kind": "late_pipeline", "level": "warning", "title": "x", "message": "x"}
+        told: dict[str, Any] = {
+            "kind": "late_pipeline",
+            "level": "warning",
+            "title": "x",
+            "message": "x",
+        }
         told |= {"id": found["notification_id"], "tenant_id": shop.tenant_id, "data": {}}
         session.execute(notifications.insert(), [{**told, "created_at": NOW}])
         token = session.execute(text("SELECT id, family_id, user_id FROM refresh_tokens")).one()
