@@ -119,6 +119,7 @@ CREATE TABLE exchange_rates (
     CONSTRAINT ck_exchange_rates_rate CHECK (rate > 0)
 );
 CREATE INDEX ix_exchange_rates_effective_at ON exchange_rates (tenant_id, effective_at, id);
+CREATE INDEX ix_exchange_rates_currency ON exchange_rates (tenant_id, currency, effective_at, id);
 """
 
 

@@ -185,4 +185,5 @@ exchange_rates = Table(
     CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
     CheckConstraint("rate > 0", name="rate"),
     Index("ix_exchange_rates_effective_at", "tenant_id", "effective_at", "id"),
+    Index("ix_exchange_rates_currency", "tenant_id", "currency", "effective_at", "id"),
 )

@@ -74,11 +74,7 @@ LISTS: list[tuple[str, dict[str, Any], str]] = [
     ("tax_rates", {}, "ix_tax_rates_created_at"),
     ("shipping_rates", {}, "ix_shipping_rates_created_at"),
     ("exchange_rates", {}, "ix_exchange_rates_effective_at"),
-    (
-        "exchange_rates",
-        {"currency": "EUR"},
-        "uq_exchange_rates_tenant_id_currency_effective_at|ix_exchange_rates_effective_at",
-    ),
+    ("exchange_rates", {"currency": "EUR"}, "ix_exchange_rates_currency"),
     ("jobs", {}, "ix_jobs_created_at"),
     ("jobs", {"state": "succeeded"}, "ix_jobs_created_at"),
     (f"jobs/{BUSY_JOB}/errors", {}, "pk_job_rejects"),
