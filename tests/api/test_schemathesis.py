@@ -48,6 +48,7 @@ REASONS = {
     "not_only_products",
     "option_named_twice",
     "options_repeated",
+    "own_currency",
     "payment_not_found",
     "precondition_failed",
     "preset_or_mapping",
