@@ -12,18 +12,20 @@ from datetime import timedelta
 from pathlib import Path
 
 import click
+from redis import Redis
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from analytics.access import access_of
-from analytics.contracts import CONTRACTS
+from analytics.contracts import CONTRACTS, TRAFFIC_EVENTS
 from analytics.engine import BadStatement, FilesDamaged, QueryTimeout, QueryTooLarge
 from analytics.tenant_lake import LakeNotFoundError, TenantLake, open_with
 from pipelines import extracts
 from pipelines.compaction import run_compact
 from pipelines.context import LakeContext
 from pipelines.runner import Outcome, run_export, run_rebuild
+from pipelines.traffic import run_traffic
 from pipelines.verification import Difference, run_verify
 from shop_api.db.engines import make_engine
 from shop_api.kernel.clock import utc_now
@@ -45,19 +47,22 @@ def lake() -> None:
 
 @lake.command()
 def run() -> None:
-    """Export what changed since the last snapshot, and publish it.
+    """Export what changed since the last snapshot, take storefronts' events in, publish both.
 
     While the worker is writing, this waits for its end.
     """
-    with _open_lake("lake run") as context:
+    with _open_lake("lake run") as (context, settings):
         outcome = run_export(context, utc_now(), waits=True)
+        events = _take_traffic(context, settings)
     _show(outcome, "nothing changed")
+    if events:
+        click.echo(f"{events:,} storefront events taken in")
 
 
 @lake.command()
 def rebuild() -> None:
     """Make the whole lake anew from Postgres; readers keep the old one until it is done."""
-    with _open_lake("lake rebuild") as context:
+    with _open_lake("lake rebuild") as (context, _):
         outcome = run_rebuild(context, utc_now())
     _show(outcome, "there is nothing to put in")
 
@@ -69,7 +74,7 @@ def verify() -> None:
     Brings the lake up to date first, so that both sides are of one instant. Ends with 1 when
     anything differs.
     """
-    with _open_lake("lake verify") as context:
+    with _open_lake("lake verify") as (context, _):
         found = run_verify(context, utc_now(), context.on_step)
     if not found.figures:
         click.echo("nothing to compare yet: no tenant has products, customers or orders")
@@ -87,7 +92,7 @@ def verify() -> None:
 @lake.command()
 def compact() -> None:
     """Tidy up: months for tenants that have grown, small files joined, old files deleted."""
-    with _open_lake("lake compact") as context:
+    with _open_lake("lake compact") as (context, _):
         outcome = run_compact(context, utc_now())
     _show(outcome, "the lake is tidy")
 
@@ -186,8 +191,19 @@ def _tenant_lake(tenant: str) -> TenantLake:
         raise click.ClickException(str(error)) from error
 
 
+def _take_traffic(context: LakeContext, settings: Settings) -> int:
+    """Bring what waits in the stream into the lake, as the worker does; how many events."""
+    if settings.redis_url is None:
+        return 0
+    count = 0
+    with Redis.from_url(settings.redis_url) as client:
+        while (outcome := run_traffic(context, client, utc_now())).snapshot is not None:
+            count += outcome.rows_written.get(TRAFFIC_EVENTS.name, 0)
+    return count
+
+
 @contextmanager
-def _open_lake(title: str) -> Iterator[LakeContext]:
+def _open_lake(title: str) -> Iterator[tuple[LakeContext, Settings]]:
     """The lake the settings name, its stores running, with progress shown on standard error."""
     with ensure_stores(Settings(), must_exist=True) as settings, _progress(title) as on_step:
         if settings.exporter_database_url is None:
@@ -200,7 +216,7 @@ def _open_lake(title: str) -> Iterator[LakeContext]:
             statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
         )
         try:
-            yield LakeContext(
+            context = LakeContext(
                 engine,
                 settings.lake_location,
                 settings.lake_month_rows,
@@ -209,6 +225,7 @@ def _open_lake(title: str) -> Iterator[LakeContext]:
                 storage_options=access_of(settings).storage_options,
                 on_step=on_step,
             )
+            yield context, settings
         finally:
             engine.dispose()
 

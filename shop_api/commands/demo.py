@@ -32,6 +32,8 @@ from shop_api.bulk.demo_shop.history import SHIPPING as SHIPPING_PRICE
 from shop_api.bulk.demo_shop.people import PLACES
 from shop_api.bulk.demo_shop.season import DAYS
 from shop_api.bulk.demo_shop.seeding import seed_demo_shop
+from shop_api.bulk.demo_shop.terms import discounts, exchange_rates, other_currency, unit_of
+from shop_api.commands.demo_days import LastDays
 from shop_api.commands.platform import (
     find_tenant_id_or_none,
     is_lake_published,
@@ -45,14 +47,14 @@ from shop_api.db.request_redis import RequestRedis
 from shop_api.db.tenancy import PLATFORM_TENANT
 from shop_api.domains.api_keys.service import OPERATOR, create_key
 from shop_api.domains.pricing import service as pricing
-from shop_api.domains.pricing.repository import SHIPPING_RATE, TAX_RATE
+from shop_api.domains.pricing.repository import DISCOUNT, EXCHANGE_RATE, SHIPPING_RATE, TAX_RATE
 from shop_api.domains.tenants.schemas import TenantBody
 from shop_api.domains.tenants.service import create_tenant
 from shop_api.domains.users.service import create_user
 from shop_api.kernel.clock import utc_now
 from shop_api.kernel.logs import configure_logging
-from shop_api.kernel.money import currency_digits
 from shop_api.settings import Settings
+from shop_api.spine.traffic_stream import TrafficIntake
 from shop_api.spine.unit_of_work import UnitOfWork
 from shop_api.spine.waker import make_waker
 from shop_api.stack.children import (
@@ -176,10 +178,15 @@ def prepare(
     engine = make_engine(
         settings.database_url, settings, statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS
     )
-    waker = make_waker(settings, RequestRedis(settings.redis_url))
+    request_redis = RequestRedis(settings.redis_url)
+    waker = make_waker(settings, request_redis)
     try:
         with progress_listener("filling the demo shop") as listener:
             seed_demo_shop(engine, waker, tenant_id, utc_now(), SEED, listener, order_count=orders)
+        last_days, now = LastDays(engine, waker, tenant_id, SEED), utc_now()
+        if last_days.place_orders(now):
+            intake = TrafficIntake(request_redis, settings.traffic_event_limit)
+            last_days.send_visits(intake, now)
     finally:
         waker.stop()
         engine.dispose()
@@ -259,8 +266,8 @@ def _create_keys(work: UnitOfWork) -> tuple[str, str]:
 
 
 def _add_rates(work: UnitOfWork, currency: str) -> None:
-    """What orders are sent and taxed by from now on, as those of the history were."""
-    unit = 100 if currency_digits(currency) == 0 else 1
+    """What orders are sent, taxed, discounted and converted by, as those of the history were."""
+    unit = unit_of(currency)
     shipping = {
         "name": "Standard",
         "kind": "flat",
@@ -272,6 +279,11 @@ def _add_rates(work: UnitOfWork, currency: str) -> None:
     for country in sorted({country for _, _, country in PLACES}):
         tax = {"name": "Sales tax", "country": country, "rate": TAX_PERCENT / 100}
         pricing.create(work, TAX_RATE, tax)
+    for discount in discounts(currency):
+        pricing.create(work, DISCOUNT, discount)
+    for effective_at, rate in exchange_rates(currency, work.now):
+        body = {"currency": other_currency(currency), "rate": rate, "effective_at": effective_at}
+        pricing.create(work, EXCHANGE_RATE, body)
 
 
 def _write_private(path: Path, value: Mapping[str, Any]) -> None:
@@ -311,6 +323,7 @@ def _serve(stores: Stores, login: DemoLogin, pace: float) -> None:
     command = [sys.executable, "-m", "shop_api.commands.shoppers", "--pace", str(pace)]
     shoppers = ChildSpec("shoppers", command)
     environment["SHOP_DEMO_KEY"] = login.secret_key
+    environment["SHOP_DEMO_PUBLISHABLE_KEY"] = login.publishable_key
     click.echo(f"starting {', '.join(KINDS)} …", err=True)
     Supervisor(
         [*product_children(settings, KINDS), shoppers],

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from analytics.tenant_lake import open_lake
 from tests.fixtures.copies import Copy
 from tests.fixtures.processes import running, wait_until
 from tests.fixtures.stores import store_folder
@@ -70,9 +71,35 @@ def test_once_prints_the_dashboard_and_ends(folder: Path) -> None:
     dashboard = json.loads(done.stdout)
     assert dashboard["orders"]["total"] > 0
     assert len(dashboard["revenue"]["trend"]) == 30
+    steps = [step["sessions"] for step in dashboard["conversion_funnel"]["steps"]]
+    assert steps == sorted(steps, reverse=True)
+    assert steps[-1] > 0
     # no bar where there is no terminal
     assert "\x1b" not in done.stderr
     assert copy.processes() == []
+
+
+def test_every_part_of_the_figures_has_something_in_it(folder: Path) -> None:
+    with open_lake("demo", folder / "lake") as lake:
+        codes = lake.sql("SELECT count(DISTINCT code) AS n, bool_or(code IS NULL) FROM discounts")
+        assert codes[0]["n"] == 3
+        (currencies,) = lake.sql(
+            "SELECT count(DISTINCT currency) AS n, count(*) FILTER (exchange_rate IS NULL) AS bare,"
+            " count(DISTINCT exchange_rate) AS rates FROM orders"
+        )
+        assert (currencies["n"], currencies["bare"]) == (2, 0)
+        assert currencies["rates"] > 2
+        converted = lake.revenue(period="365d", converted=True)
+        assert (
+            converted["metrics"]["gross_sales"]
+            > (lake.revenue(period="365d")["metrics"]["gross_sales"])
+        )
+        (visits,) = lake.sql(
+            "SELECT count(DISTINCT referrer_host) AS hosts, count(DISTINCT utm_campaign) AS"
+            " campaigns, count(DISTINCT visitor_id) < count(DISTINCT session_id) AS again,"
+            " bool_or(is_bot) AS bots FROM traffic_events"
+        )
+        assert visits == {"hosts": 4, "campaigns": 2, "again": True, "bots": True}
 
 
 @pytest.mark.parametrize("held", [None, '{"as_of": "2026-01-01"}'])
@@ -122,6 +149,7 @@ def test_it_serves_the_kept_shop_and_shoppers_keep_buying(folder: Path) -> None:
         before = get(url)["orders"]["total"]
         wait_until(lambda: get(url)["orders"]["total"] > before, 40)
         wait_until(lambda: any(is_sent_home(order) for order in live_orders(get, base)), 40)
+        wait_until(lambda: get(f"{base}/analytics/traffic?period=today")["visitors_online"], 40)
         assert_it_listens(printed)
         assert_it_ends_quietly(printed)
 

@@ -154,5 +154,10 @@ def test_a_shop_in_a_currency_without_decimals(database: Database) -> None:
     tenant_id = make_tenant(database, "JPY", "Asia/Tokyo")
     seed(database, tenant_id)
     assert query(
-        database, tenant_id, "SELECT count(*), bool_and(total = trunc(total)) FROM orders"
-    ) == [(ORDER_COUNT, True)]
+        database,
+        tenant_id,
+        "SELECT count(*) FILTER (WHERE currency = 'JPY') > 0.9 * count(*), count(*),"
+        " bool_and(total = trunc(total)) FILTER (WHERE currency = 'JPY'),"
+        " max(total) FILTER (WHERE currency = 'USD') < min(total) FILTER (WHERE currency = 'JPY')"
+        " * 100 FROM orders",
+    ) == [(True, ORDER_COUNT, True, True)]

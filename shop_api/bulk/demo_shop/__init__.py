@@ -1,5 +1,5 @@
 """The demo shop: a seeded, believable shop of eighteen months, written through the bulk path.
 
-`seeding` writes it; `assortment`, `people` and `history` invent it. The same seed and the same
-`now` give the same shop.
+`seeding` writes it; `assortment`, `people`, `terms` and `history` invent it, `visits` who looks at
+it. The same seed and the same `now` give the same shop.
 """

@@ -14,7 +14,8 @@ from random import Random
 from shop_api.bulk.demo_shop.assortment import Item, Row
 from shop_api.bulk.demo_shop.people import make_person
 from shop_api.bulk.demo_shop.season import Sale
-from shop_api.kernel.money import ZERO, allocate, currency_digits, round_money
+from shop_api.bulk.demo_shop.terms import abroad, other_currency, unit_of
+from shop_api.kernel.money import ZERO, allocate, round_money
 
 LINE_COUNTS = ((1, 2, 3, 4, 5), (52, 27, 12, 6, 3))
 QUANTITIES = ((1, 2, 3, 4), (82, 13, 3, 2))
@@ -29,6 +30,8 @@ CANCELLED_RATIO = 0.035
 GUEST_RATIO = {"web": 0.08, "pos": 0.55}
 RETURNING_RATIO = 0.55
 VISIT_LIMIT = 30
+# Of the web shop's orders those that were paid in the other currency.
+ABROAD_RATIO = 0.07
 FREE_SHIPPING_FROM = 60
 SHIPPING = Decimal("4.90")
 OPEN_DAYS = 4
@@ -48,6 +51,8 @@ class History:
 @dataclass(frozen=True)
 class _Line:
     item: Item
+    unit_price: Decimal
+    unit_cost: Decimal
     quantity: int
     discount: Decimal
     tax: Decimal
@@ -55,7 +60,7 @@ class _Line:
 
     @property
     def total(self) -> Decimal:
-        return self.item.price * self.quantity - self.discount + self.tax
+        return self.unit_price * self.quantity - self.discount + self.tax
 
 
 class Historian:
@@ -79,8 +84,10 @@ class Historian:
         placed_at, channel = sale
         key = f"D{number:06d}"
         customer = self._customer(channel, placed_at)
-        lines = self._lines(key, placed_at)
-        shipping = self._shipping(channel, lines)
+        is_abroad = channel == "web" and self._rng.random() < ABROAD_RATIO
+        currency = other_currency(self._currency) if is_abroad else self._currency
+        lines = self._lines(key, placed_at, currency)
+        shipping = self._shipping(channel, lines, currency)
         total = sum((line.total for line in lines), shipping)
         is_cancelled = channel == "web" and self._rng.random() < CANCELLED_RATIO
         status, completed_at = self._progress(channel, placed_at)
@@ -93,7 +100,7 @@ class Historian:
             "status": status,
             "fulfillment_status": "fulfilled" if status == "completed" else "unfulfilled",
             "channel": channel,
-            "currency": self._currency,
+            "currency": currency,
             "shipping_total": str(shipping),
             "placed_at": placed_at.isoformat(),
             "completed_at": completed_at.isoformat() if completed_at else None,
@@ -125,31 +132,38 @@ class Historian:
         self._visits[str(customer["email"])] += 1
         return customer
 
-    def _lines(self, key: str, placed_at: datetime) -> list[_Line]:
+    def _lines(self, key: str, placed_at: datetime, currency: str) -> list[_Line]:
         count = self._rng.choices(LINE_COUNTS[0], LINE_COUNTS[1])[0]
         chosen = self._rng.choices(
             self._items, cum_weights=self._weights[placed_at.month - 1], k=count
         )
         items = list(dict.fromkeys(chosen))
         quantities = self._rng.choices(QUANTITIES[0], QUANTITIES[1], k=len(items))
-        subtotals = [i.price * q for i, q in zip(items, quantities, strict=True)]
+        prices = [self._in(item.price, currency) for item in items]
+        subtotals = [price * q for price, q in zip(prices, quantities, strict=True)]
         discounts = [ZERO] * len(items)
         if self._rng.random() < DISCOUNT_RATIO:
             percent = self._rng.choice(DISCOUNT_PERCENTS)
-            total = round_money(sum(subtotals, ZERO) * percent / 100, self._currency)
-            discounts = allocate(total, subtotals, self._currency)
+            total = round_money(sum(subtotals, ZERO) * percent / 100, currency)
+            discounts = allocate(total, subtotals, currency)
         lines = []
         for i, (item, quantity) in enumerate(zip(items, quantities, strict=True)):
             net = subtotals[i] - discounts[i]
-            tax = round_money(net * TAX_PERCENT / 100, self._currency)
-            lines.append(_Line(item, quantity, discounts[i], tax, f"{key}-{i + 1}"))
+            tax = round_money(net * TAX_PERCENT / 100, currency)
+            cost = self._in(item.cost, currency)
+            line_key = f"{key}-{i + 1}"
+            lines.append(_Line(item, prices[i], cost, quantity, discounts[i], tax, line_key))
         return lines
 
-    def _shipping(self, channel: str, lines: list[_Line]) -> Decimal:
-        unit = 100 if currency_digits(self._currency) == 0 else 1
+    def _in(self, price: Decimal, currency: str) -> Decimal:
+        """A price of the assortment in the currency of an order."""
+        return price if currency == self._currency else abroad(price, self._currency)
+
+    def _shipping(self, channel: str, lines: list[_Line], currency: str) -> Decimal:
+        unit = unit_of(currency)
         goods = sum((line.total for line in lines), ZERO)
         is_free = channel == "pos" or goods >= FREE_SHIPPING_FROM * unit
-        return ZERO if is_free else round_money(SHIPPING * unit, self._currency)
+        return ZERO if is_free else round_money(SHIPPING * unit, currency)
 
     def _progress(self, channel: str, placed_at: datetime) -> tuple[str, datetime | None]:
         """Shop sales are done at once, parcels within days; the newest are still open."""
@@ -173,8 +187,8 @@ class Historian:
                     "title": line.item.title,
                     "sku": line.item.sku,
                     "quantity": str(line.quantity),
-                    "unit_price": str(line.item.price),
-                    "unit_cost": str(line.item.cost),
+                    "unit_price": str(line.unit_price),
+                    "unit_cost": str(line.unit_cost),
                     "discount_total": str(line.discount),
                     "tax_total": str(line.tax),
                 }

@@ -144,6 +144,7 @@ PLACES = (
     ("Bilbao", "Basque Country", "ES"),
     ("Ghent", "East Flanders", "BE"),
 )
+ADDRESS_PARTS = ("line1", "city", "region", "postal_code", "country")
 STREETS = ("Mill Lane", "Station Road", "Harbour Street", "Orchard Way", "High Street", "Park Row")
 
 
@@ -163,3 +164,8 @@ def make_person(rng: Random, number: int) -> Row:
         "address_country": country,
         "tags": rng.choice((None, None, None, "newsletter", "loyalty")),
     }
+
+
+def address_of(person: Row) -> Row:
+    """Where a customer lives, as the API takes it."""
+    return {part: person[f"address_{part}"] for part in ADDRESS_PARTS}
