@@ -78,6 +78,17 @@ def protect(
             """)
 
 
+def protect_recorded(connection: Connection, *tables: str) -> None:
+    """The same for what the pipelines record of tenants: the exporter writes and reads the rows of
+    all, the application reads those of the transaction's tenant."""
+    protect(connection, *tables, app_may="SELECT")
+    for table in tables:
+        connection.exec_driver_sql(f"""
+            CREATE POLICY exporter ON {table} TO shop_exporter USING (true) WITH CHECK (true);
+            GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO shop_exporter;
+        """)
+
+
 def share_platform_table(connection: Connection, table: str) -> None:
     """Grants of a table of no tenant: the exporter writes it, the application reads it."""
     connection.exec_driver_sql(f"""

@@ -48,9 +48,11 @@ class Changeset:
 
     @property
     def shares(self) -> dict[str, Share]:
-        """What the run does of each tenant it touches: what it writes, or that it refuses it."""
-        shares = {tenant_id: Share() for tenant_id in self.tenant_ids}
+        """What the run does of each tenant: what it writes, if it changes anything of it, or that
+        it refuses it."""
+        shares: dict[str, Share] = {}
         for rewrite in self.rewrites.values():
+            shares |= {id_: Share() for id_ in rewrite.changed_tenant_ids - shares.keys()}
             rewrite.tell_written(shares)
         return shares | {tenant_id: Share(state="refused") for tenant_id in self.refused}
 

@@ -107,7 +107,7 @@ def export_at(context: LakeContext, held: Connection, reader: Reader, now: datet
     if todo.is_empty() and not _is_outdated(context):
         held.rollback()
         with held.begin():
-            advance(held, published, here)
+            advance(held, published, here, len(held_back))
         snapshot = Snapshot(published.id, here.as_of, published.versions)
         _tell_lake(context, held, published, snapshot)
         return Outcome("idle", snapshot)
@@ -236,10 +236,12 @@ def write(
                 changeset.is_empty and published is not None and versions == published.versions
             )
             if published is not None and is_idle:
-                advance(held, published, here)
+                advance(held, published, here, held_tenants)
                 snapshot_id = published.id
             else:
-                snapshot_id = publish(held, published, versions, here, changeset.grains, now)
+                snapshot_id = publish(
+                    held, published, versions, here, changeset.grains, held_tenants, now
+                )
     pipeline_held_tenants.set(held_tenants)
     context.on_step("published")
     snapshot = Snapshot(snapshot_id, here.as_of, versions)

@@ -237,7 +237,7 @@ def create_app(settings: Settings) -> App:
         services.platform_key,
         settings.metrics_key,
     )
-    lake = make_lake(settings, nullcontext if tracing is None else tracing.query)
+    lake = make_lake(settings, services.engine, nullcontext if tracing is None else tracing.query)
     flask.extensions[INSIGHTS] = lake
     flask.extensions[READINESS] = Readiness(
         make_probe_engine(str(settings.database_url)),
@@ -307,10 +307,11 @@ def mutation_paths(flask: Flask, scopes: set[str]) -> re.Pattern[str]:
     return re.compile("|".join(re.sub("<[^>]*>", "[^/]+", rule) for rule in rules))
 
 
-def make_lake(settings: Settings, observe: Observe) -> Insights:
+def make_lake(settings: Settings, engine: Engine, observe: Observe) -> Insights:
     """The lake as this process reads it; nothing is opened before the first question."""
     return Insights(
         str(settings.database_url),
+        engine,
         access_of(settings),
         memory_limit=settings.duckdb_memory,
         threads=settings.duckdb_threads,
@@ -381,10 +382,7 @@ def make_flask(services: Services | None) -> Flask:
     Without services it can only describe itself.
     """
     flask = Flask("shop_api", static_folder=None)
-    flask.config.update(
-        PROPAGATE_EXCEPTIONS=True,
-        MAX_CONTENT_LENGTH=None,
-    )
+    flask.config.update(PROPAGATE_EXCEPTIONS=True, MAX_CONTENT_LENGTH=None)
     flask.url_map.converters["id"] = IdConverter
     flask.url_map.strict_slashes = True
     flask.url_map.merge_slashes = False

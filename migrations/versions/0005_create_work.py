@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from migrations.tenancy import protect, share_platform_table
+from migrations.tenancy import protect, protect_recorded, share_platform_table
 
 revision = "0005"
 down_revision = "0004"
@@ -82,6 +82,7 @@ CREATE TABLE lake_snapshots (
     xid xid8 NOT NULL,
     transactions TEXT NOT NULL,
     system_identifier BIGINT NOT NULL,
+    held_tenants INTEGER DEFAULT 0 NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT pk_lake_snapshots PRIMARY KEY (id)
 );
@@ -143,10 +144,8 @@ CREATE TABLE pipeline_run_shares (
     bytes_written BIGINT NOT NULL,
     files_written BIGINT NOT NULL,
     CONSTRAINT pk_pipeline_run_shares PRIMARY KEY (tenant_id, started_at, run_id),
-    CONSTRAINT fk_pipeline_run_shares_run_id FOREIGN KEY(run_id) REFERENCES pipeline_runs (id) ON DELETE CASCADE,
     CONSTRAINT ck_pipeline_run_shares_state CHECK (state IN ('succeeded', 'refused', 'failed'))
 );
-CREATE INDEX ix_pipeline_run_shares_run_id ON pipeline_run_shares (run_id);
 CREATE TABLE notifications (
     tenant_id UUID NOT NULL,
     id UUID NOT NULL,
@@ -182,10 +181,8 @@ CREATE INDEX ix_notices_number ON notices (number);
 PLATFORM_TABLES = (
     "lake_snapshots",
     "lake_partitions",
-    "lake_quarantine",
     "lake_outages",
     "pipeline_runs",
-    "pipeline_run_shares",
     "notices",
 )
 
@@ -197,5 +194,6 @@ def upgrade() -> None:
     protect(connection, "job_files", "job_rejects")
     protect(connection, "reports", exporter=True)
     protect(connection, "report_files", "notifications")
+    protect_recorded(connection, "lake_quarantine", "pipeline_run_shares")
     for table in PLATFORM_TABLES:
         share_platform_table(connection, table)

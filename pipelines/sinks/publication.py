@@ -96,9 +96,13 @@ def publish(
     versions: Mapping[str, int],
     position: Position,
     grains: Mapping[str, Grain],
+    held_tenants: int,
     now: datetime,
 ) -> int:
-    """In the open transaction: make `versions` the lake that readers see; answers its id."""
+    """In the open transaction: make `versions` the lake that readers see; answers its id.
+
+    `held_tenants`: how many are in quarantine.
+    """
     current = newest(connection)
     if (current and current.id) != (previous and previous.id):
         raise LockLostError(f"snapshot {current and current.id} was published meanwhile")
@@ -110,6 +114,7 @@ def publish(
             xid=position.xid,
             transactions=position.transactions,
             system_identifier=position.system_identifier,
+            held_tenants=held_tenants,
         )
         .returning(lake_snapshots.c.id)
     ).scalar_one()
@@ -130,8 +135,10 @@ def publish(
     return int(snapshot_id)
 
 
-def advance(connection: Connection, published: Published, position: Position) -> None:
-    """In the open transaction: the same snapshot holds at a later instant, nothing changed."""
+def advance(
+    connection: Connection, published: Published, position: Position, held_tenants: int
+) -> None:
+    """In the open transaction: the same snapshot holds at a later instant, no file changed."""
     connection.execute(
         update(lake_snapshots)
         .where(lake_snapshots.c.id == published.id)
@@ -140,5 +147,6 @@ def advance(connection: Connection, published: Published, position: Position) ->
             xid=position.xid,
             transactions=position.transactions,
             system_identifier=position.system_identifier,
+            held_tenants=held_tenants,
         )
     )

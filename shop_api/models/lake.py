@@ -5,7 +5,6 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
-    ForeignKey,
     Identity,
     Index,
     Integer,
@@ -19,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from shop_api.db.types import Xid8
-from shop_api.models.base import instant, metadata
+from shop_api.models.base import instant, metadata, tenant_id, tenant_primary_key
 
 # The newest row is what readers read: one Delta version per table, published together.
 lake_snapshots = Table(
@@ -35,6 +34,8 @@ lake_snapshots = Table(
     # exactly which transactions are in the snapshot, as pg_current_snapshot() writes it
     Column("transactions", Text, nullable=False),
     Column("system_identifier", BigInteger, nullable=False),
+    # how many tenants are in quarantine: while it is none, nobody need ask whether they are
+    Column("held_tenants", Integer, nullable=False, server_default=text("0")),
     instant("created_at", default_now=True),
 )
 
@@ -53,7 +54,7 @@ lake_partitions = Table(
 lake_quarantine = Table(
     "lake_quarantine",
     metadata,
-    Column("tenant_id", Uuid, primary_key=True),
+    tenant_id(),
     # refusals in a row
     Column("attempt", Integer, nullable=False),
     instant("retry_at"),
@@ -65,6 +66,7 @@ lake_quarantine = Table(
     Column("rule", Text, nullable=True),
     Column("row_count", BigInteger, nullable=True),
     instant("created_at"),
+    PrimaryKeyConstraint("tenant_id"),
     CheckConstraint("cause IN ('rule', 'unreadable', 'lost_files')", name="cause"),
 )
 
@@ -95,21 +97,21 @@ pipeline_runs = Table(
     Index("ix_pipeline_runs_started_at", "started_at", "id"),
 )
 
-# What a run did of one tenant: all that a tenant is told of runs.
+# What a run did of one tenant: all that a tenant is told of runs. Without a reference to the run,
+# which is nobody's: both are deleted together (pipelines/sinks/run_record.py says when).
 pipeline_run_shares = Table(
     "pipeline_run_shares",
     metadata,
-    Column("tenant_id", Uuid, nullable=False),
-    Column("run_id", Uuid, ForeignKey("pipeline_runs.id", ondelete="CASCADE"), nullable=False),
+    tenant_id(),
+    Column("run_id", Uuid, nullable=False),
     # the run's
     instant("started_at"),
     Column("state", Text, nullable=False),
     Column("rows_written", BigInteger, nullable=False),
     Column("bytes_written", BigInteger, nullable=False),
     Column("files_written", BigInteger, nullable=False),
-    PrimaryKeyConstraint("tenant_id", "started_at", "run_id"),
+    tenant_primary_key("started_at", "run_id"),
     CheckConstraint("state IN ('succeeded', 'refused', 'failed')", name="state"),
-    Index("ix_pipeline_run_shares_run_id", "run_id"),
 )
 
 # While the published figures are older than they may be there is one without an end.

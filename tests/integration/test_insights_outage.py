@@ -22,7 +22,7 @@ TENANT = UUID(golden_shop.TENANT)
 
 @pytest.fixture
 def insights(database: Database, tmp_path: Path) -> Iterator[Insights]:
-    following = Insights(database.application_url, LakeAccess(str(tmp_path)))
+    following = Insights(database.application_url, database.engine, LakeAccess(str(tmp_path)))
     yield following
     following.close()
 
@@ -91,7 +91,7 @@ def test_what_is_current_is_the_same_to_every_process(
     database: Database, insights: Insights, tmp_path: Path
 ) -> None:
     publish(database, tmp_path)
-    other = Insights(database.application_url, LakeAccess(str(tmp_path)))
+    other = Insights(database.application_url, database.engine, LakeAccess(str(tmp_path)))
     try:
         assert other.current_version(TENANT) is not None
         wait_until(lambda: insights.current_version(TENANT) == other.current_version(TENANT))

@@ -24,10 +24,11 @@ from pipelines.compaction import run_compact
 from pipelines.context import LakeContext
 from pipelines.runner import run_export, run_rebuild
 from pipelines.sinks.publication import LOCK_KEY, LockLostError
+from pipelines.sinks.run_record import RECORDS_KEPT, SHARES_KEPT
 from shop_api.domains.insights.service import Insights, Profile
 from shop_api.kernel.errors import DomainError
 from tests.factories.rows import make_tenant
-from tests.factories.sales import cancel, day, place, selling
+from tests.factories.sales import cancel, change_order, day, place, selling
 from tests.fixtures.lake import everything, new_lake, now, published
 from tests.fixtures.lake import open_lake as open_context
 from tests.fixtures.stores import Database
@@ -147,6 +148,37 @@ def test_a_run_that_failed_has_written_nothing_of_a_tenant(
     assert shares[0][:2] == ("succeeded", "succeeded")
 
 
+def test_shares_are_of_what_changed_and_no_more_than_are_kept(
+    database: Database, lake: LakeContext
+) -> None:
+    busy, calm = make_tenant(database), make_tenant(database)
+    for one in (busy, calm):
+        [order, *_] = sell(database, one)
+    run_export(lake, now())
+    # an event that leaves the rows as they are
+    with selling(database, calm) as work:
+        change_order(work, order, note="for a friend")
+    assert run_export(lake, now()).state == "idle"
+    runs = text(
+        "INSERT INTO pipeline_run_shares SELECT :id, gen_random_uuid(), :at - n * interval '1 s',"
+        " 'succeeded', 1, 1, 1 FROM generate_series(1, :n) n"
+    )
+    with database.exporter_engine.begin() as connection:
+        connection.execute(runs, {"id": busy, "at": now(), "n": SHARES_KEPT + 10})
+        connection.execute(runs, {"id": calm, "at": now() - RECORDS_KEPT, "n": 10})
+    run_compact(lake, now(), is_thorough=False)
+    counts = text(
+        "SELECT tenant_id, count(*), max(started_at) - min(started_at) FROM pipeline_run_shares"
+        " GROUP BY 1"
+    )
+    with database.exporter_engine.connect() as connection:
+        found = {row[0]: row[1:] for row in connection.execute(counts)}
+    # the newest, among them that of the first export
+    assert found[busy][0] == SHARES_KEPT
+    assert found[busy][1] < timedelta(seconds=SHARES_KEPT + 30)
+    assert found[calm] == (1, timedelta(0))
+
+
 def test_a_tenant_that_is_gone_holds_up_nobody(
     database: Database, tenant_id: UUID, lake: LakeContext
 ) -> None:
@@ -248,7 +280,7 @@ def test_whatever_lies_among_the_leases_the_housekeeping_goes_on(
     for log in Path(lake.location, "orders", "_delta_log").glob("*.json"):
         if int(log.stem) < table.version():
             log.unlink()
-    insights = Insights(database.application_url, LakeAccess(lake.location))
+    insights = Insights(database.application_url, database.engine, LakeAccess(lake.location))
     profile = Profile(tenant_id, "USD", "UTC")
     try:
         insights.snapshot()

@@ -150,7 +150,7 @@ def test_the_api_holds_what_its_statements_read(
 ) -> None:
     [first, *_] = sell(database, tenant_id)
     run_export(lake, now())
-    insights = Insights(database.application_url, LakeAccess(lake.location))
+    insights = Insights(database.application_url, database.engine, LakeAccess(lake.location))
     seen = published(lake)
 
     def build(*_: object) -> int:

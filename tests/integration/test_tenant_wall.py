@@ -31,12 +31,14 @@ from shop_api.domains.batch.repository import BatchRepository
 from shop_api.domains.bulk_edits.repository import BulkEditRepository
 from shop_api.domains.imports import repository as imports
 from shop_api.domains.imports.repository import JobRepository
+from shop_api.domains.insights.repository import HoldRepository
 from shop_api.domains.invitations import repository as invitations
 from shop_api.domains.invitations.repository import InvitationRepository
 from shop_api.domains.notifications.repository import (
     NOTIFICATION_SORTS,
     NotificationRepository,
 )
+from shop_api.domains.pipeline_runs.repository import SHARES_BY_START, ShareRepository
 from shop_api.domains.pricing.repository import PricingRepository
 from shop_api.domains.reports import repository as reports
 from shop_api.domains.reports.repository import ReportRepository
@@ -45,7 +47,15 @@ from shop_api.domains.tenants.repository import TenantRepository
 from shop_api.domains.users import repository as users
 from shop_api.domains.users.repository import UserRepository
 from shop_api.kernel.ids import new_id
-from shop_api.models import PLATFORM_TABLES, job_rejects, metadata, notifications
+from shop_api.models import (
+    PLATFORM_TABLES,
+    job_rejects,
+    lake_quarantine,
+    metadata,
+    notifications,
+    pipeline_run_shares,
+    pipeline_runs,
+)
 from tests.factories.addresses import booked_address
 from tests.factories.calls import (
     NOW,
@@ -181,6 +191,12 @@ CASES: dict[type[Repository], dict[str, Arguments]] = {
         "list_rejects_after": lambda victim: (victim.ids["job_id"], 0, 10),
     },
     PricingRepository: PRICING,
+    HoldRepository: {"find": nothing},
+    ShareRepository: {
+        "count": nothing,
+        "find_hold": nothing,
+        "list_page": lambda _: (page(SHARES_BY_START),),
+    },
     ReportRepository: {
         "count": no_filters,
         "find": one("report_id"),
@@ -224,7 +240,7 @@ def repositories() -> Iterator[type[Repository]]:
 
 
 @pytest.fixture(scope="module")
-def victim(app: App, api: ApiClient) -> Victim:
+def victim(app: App, api: ApiClient, database: Database) -> Victim:
     shop = open_shop(api)
     found = {name: UUID(make(shop)) for name, make in SUBJECTS.items() if name != "report_id"}
     found["report_id"] = UUID(make_report(shop))
@@ -264,6 +280,14 @@ def victim(app: App, api: ApiClient) -> Victim:
         token = session.execute(text("SELECT id, family_id, user_id FROM refresh_tokens")).one()
         reject = {"job_id": found["job_id"], "position": 1, "file": "x", "row": 1, "reason": "x"}
         session.execute(job_rejects.insert(), [{"tenant_id": shop.tenant_id, **reject}])
+    with database.exporter_engine.begin() as connection:
+        run = {"id": new_id(NOW), "name": "lake_export", "state": "succeeded", "started_at": NOW}
+        connection.execute(pipeline_runs.insert(), run)
+        share = {"run_id": run["id"], "started_at": NOW, "state": "refused"}
+        share |= dict.fromkeys(("rows_written", "bytes_written", "files_written"), 1)
+        connection.execute(pipeline_run_shares.insert(), {"tenant_id": shop.tenant_id, **share})
+        hold = {"attempt": 1, "retry_at": NOW, "as_of": NOW, "cause": "rule", "created_at": NOW}
+        connection.execute(lake_quarantine.insert(), {"tenant_id": shop.tenant_id, **hold})
     found |= {"token_id": token[0], "family_id": token[1], "owner_id": token[2]}
     return Victim(shop, product, found)
 

@@ -71,8 +71,13 @@ from analytics.reports.sales import (
     build_sales_page,
 )
 from shop_api.db.outages import describe
+from shop_api.db.tenancy import tenant_session
 from shop_api.domains.insights import errors
-from shop_api.domains.insights.repository import Held, find_snapshot, follow_snapshots
+from shop_api.domains.insights.repository import (
+    HoldRepository,
+    find_snapshot,
+    follow_snapshots,
+)
 from shop_api.kernel.errors import DomainError
 from shop_api.kernel.money import currency_digits
 from shop_api.metrics.definitions import analytics_answer_duration
@@ -156,11 +161,13 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """A snapshot, and what each tenant's files in it amount to, as far as it was asked."""
+    """A snapshot, and by tenants' ids, as far as they were asked, what their files in it amount
+    to, and what it is to who may be held back from it."""
 
     snapshot: Snapshot
+    held_tenants: int
     fingerprints: dict[int, str]
-    held: Held
+    seen: dict[int, Snapshot]
 
 
 class Insights:
@@ -169,6 +176,7 @@ class Insights:
     def __init__(
         self,
         database_url: str,
+        database: DatabaseEngine,
         access: LakeAccess,
         *,
         memory_limit: str = "512MB",
@@ -179,6 +187,7 @@ class Insights:
         self._access = access
         self._leases = Leases(self.lake.store, "processes")
         self._database_url = database_url
+        self._database = database
         self._memory_limit = memory_limit
         self._threads = threads
         self._observe = observe
@@ -226,12 +235,9 @@ class Insights:
             detail = f"converted figures are in {profile.currency}, the shop's own currency"
             raise refuse("currency", detail)
         chosen = {name: value for name, value in parameters.items() if name != "currency"}
-        held = {} if self._present is None else self._present.held
-        if profile.tenant_id in held:
-            snapshot = snapshot.held_at(held[profile.tenant_id])
         request = AnalyticsRequest(
             tenant_id=str(profile.tenant_id),
-            snapshot=snapshot,
+            snapshot=self._as_seen(snapshot, profile.tenant_id),
             timezone=profile.timezone,
             currency=currency,
             currency_digits=currency_digits(currency),
@@ -265,6 +271,22 @@ class Insights:
                 raise errors.named_snapshot_gone(snapshot.id) from error
             self.lake.forget()
             raise errors.snapshot_gone() from error
+
+    def _as_seen(self, snapshot: Snapshot, tenant_id: UUID) -> Snapshot:
+        """A snapshot as it is to a tenant: of an earlier instant while its data is refused.
+
+        Asked of Postgres while any tenant's is, and then once for each instant that is published.
+        """
+        present = self._present
+        if present is None or not present.held_tenants:
+            return snapshot
+        newest = present.seen.get(tenant_id.int)
+        if newest is None:
+            with tenant_session(self._database, tenant_id) as session:
+                hold = HoldRepository(session).find()
+            newest = present.snapshot if hold is None else present.snapshot.held_at(hold.as_of)
+            present.seen[tenant_id.int] = newest
+        return snapshot if newest is present.snapshot else snapshot.held_at(newest.as_of)
 
     def current_version(self, tenant_id: UUID) -> str | None:
         """What a tenant's figures are made from now; None when that is not known.
@@ -339,18 +361,19 @@ class Insights:
             self._has_looked.set()
             self._stopped.wait(RETRY_SECONDS)
 
-    def _see(self, snapshot: Snapshot | None, held: Held) -> None:
+    def _see(self, snapshot: Snapshot | None, held_tenants: int) -> None:
         """Take a snapshot as the present one, once its file lists are read."""
         self._is_cut_off = False
         present = self._present
         if snapshot is None:
             self._present = None
         elif present is not None and present.snapshot.id == snapshot.id:
-            self._present = Present(snapshot, present.fingerprints, held)
+            if (present.snapshot.as_of, present.held_tenants) != (snapshot.as_of, held_tenants):
+                self._present = Present(snapshot, held_tenants, present.fingerprints, {})
         else:
             for table in CONTRACTS:
                 self.lake.tenant_ids(table, snapshot)
-            self._present = Present(snapshot, {}, held)
+            self._present = Present(snapshot, held_tenants, {}, {})
         self._has_looked.set()
 
 

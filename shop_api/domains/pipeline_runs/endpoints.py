@@ -7,7 +7,7 @@ from shop_api.domains.pipeline_runs.repository import (
     RUNS_BY_START,
     SHARES_BY_START,
     RunDirectory,
-    ShareDirectory,
+    ShareRepository,
 )
 from shop_api.domains.pipeline_runs.schemas import (
     PipelineRunPage,
@@ -35,12 +35,13 @@ def get_pipelines(call: Call) -> Reply:
     """Get how fresh your figures are, whether your data is held back and why, and what ran.
 
     Runs are listed newest first, those that did something of your shop; rows, bytes and files are
-    of your shop alone. Records of a week are kept.
+    of your shop alone. Records of a week are kept, of a busy shop the newest 5 000.
     """
     asked = call.page_request(SHARES_BY_START, is_descending=True)
-    repository = ShareDirectory(call.session)
+    repository = ShareRepository(call.session)
     late_after = timedelta(seconds=call.services.settings.lake_late_after_seconds)
-    freshness = describe(repository.find_lake(), call.now, late_after)
+    as_of = RunDirectory(call.session).find_as_of()
+    freshness = describe(as_of, repository.find_hold(), call.now, late_after)
     page = repository.list_page(asked)
     reply = call.page(page, asked, repository.count() if call.wants_total else None)
     reply.body = b'{"freshness":' + encode_json(freshness).encode() + b"," + reply.body[1:]

@@ -1,17 +1,15 @@
 """SQL of runs, and of how fresh the lake is.
 
-The tables are the platform's, without row-level security: of what concerns a tenant each query here
-names the tenant, and of runs a tenant is shown its own share.
+Runs and snapshots are the platform's. Of a run a tenant is shown its own share.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, Select, func, literal_column, select
 
 from shop_api.db.keyset import KeysetPage, PageRequest, Sort, fetch_page
-from shop_api.db.tenancy import TenantSession
+from shop_api.db.tenancy import Repository, TenantSession
 from shop_api.kernel.clock import format_instant
 from shop_api.models import lake_quarantine, lake_snapshots, pipeline_run_shares, pipeline_runs
 
@@ -38,20 +36,8 @@ SHARES_BY_START = Sort("started_at", s.c.started_at, format_instant, datetime.fr
 RUNS_BY_START = Sort("started_at", r.c.started_at, format_instant, datetime.fromisoformat)
 
 
-@dataclass(frozen=True, slots=True)
-class Lake:
-    """How far the published lake is, and what of it a tenant is held back from."""
-
-    as_of: datetime | None
-    held: Row[Any] | None
-
-
-class ShareDirectory:
-    """What runs did of one tenant: the only wall here is that each query names it."""
-
-    def __init__(self, session: TenantSession) -> None:
-        self.session = session
-        self.tenant_id = session.tenant_id
+class ShareRepository(Repository):
+    """What runs did of one tenant, and whether its data is held back."""
 
     def list_page(self, page: PageRequest) -> KeysetPage:
         """A page of runs in which the tenant has a share."""
@@ -67,15 +53,14 @@ class ShareDirectory:
         query = select(func.count()).select_from(s).where(s.c.tenant_id == self.tenant_id)
         return self.session.execute(query).scalar_one()
 
-    def find_lake(self) -> Lake:
-        """How the lake stands for the tenant."""
-        newest = select(lake_snapshots.c.as_of).order_by(lake_snapshots.c.id.desc()).limit(1)
+    def find_hold(self) -> Row[Any] | None:
+        """Why the tenant's data is held back and since when; None while it is not."""
         held = select(lake_quarantine).where(lake_quarantine.c.tenant_id == self.tenant_id)
-        return Lake(self.session.execute(newest).scalar(), self.session.execute(held).one_or_none())
+        return self.session.execute(held).one_or_none()
 
 
 class RunDirectory:
-    """All runs, for the platform."""
+    """All runs and what was published last: the platform's, and no tenant's."""
 
     def __init__(self, session: TenantSession) -> None:
         self.session = session
@@ -89,6 +74,11 @@ class RunDirectory:
         """How many runs the filters leave."""
         query = self._filtered(select(func.count()).select_from(r), filters)
         return self.session.execute(query).scalar_one()
+
+    def find_as_of(self) -> datetime | None:
+        """The instant up to which the newest snapshot holds all; None before the first."""
+        newest = select(lake_snapshots.c.as_of).order_by(lake_snapshots.c.id.desc()).limit(1)
+        return self.session.execute(newest).scalar()
 
     def _filtered(self, query: Select[Any], filters: dict[str, Any]) -> Select[Any]:
         for name in ("name", "state"):

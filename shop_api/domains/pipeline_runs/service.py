@@ -3,7 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from shop_api.domains.pipeline_runs.repository import Lake
+from sqlalchemy import Row
+
 from shop_api.kernel.clock import format_instant
 from shop_api.spine.held_data import HELD, explain
 
@@ -16,10 +17,12 @@ MESSAGES = {
 }
 
 
-def describe(lake: Lake, now: datetime, late_after: timedelta) -> dict[str, Any]:
+def describe(
+    as_of: datetime | None, held: Row[Any] | None, now: datetime, late_after: timedelta
+) -> dict[str, Any]:
     """A tenant's state of the lake. Of one held back, figures are as of when that began."""
-    held = lake.held
-    as_of = lake.as_of if held is None else held.as_of
+    if held is not None:
+        as_of = held.as_of
     age = None if as_of is None else max(timedelta(0), now - as_of)
     is_late = age is not None and age > late_after
     if held is not None:
