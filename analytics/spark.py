@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
 from pyspark.sql.types import TimestampType
 from sqlglot import exp, parse_one
+from sqlglot.optimizer.scope import traverse_scope
 
 from analytics.contracts import CONTRACTS
 from analytics.engine import Engine, Row
@@ -108,12 +109,15 @@ def spark_schema(table: str) -> str:
 def carry(statement: str, views: Mapping[str, str], parameters: Mapping[str, Any]) -> str:
     """The statement in Spark's SQL: tables by the names of their views, values as literals."""
     tree = parse_one(statement, read="duckdb")
-    defined = {part.alias for part in tree.find_all(exp.CTE)}
-    for table in list(tree.find_all(exp.Table)):
-        if table.name in views and table.name not in defined:
+    # of a converted statement, `orders` is a part that is defined by the table `orders`
+    for table in [t for scope in traverse_scope(tree) for t in scope.sources.values()]:
+        if isinstance(table, exp.Table) and table.name in views:
             named = exp.to_table(views[table.name])
             named.set("alias", table.args.get("alias") or exp.TableAlias(this=table.this.copy()))
             table.replace(named)
+    for part in tree.find_all(exp.CTE):
+        # Spark decides it by itself
+        part.set("materialized", None)
     for parameter in list(tree.find_all(exp.Placeholder)):
         parameter.replace(_literal(parameters[parameter.name]))
     return tree.sql(dialect="spark", comments=False)

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from analytics.contracts import CONTRACTS
-from analytics.conversion import converting
+from analytics.conversion import converting, tables_read
 from analytics.engine import Engine, QueryTimeout, Row
 from analytics.lake import Lake, Snapshot, TableMissing
 from analytics.periods import (
@@ -194,13 +194,17 @@ class Question:
         start_at, end_at = span or (self.period.start_instant, self.period.end_instant)
         instants = {"start_at": start_at, "end_at": end_at}
         first = None if reaches_back else start_at
+        text = load_query(query).replace("{metrics}", metrics).replace("{order}", order)
+        text, tables = self._converted(text, tables)
         spans = self._spans(tables, (first, end_at), parameters.get("basis", "order_date"))
         values = {**self._filters, **instants, **parameters}
-        text, files, bound = self._statement(query, spans, values, metrics, order)
-        return self._converted(text, tables), files, bound
+        return text, self._files(spans), values
 
-    def _converted(self, text: str, tables: tuple[str, ...]) -> str:
-        return converting(text, tables) if self.request.converted else text
+    def _converted(self, text: str, tables: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+        """The statement as it is asked, and the tables it reads."""
+        if not self.request.converted:
+            return text, tables
+        return converting(text, tables, self.digits), tables_read(text, tables)
 
     def count_unconverted(self, *, reaches_back: bool = False) -> int:
         """Orders of the period (all until its end where `reaches_back`) without a rate into the
@@ -294,9 +298,9 @@ class Question:
     def _movements(
         self, text: str, tables: tuple[str, ...], span: OpenSpan, parameters: Mapping[str, Any]
     ) -> Statement:
-        files = self._files(self._spans(tables, span, self.basis))
+        text, tables = self._converted(text, tables)
         self._require(tables)
-        text = self._converted(text, tables)
+        files = self._files(self._spans(tables, span, self.basis))
         # sessions are of no currency and no channel
         values = {n: v for n, v in {**self._filters, **parameters}.items() if f"${n}" in text}
         return text, files, values
@@ -343,10 +347,8 @@ class Question:
         spans: Mapping[str, tuple[date | None, date | None]],
         parameters: Mapping[str, Any],
         metrics: str = "",
-        order: str = "",
     ) -> Statement:
-        text = load_query(query).replace("{metrics}", metrics).replace("{order}", order)
-        return text, self._files(spans), parameters
+        return load_query(query).replace("{metrics}", metrics), self._files(spans), parameters
 
     def _files(self, spans: Mapping[str, tuple[date | None, date | None]]) -> dict[str, list[str]]:
         return {

@@ -2,7 +2,8 @@
 -- but for what belongs to no line (orders, shipping, taxes, which refunds tell of no line).
 -- A line counts when its order was placed; under event_date it reverses when that was cancelled.
 -- What of a refund is told of no line is of no product. A product is in the category it is in now.
--- What only some questions ask of other tables is looked up for them ($needs_…).
+-- What only some questions ask of other tables is looked up for them ($needs_…). What a line's goods
+-- cost, in braces, is told by analytics/conversion.py.
 -- Grain of the answer: kind × line of an order, kind × row of refunds.
 WITH sold AS (
     SELECT
@@ -16,7 +17,7 @@ WITH sold AS (
         quantity AS units,
         gross_sales,
         discounts,
-        coalesce(round(unit_cost * quantity, 4), 0) AS cost_of_goods,
+        coalesce({line_cost}, 0) AS cost_of_goods,
         CASE WHEN unit_cost IS NOT NULL THEN gross_sales - discounts ELSE 0 END AS costed_sales
     FROM order_lines
     WHERE currency = $currency AND ($channel IS NULL OR channel = $channel)

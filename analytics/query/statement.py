@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from analytics.conversion import APPLIED_RATE, ORIGINAL_CURRENCY
+from analytics.conversion import APPLIED_RATE, ORIGINAL_CURRENCY, line_cost
 from analytics.dashboard.customers import reference_instant
 from analytics.dashboard.question import Question
 from analytics.metrics.definitions import Metric
@@ -259,6 +259,7 @@ def _statement(
     text = load_query(query)
     texts |= {
         "movements": load_query(f"movements_by_{asked.grain}"),
+        "line_cost": line_cost(question.digits if question.request.converted else None),
         "clock": f",\n{load_query('clock')}" if reads_clock else "",
         "lookups": "".join(f",\n{name} AS (\n{load_query(name)})" for name in lookups),
         "join": "\n    ".join(joins),

@@ -206,7 +206,8 @@ def _sold(tables: Tables, by_line: bool) -> Iterator[tuple[dict[str, Any], dict[
         net_sales = line["gross_sales"] - line["discounts"]
         goods = {
             "units": line["quantity"],
-            "cost_of_goods": 0 if cost is None else cost * line["quantity"],
+            # of converted lines it is told, for it is rounded
+            "cost_of_goods": line.get("cost_of_goods", (cost or 0) * line["quantity"]),
             "costed_sales": 0 if cost is None else net_sales,
         }
         yield orders[line["order_id"]] | line, _goods(line | goods)

@@ -81,10 +81,21 @@ def golden(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Snapshot]:
     """The golden shop and its stock, beside another tenant in the same tables."""
     folder = tmp_path_factory.mktemp("lake")
     tenants = {
-        golden_shop.TENANT: {**golden_shop.TABLES, **TRAFFIC},
+        golden_shop.TENANT: {**rated(golden_shop.TABLES), **TRAFFIC},
         stocked_shop.TENANT: stocked_shop.TABLES,
     }
     return str(folder), write_lake(folder, tenants)
+
+
+def rated(tables: dict[str, Any]) -> dict[str, Any]:
+    """With a rate on what was sold in another currency: none of its amounts comes out even."""
+    rate = {"base_currency": "USD", "exchange_rate": Decimal("1.0837123457")}
+    return {
+        name: [row | rate if row.get("currency") == "EUR" else row for row in rows]
+        if name in ("orders", "order_lines", "refunds", "payments")
+        else rows
+        for name, rows in tables.items()
+    }
 
 
 def event(minute: int, visitor: str, name: str, **values: Any) -> dict[str, Any]:
@@ -141,12 +152,16 @@ def of_query(*dimensions: str, metrics: tuple[str, ...] = ("net_sales", "units")
     return build
 
 
+CONVERTED = {**SPRING, "converted": True, "compare": "none"}
+CONVERTED_METRICS = ("net_sales", "cost_of_goods", "gross_profit")
 ANSWERS: dict[str, tuple[Build, dict[str, Any]]] = {
     "dashboard": (build_dashboard, SPRING),
     "revenue by hour": (build_revenue, {**MARCH, "interval": "hour"}),
     "customers": (build_customers, {**SPRING, "interval": "month"}),
     "traffic": (build_traffic, MARCH),
     "products": (partial(build_products, options=ProductOptions()), SPRING),
+    "converted revenue": (build_revenue, {**SPRING, "converted": True}),
+    "converted query": (of_query("product", metrics=CONVERTED_METRICS), CONVERTED),
     "query by time": (of_query("time", "country"), {**SPRING, "interval": "week"}),
     "query by product": (of_query("category", "product", "variant"), SPRING),
     "query by the clock": (
