@@ -31,7 +31,14 @@ from pipelines.metric_push import EVENT as METRICS_EVENT
 from pipelines.metric_push import metric_push
 from pipelines.report_jobs import due_days, find_due, make_due_reports
 from shop_api.db.tenancy import tenant_session
-from shop_api.models import events, lake_snapshots, report_files, reports, tenants
+from shop_api.models import (
+    events,
+    lake_snapshots,
+    notifications,
+    report_files,
+    reports,
+    tenants,
+)
 from shop_api.spine.jobs import WorkerContext
 from tests.factories import golden_shop
 from tests.factories.lake import write_lake
@@ -249,6 +256,45 @@ def test_a_shop_in_no_known_zone_does_not_hold_up_the_others(
         make_due_reports(context, figures, MORNING)
     assert days_reported(context, shop_id) == [DAY]
     assert days_reported(context, lost) == []
+
+
+def test_a_shop_is_told_once_that_its_report_fails_and_that_it_is_made_after_all(
+    context: WorkerContext, figures: Figures, shop_id: UUID
+) -> None:
+    files = {
+        path: path.read_bytes()
+        for path in Path(context.settings.lake_location).rglob(f"tenant_id={shop_id}/**/*.parquet")
+    }
+    assert files
+    for path in files:
+        path.write_bytes(b"the disk lost it")
+
+    def told() -> list[tuple[object, ...]]:
+        columns = notifications.c
+        with tenant_session(context.engine, shop_id) as session:
+            pushed = select(events.c.data["resolved_at"].as_string()).where(
+                events.c.type == "system_notification"
+            )
+            rows = session.execute(
+                select(columns.kind, columns.level, columns.data, columns.resolved_at)
+            ).all()
+            return [*map(tuple, rows), *map(tuple, session.execute(pushed).all())]
+
+    # within the hour after its time: it may yet be made
+    with pytest.raises(RuntimeError, match="1 of 1 reports"):
+        make_due_reports(context, figures, MORNING)
+    assert told() == []
+    failed = ("failed_report", "error", {"kind": "daily_sales", "day": DAY.isoformat()}, None)
+    for hours in (2, 3):
+        with pytest.raises(RuntimeError, match="1 of 1 reports"):
+            make_due_reports(context, figures, MORNING + timedelta(hours=hours))
+        assert told() == [failed, (None,)]
+    for path, content in files.items():
+        path.write_bytes(content)
+    assert make_due_reports(context, figures, MORNING + timedelta(hours=4)) == 1
+    over = told()
+    assert over[0] == (*failed[:3], MORNING + timedelta(hours=4))
+    assert [one[0] is None for one in over[1:]] == [True, False]
 
 
 def test_a_shop_whose_figures_fail_does_not_silence_the_others(

@@ -110,6 +110,13 @@ SELECT %(tenant_id)s, w.movement_id, w.variant_id, w.location_id, w.delta, 0, %(
        %(actor)s, %(note)s, %(now)s
 FROM w WHERE w.delta <> 0
 """
+NAME_LEVEL = """
+SELECT CASE WHEN v.title = 'Default' THEN p.name ELSE p.name || ' – ' || v.title END AS title,
+    coalesce(v.sku, p.sku) AS sku, a.name AS location
+FROM variants v JOIN products p ON p.tenant_id = v.tenant_id AND p.id = v.product_id
+JOIN locations a ON a.tenant_id = v.tenant_id AND a.id = %(location_id)s
+WHERE v.tenant_id = %(tenant_id)s AND v.id = %(variant_id)s
+"""
 # Variants without a level get one; that another order made meanwhile is as good.
 HOLD_BACKORDERS = """
 WITH w AS (
@@ -310,6 +317,13 @@ class InventoryRepository(Repository):
                 HOLD_BACKORDERS, {"tenant_id": self.tenant_id, **arguments}
             )
         )
+
+    def name_level(self, variant_id: UUID, location_id: UUID) -> Row[Any]:
+        """What people call a variant, and the place where it lies: title, sku, location."""
+        names = {"variant_id": variant_id, "location_id": location_id}
+        return self.session.connection.exec_driver_sql(
+            NAME_LEVEL, {"tenant_id": self.tenant_id, **names}
+        ).one()
 
     def adjust(self, arguments: dict[str, Any]) -> None:
         """Add deltas to locked levels, with their ledger rows."""

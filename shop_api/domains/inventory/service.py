@@ -9,6 +9,7 @@ from shop_api.domains.inventory import errors
 from shop_api.domains.inventory.repository import InventoryRepository
 from shop_api.kernel.errors import not_found
 from shop_api.kernel.ids import new_id
+from shop_api.spine.notifications import LOW_STOCK, Notification, Resolution, tell
 from shop_api.spine.unit_of_work import UnitOfWork
 
 
@@ -104,7 +105,8 @@ def adjust_stock(
         adjustments, levels, location_ids, deltas, strict=True
     ):
         new_quantity = level.quantity + delta
-        announce(work, level, level.quantity - level.reserved, new_quantity - level.reserved)
+        old_available = level.quantity - level.reserved
+        announce(work, level, location_id, old_available, new_quantity - level.reserved)
         results.append(
             {
                 "variant_id": item["variant_id"],
@@ -193,12 +195,25 @@ def _check_deltas(deltas: list[int], levels: list[Row[Any]]) -> None:
         raise errors.below_zero(short)
 
 
-def announce(work: UnitOfWork, level: Row[Any], old_available: int, new_available: int) -> None:
+def announce(
+    work: UnitOfWork,
+    level: Row[Any],
+    location_id: UUID,
+    old_available: int,
+    new_available: int,
+) -> None:
     """`inventory_updated`: the quantity that can be sold, before and after, at the level's place.
 
-    `level` has variant_id, product_id and low_stock_alert.
+    `level` has variant_id, product_id and low_stock_alert. Its row is locked, so of what crosses
+    the threshold each way the tenant is told once: by a statement of this transaction, and by none
+    where nothing crosses.
     """
     threshold = level.low_stock_alert
+    is_low = threshold is not None and new_available <= threshold < old_available
+    if is_low:
+        _tell_low(work, level, location_id, new_available)
+    elif threshold is not None and old_available <= threshold < new_available:
+        tell(work, Resolution(_low_key(level.variant_id, location_id)))
     work.append(
         "inventory_updated",
         "inventory",
@@ -208,6 +223,34 @@ def announce(work: UnitOfWork, level: Row[Any], old_available: int, new_availabl
             "variant_id": str(level.variant_id),
             "old_quantity": old_available,
             "new_quantity": new_available,
-            "threshold_alert": threshold is not None and new_available <= threshold < old_available,
+            "threshold_alert": is_low,
         },
     )
+
+
+def _tell_low(work: UnitOfWork, level: Row[Any], location_id: UUID, available: int) -> None:
+    place = work.repository(InventoryRepository).name_level(level.variant_id, location_id)
+    tell(
+        work,
+        Notification(
+            kind=LOW_STOCK,
+            level="warning",
+            title=f"Stock is low: {place.title}",
+            message=f"{available} of {place.title} left to sell at {place.location};"
+            f" you asked to be told at {level.low_stock_alert}.",
+            key=_low_key(level.variant_id, location_id),
+            action_url=f"/api/v1/inventory?variant_id={level.variant_id}",
+            data={
+                "product_id": str(level.product_id),
+                "variant_id": str(level.variant_id),
+                "location_id": str(location_id),
+                "sku": place.sku,
+                "available_quantity": available,
+                "low_stock_alert": level.low_stock_alert,
+            },
+        ),
+    )
+
+
+def _low_key(variant_id: UUID, location_id: UUID) -> str:
+    return f"{LOW_STOCK}:{variant_id}:{location_id}"

@@ -240,7 +240,7 @@ WITH moved AS (
     SELECT %(tenant_id)s, gen_random_uuid(), c.variant_id, c.location_id, c.quantity_delta,
         c.reserved_delta, %(reason)s, %(order_id)s, %(actor)s, %(now)s FROM changed c
 )
-SELECT variant_id, product_id, low_stock_alert, available,
+SELECT variant_id, location_id, product_id, low_stock_alert, available,
     available - quantity_delta + reserved_delta AS old_available
 FROM changed ORDER BY variant_id, location_id
 """

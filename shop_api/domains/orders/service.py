@@ -254,7 +254,7 @@ def _announce_stock(
     variants = {offer.variant_id: offer for offer in offers}
     for level in levels:
         available = level.available - units[level.variant_id]
-        announce(work, variants[level.variant_id], level.available, available)
+        announce(work, variants[level.variant_id], level.location_id, level.available, available)
 
 
 def lock_order(work: UnitOfWork, order_id: UUID) -> Row[Any]:
@@ -374,7 +374,7 @@ def move_stock(
         raise RuntimeError(f"order {order_id}: {len(units)} levels to move, {len(levels)} found")
     for level in levels:
         if level.available != level.old_available:
-            announce(work, level, level.old_available, level.available)
+            announce(work, level, level.location_id, level.old_available, level.available)
 
 
 def check_move(before: Row[Any], wanted: str) -> None:
