@@ -30,6 +30,22 @@ CONNECT_TIMEOUT = "3s"
 ALLOW_HTTP = "aws_allow_http"
 
 
+# What to look at, by a word of the client's error; the first that is found.
+ADVICE = {
+    "dns error": "No host has the endpoint's name: look at SHOP_LAKE_ENDPOINT_URL.",
+    "Connection refused": "Nothing listens there: is the object store up, and"
+    " SHOP_LAKE_ENDPOINT_URL its address?",
+    "169.254.169.254": "No credentials were given, and this machine has no role: set"
+    " SHOP_LAKE_ACCESS_KEY_ID and SHOP_LAKE_SECRET_ACCESS_KEY, or AWS_PROFILE's own.",
+    "NoSuchBucket": "There is no such bucket: look at SHOP_LAKE_URL.",
+    "SignatureDoesNotMatch": "The secret is another's: look at SHOP_LAKE_SECRET_ACCESS_KEY.",
+    "InvalidAccessKeyId": "The store knows no such key: look at SHOP_LAKE_ACCESS_KEY_ID.",
+    "403": "The credentials do not allow it: docs/guides/analysts.md has the rights one needs.",
+    "UnknownConfigurationKey": "Name options as Polars does: aws_region, aws_endpoint_url, …",
+    "operation timed out": "It does not answer: is it up, and reachable from here?",
+}
+
+
 class StoreError(OSError):
     """The object store does not answer, or not as it should."""
 
@@ -137,6 +153,15 @@ def _as_os_error(key: str) -> Iterator[None]:
     try:
         yield
     except (PermissionDeniedError, UnauthenticatedError) as error:
-        raise PermissionError(f"no right to {key}: {error}") from error
+        raise PermissionError(f"no right to {key}: {in_words(error)}") from error
     except BaseError as error:
-        raise StoreError(f"{key}: {error}") from error
+        raise StoreError(f"{key}: {in_words(error)}") from error
+
+
+def in_words(error: BaseError) -> str:
+    """What an object store's client says without the dump of its own parts, and what to look at."""
+    said, _, dump = str(error).partition("\n\nDebug source:")
+    for sign, advice in ADVICE.items():
+        if sign in dump or sign in said:
+            return f"{said.strip()}. {advice}"
+    return said.strip()

@@ -7,7 +7,7 @@ plotting. `shop_api` serves the same answers over HTTP.
 
 import re
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
 from datetime import date
@@ -19,16 +19,21 @@ import msgspec
 import polars as pl
 
 from analytics.access import LakeAccess, access_from_environment, with_http
+from analytics.asked_tables import tables_in, told_of_tables, with_nearest_names
 from analytics.contracts import CONTRACTS
 from analytics.contracts.contract import OlderFile
 from analytics.currencies import currency_digits
-from analytics.dashboard.answers import build_dashboard, build_revenue
+from analytics.dashboard.answers import build_dashboard, build_orders, build_revenue
 from analytics.dashboard.customers import build_customers
 from analytics.dashboard.question import AnalyticsRequest
-from analytics.engine import Engine, Relation, Row, check_select
+from analytics.dashboard.traffic import build_traffic
+from analytics.engine import BadStatement, Engine, Relation, Row, check_select
 from analytics.frames import polars_schema
 from analytics.leases import Leases
 from analytics.manifest import ManifestLake, Opened, read_manifest, read_opened, read_owner
+from analytics.query.asked import Asked, Filter
+from analytics.query.figures import build_figures
+from analytics.reports.products import ProductOptions, build_products
 from analytics.store import Store
 
 # Of somebody at a screen: what takes longer is better cut into parts.
@@ -51,6 +56,10 @@ class Regional:
 
 class LakeNotFoundError(Exception):
     """There is no such lake here, or nothing of the tenant in it; the message says what to do."""
+
+
+class LakeClosedError(Exception):
+    """It was closed; the message says what to do."""
 
 
 class TenantLake:
@@ -119,11 +128,23 @@ class TenantLake:
         return [self._local[uri] for uri in uris]
 
     def sql(self, statement: str, **parameters: Any) -> list[Row]:
-        """The rows of a SELECT over the tables by their names; `$name` takes a parameter."""
+        """The rows of a SELECT over the tables by their names; `$name` takes a parameter.
+
+        SHOW TABLES and DESCRIBE tell which tables there are, and of which columns.
+        """
+        self._require_open()
+        told = told_of_tables(statement)
+        if told is not None:
+            return told
         check_select(statement)
-        named = {table for table in CONTRACTS if re.search(rf"\b{table}\b", statement, re.I)}
+        named = tables_in(statement)
         tables = {table: self._uris(table) for table in named}
-        return self._engine.run(statement, tables, parameters, deadline_seconds=DEADLINE_SECONDS)
+        try:
+            return self._engine.run(
+                statement, tables, parameters, deadline_seconds=DEADLINE_SECONDS
+            )
+        except BadStatement as error:
+            raise BadStatement(with_nearest_names(str(error), named)) from error
 
     def dashboard(self, **question: Any) -> dict[str, Any]:
         """The dashboard of a `period`, or of the days from `start` until before `end`.
@@ -137,6 +158,42 @@ class TenantLake:
         """The sales metrics, in total and over time, with the same parameters."""
         return build_revenue(self._engine, self._lake, self._request(question))
 
+    def orders(self, **question: Any) -> dict[str, Any]:
+        """Orders by status and what they come to, with the same parameters."""
+        return build_orders(self._engine, self._lake, self._request(question))
+
+    def products(
+        self, *, limit: int = 20, offset: int = 0, sort: str = "gross_sales", **question: Any
+    ) -> dict[str, Any]:
+        """What each product sold, its share and class, with the same parameters; a page."""
+        options = ProductOptions(limit=limit, offset=offset, sort=sort)
+        return build_products(self._engine, self._lake, self._request(question), options)
+
+    def traffic(self, **question: Any) -> dict[str, Any]:
+        """Sessions, the funnel, sources and pages, with the same parameters and `include_bots`."""
+        return build_traffic(self._engine, self._lake, self._request(question))
+
+    def query(
+        self,
+        metrics: Sequence[str],
+        dimensions: Sequence[str] = (),
+        *,
+        filters: Mapping[str, Sequence[str | None]] | None = None,
+        limit: int = 1000,
+        **question: Any,
+    ) -> dict[str, Any]:
+        """Metrics by dimensions, as `POST /analytics/query` answers, with the same parameters.
+
+        `filters`: of a dimension the values that count.
+        """
+        asked = Asked(
+            metrics=tuple(metrics),
+            dimensions=tuple(dimensions),
+            filters=tuple(Filter(name, tuple(ones)) for name, ones in (filters or {}).items()),
+            limit=limit,
+        )
+        return build_figures(self._engine, self._lake, self._request(question), asked)
+
     def customers(self, **question: Any) -> dict[str, Any]:
         """Who ordered and came back, cohorts, segments, worth, with the same parameters."""
         return build_customers(self._engine, self._lake, self._request(question))
@@ -145,12 +202,21 @@ class TenantLake:
         """Give back the files and what reads them."""
         self._finalizer()
 
+    def _require_open(self) -> None:
+        if not self._finalizer.alive:
+            raise LakeClosedError(
+                "This lake is closed: close() was called, or its `with` has ended. Open it anew"
+                " with open_lake(…), and read what you need before the end."
+            )
+
     def _uris(self, table: str, start: date | None = None, end: date | None = None) -> list[str]:
+        self._require_open()
         if table not in CONTRACTS:
             raise KeyError(f"no table {table!r}; there are {', '.join(CONTRACTS)}")
         return self._lake.files(table, self.snapshot, self.tenant_id, start, end)
 
     def _request(self, question: dict[str, Any]) -> AnalyticsRequest:
+        self._require_open()
         known = {field.name for field in fields(AnalyticsRequest)} - OWN
         unknown = sorted(question.keys() - known)
         if unknown:

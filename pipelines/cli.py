@@ -144,7 +144,9 @@ def snapshot(tenant: str, as_json: bool) -> None:
 def sql(tenant: str, statement: str, form: str) -> None:
     """Run a SELECT over TENANT's tables, by their names; - reads it from standard input.
 
-    It reads the newest snapshot, and nothing but this tenant's files.
+    "SHOW TABLES" lists the tables, "DESCRIBE orders" the columns of one. It reads the newest
+    snapshot, and nothing but this tenant's files. Rows that are wider than the terminal are written
+    one under the other.
     """
     if statement == "-":
         statement = sys.stdin.read()
@@ -160,7 +162,11 @@ def sql(tenant: str, statement: str, form: str) -> None:
 @click.argument("tenant")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option(
-    "--table", "tables", multiple=True, type=click.Choice(list(CONTRACTS)), help="Only this one."
+    "--table",
+    "tables",
+    multiple=True,
+    type=click.Choice(list(CONTRACTS)),
+    help="Only this one; repeat it for more. Without: all tables.",
 )
 @click.option(
     "--format",
@@ -168,11 +174,14 @@ def sql(tenant: str, statement: str, form: str) -> None:
     type=click.Choice(extracts.FILE_FORMATS),
     default="parquet",
     show_default=True,
+    help="parquet keeps every type; csv is for spreadsheets.",
 )
 def export(tenant: str, folder: Path, tables: tuple[str, ...], form: str) -> None:
     """Write TENANT's tables at the newest snapshot into FOLDER, one file each, to keep.
 
-    Files that stand there already are left alone, and nothing is written.
+    TENANT is a slug or an id. FOLDER is made if need be; orders become FOLDER/orders.parquet. A
+    file that stands there already is never written over: then the command says which and writes
+    nothing. Rows of a question of your own: shop-api lake sql TENANT "SELECT …" --format csv
     """
     with _tenant_lake(tenant) as opened:
         try:

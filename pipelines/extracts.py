@@ -12,31 +12,64 @@ from typing import Any, TextIO
 import msgspec
 import polars as pl
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from analytics.contracts import CONTRACTS
 from analytics.engine import Row
 from analytics.tenant_lake import TenantLake
 
 FILE_FORMATS = ("parquet", "csv")
+# Against which a table is measured.
+WIDE = Console(width=100_000)
 # On a terminal nobody reads more; all of them are counted.
 SHOWN_ROWS = 200
 
 
 def write_table(rows: Sequence[Row], out: TextIO) -> None:
-    """The first rows as a table for people."""
+    """The first rows as a table for people; one under the other where it is too wide for them."""
+    console = Console(file=out)
+    shown = rows[:SHOWN_ROWS]
+    table = _table(shown)
+    width = Measurement.get(WIDE, WIDE.options, table).maximum
+    if not console.is_terminal:
+        # a pager or a file takes any width
+        console = Console(file=out, width=max(width, console.width))
+    if shown and width <= console.width:
+        console.print(table)
+    elif shown:
+        _print_blocks(shown, console)
+    left = len(rows) - SHOWN_ROWS
+    more = f", {left:,} of them not shown: --format csv writes all" if left > 0 else ""
+    console.print(f"{len(rows):,} rows{more}", highlight=False)
+
+
+def _table(rows: Sequence[Row]) -> Table:
     table = Table()
     for name in rows[0] if rows else ():
         is_number = isinstance(rows[0][name], int | float) or hasattr(rows[0][name], "quantize")
         table.add_column(name, justify="right" if is_number else "left", overflow="fold")
-    for row in rows[:SHOWN_ROWS]:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
-    console = Console(file=out)
-    if rows:
-        console.print(table)
-    left = len(rows) - SHOWN_ROWS
-    more = f", {left:,} of them not shown: --format csv writes all" if left > 0 else ""
-    console.print(f"{len(rows):,} rows{more}", highlight=False)
+    for row in rows:
+        table.add_row(*(_shown(value) for value in row.values()))
+    return table
+
+
+def _print_blocks(rows: Sequence[Row], console: Console) -> None:
+    """A row under the other, a column a line."""
+    for number, row in enumerate(rows, 1):
+        console.rule(f"row {number}", align="left")
+        block = Table.grid(padding=(0, 2))
+        block.add_column(no_wrap=True)
+        block.add_column(overflow="fold")
+        for name, value in row.items():
+            block.add_row(name, _shown(value))
+        console.print(block)
+
+
+def _shown(value: Any) -> Text:
+    """A value as it is: brackets in a name are no markup."""
+    return Text("" if value is None else str(value))
 
 
 def write_csv(rows: Sequence[Row], out: TextIO) -> None:

@@ -33,7 +33,7 @@ from shop_api.bulk.demo_shop.people import PLACES
 from shop_api.bulk.demo_shop.season import DAYS
 from shop_api.bulk.demo_shop.seeding import seed_demo_shop
 from shop_api.bulk.demo_shop.terms import discounts, exchange_rates, other_currency, unit_of
-from shop_api.commands.demo_days import LastDays
+from shop_api.commands.demo_days import ORDERS, LastDays
 from shop_api.commands.platform import (
     find_tenant_id_or_none,
     is_lake_published,
@@ -91,7 +91,13 @@ MAKING = ("orders", "currency", "timezone")
 
 @click.command()
 @click.option("--once", is_flag=True, help="Prepare, export, print the dashboard as JSON, exit.")
-@click.option("--orders", type=click.IntRange(1, 1_000_000), default=20_000, show_default=True)
+@click.option(
+    "--orders",
+    type=click.IntRange(1, 1_000_000),
+    default=20_000,
+    show_default=True,
+    help=f"Of the eighteen months before; {ORDERS} of the last days come to them.",
+)
 @click.option("--currency", default="USD", show_default=True, help="ISO 4217 code.")
 @click.option("--timezone", default="UTC", show_default=True, help="IANA name.")
 @click.option(

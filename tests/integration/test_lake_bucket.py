@@ -16,6 +16,7 @@ from analytics.contracts import CONTRACTS
 from analytics.manifest import read_manifest
 from analytics.mirror import KEPT_SECONDS, Mirror
 from analytics.store import Store, StoreError
+from analytics.tenant_lake import LakeNotFoundError
 from pipelines.changeset import begin
 from pipelines.compaction import run_compact
 from pipelines.context import LakeContext
@@ -139,6 +140,12 @@ def test_a_bucket_that_is_away_is_told_of_soon() -> None:
     with pytest.raises(StoreError):
         Store("s3://nothing/lake", options | keys).write("a.json", b"{}")
     assert time.monotonic() - began < 10
+    with pytest.raises(LakeNotFoundError) as told:
+        open_lake("acme", "s3://nothing/lake", options | keys)
+    assert "Nothing listens there: is the object store up" in str(told.value)
+    assert "Debug source" not in str(told.value)
+    with pytest.raises(LakeNotFoundError, match="Name options as Polars does: aws_region"):
+        open_lake("acme", "s3://nothing/lake", {"region_of_aws": "x"})
 
 
 def test_a_mirror_leaves_what_somebody_begins_to_read(

@@ -5,6 +5,7 @@ import io
 import json
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import polars as pl
@@ -12,6 +13,7 @@ import pytest
 
 from analytics.contracts import CONTRACTS
 from pipelines.context import LakeContext
+from pipelines.extracts import write_table
 from pipelines.runner import run_export
 from tests.factories.rows import make_tenant
 from tests.factories.sales import add_customer, add_product, day, place, selling
@@ -57,7 +59,11 @@ def test_a_statement_is_answered_of_one_tenant(
 @pytest.mark.parametrize(
     ("statement", "says"),
     [
-        ("SELECT nothing FROM orders", "nothing"),
+        ("SELECT nothing FROM orders", "no column 'nothing'"),
+        ("SELECT placed FROM orders", "Nearest: placed_at. Columns: DESCRIBE orders."),
+        ("SELECT o.chanel FROM orders o", "Nearest: channel"),
+        ("SELECT 1 FROM ordrs", "no table 'ordrs'. Nearest: orders, order_lines"),
+        ("DESCRIBE ordrs", "SHOW TABLES lists all"),
         ("DROP TABLE orders", "one SELECT at a time"),
         ("SELECT 1 AS a; SELECT 2 AS b", "one SELECT at a time"),
         ("", "one SELECT at a time"),
@@ -73,6 +79,54 @@ def test_a_statement_that_cannot_be_run_is_refused_in_a_sentence(
     assert refused.exit_code == 1
     assert says in refused.output
     assert "Traceback" not in refused.output
+
+
+def test_tables_and_columns_are_listed(
+    database: Database, tenant_id: UUID, lake: LakeContext
+) -> None:
+    def asked(statement: str) -> list[Any]:
+        done = invoke(database, lake, "sql", str(tenant_id), statement, "--format", "json")
+        assert done.exit_code == 0, done.output
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    assert [row["table"] for row in asked("show tables;")] == list(CONTRACTS)
+    columns = asked("DESCRIBE orders")
+    assert [row["column"] for row in columns] == list(CONTRACTS["orders"].column_names)
+    (total,) = (row for row in columns if row["column"] == "total")
+    assert (total["type"], total["unit"]) == ("DECIMAL(18,4)", "currency")
+
+
+class Terminal(io.StringIO):
+    """What a person looks at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_rows_wider_than_the_terminal_stand_under_each_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    rows = [{"id": "x" * 36, "name": "[bold]Mug", "total": Decimal("19.9000")}] * 2
+    wide, narrow, file = Terminal(), Terminal(), io.StringIO()
+    write_table([{**row, "note": "y" * 30} for row in rows], wide)
+    lines = wide.getvalue().splitlines()
+    assert [line.split()[:2] for line in lines if line.startswith(("row", "id"))] == [
+        ["row", "1"],
+        ["id", "x" * 36],
+        ["row", "2"],
+        ["id", "x" * 36],
+    ]
+    assert max(map(len, lines)) <= 60
+    assert "[bold]Mug" in wide.getvalue()
+    write_table([{"name": "Mug"}], narrow)
+    assert "row 1" not in narrow.getvalue()
+    # a pager takes any width
+    write_table([{**row, "note": "y" * 300} for row in rows], file)
+    assert "row 1" not in file.getvalue()
+    assert "y" * 300 in file.getvalue()
 
 
 def test_tables_are_written_as_files_that_hold_all_rows(

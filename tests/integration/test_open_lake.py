@@ -14,6 +14,8 @@ from analytics import open_lake
 from analytics.access import LakeAccess
 from analytics.leases import LEASE, LEASES, leased_versions
 from analytics.manifest import SNAPSHOT, manifest_key, read_snapshot
+from analytics.periods import BadParameter
+from analytics.tenant_lake import LakeClosedError
 from pipelines.compaction import run_compact
 from pipelines.context import LakeContext
 from pipelines.runner import run_export
@@ -182,3 +184,17 @@ def test_questions_are_asked_as_of_the_api(
         assert opened.revenue(period="all", currency="EUR")["metrics"]["orders"] == 0
         with pytest.raises(TypeError, match="no parameter 'perid'; there are basis, channel"):
             opened.revenue(perid="all")
+        assert opened.orders(period="all")["metrics"]["orders"] == 3
+        assert len(opened.products(period="all", limit=1)["data"]) == 1
+        assert opened.traffic(period="all")["metrics"]["sessions"] == 0
+        asked = opened.query(["orders"], ["channel"], period="all")
+        assert [(one["dimensions"], one["metrics"]) for one in asked["data"]] == [
+            ({"channel": "web"}, {"orders": 3})
+        ]
+        none = opened.query(["orders"], filters={"channel": ["pos"]}, period="all")
+        assert none["totals"]["metrics"]["orders"] == 0
+        with pytest.raises(BadParameter, match="must be one of gross_sales"):
+            opened.query(["nope"], period="all")
+    for ask in (opened.dashboard, lambda: opened.sql("SELECT 1"), lambda: opened.scan("orders")):
+        with pytest.raises(LakeClosedError, match="Open it anew with open_lake"):
+            ask()
