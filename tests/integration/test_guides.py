@@ -23,6 +23,11 @@ def test_figures_are_asked_for_as_the_guide_says() -> None:
     assert follow(path, data="var/asking", ports=("8240", "8241")) == 17
 
 
+def test_a_shop_is_told_as_the_guide_says() -> None:
+    path = GUIDES / "notifications.md"
+    assert follow(path, data="var/told", ports=("8250", "8251")) == 23
+
+
 def test_requests_are_traced_as_the_guide_says() -> None:
     path = GUIDES / "tracing.md"
     assert follow(path, data="var/traced", ports=("8220", "8221", "4318")) == 11
