@@ -57,6 +57,11 @@ class Period:
         return (self.end - self.start).days
 
     @property
+    def last_day(self) -> date:
+        """The last day inside: `start` of a period of no days."""
+        return max(self.start, self.end - timedelta(days=1))
+
+    @property
     def start_instant(self) -> datetime:
         return day_start(self.start, find_zone(self.timezone))
 

@@ -117,7 +117,7 @@ def build_customer_file(
         ([_finished(row, question) for row in rows] for rows in batches),
     )
     period = question.period
-    name = f"customers-{period.start}-{period.end}-{request.currency}"
+    name = f"customers-{period.start}-{period.last_day}-{request.currency}"
     return write_file(name, form, table)
 
 

@@ -145,7 +145,7 @@ def build_inventory_file(
         ),
     )
     period = question.period
-    name = f"inventory-by-{options.group_by}-{period.start}-{period.end}-{request.currency}"
+    name = f"inventory-by-{options.group_by}-{period.start}-{period.last_day}-{request.currency}"
     return write_file(name, form, table)
 
 

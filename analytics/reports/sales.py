@@ -94,7 +94,7 @@ def build_sales_file(
     )
     period = question.period
     groups = "-".join(options.group_by)
-    name = f"sales-by-{groups}-{period.start}-{period.end}-{request.currency}"
+    name = f"sales-by-{groups}-{period.start}-{period.last_day}-{request.currency}"
     return write_file(name, form, table)
 
 

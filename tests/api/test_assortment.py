@@ -1,6 +1,7 @@
 """Figures of stock over HTTP: what sales, cancellings and returns make of them, what is refused."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -213,3 +214,15 @@ def test_products_by_what_they_sold(app: App, lake: LakeContext, shop: Shop) -> 
     assert opened.json["figures"]["gross_sales"] == Decimal("30.00")
     assert shop.api.get(path, query={"sort": "name"}).status == 400
     assert shop.api.get(path, query={"limit": 0}).status == 400
+
+
+def test_products_say_where_there_is_a_file(shop: Shop) -> None:
+    refused = shop.api.get("/api/v1/analytics/products", query={"period": "30d", "format": "csv"})
+    assert (refused.status, refused.code) == (400, "invalid_parameter")
+    [error] = refused.json["errors"]
+    assert error["pointer"] == "format"
+    found = re.search(r"As a file: (\S+) with", error["detail"])
+    assert found is not None
+    query = {"group_by": "product", "period": "30d", "format": "csv"}
+    assert found[1] == "/api/v1/analytics/reports/sales?group_by=product"
+    assert shop.api.get(found[1].split("?")[0], query=query).status == 200

@@ -354,7 +354,7 @@ def test_rows_refuse_what_has_none(shop: Shop) -> None:
         ({"metric": "orders,sales"}, "invalid_parameter", "metric"),
         ({"metric": "orders", "weekday": "x"}, "invalid_parameter", "weekday"),
         ({"metric": "orders", "from": "2026-01-01"}, "invalid_parameter", "to"),
-        ({"metric": "orders", "snapshot": "999999"}, "snapshot_gone", "snapshot"),
+        ({"metric": "orders", "snapshot": "999999"}, "snapshot_not_found", "snapshot"),
     ):
         refused = shop.api.get(ROWS, query=query)
         assert refused.status in (400, 422)

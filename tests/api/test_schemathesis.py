@@ -56,6 +56,7 @@ REASONS = {
     "scope_not_allowed",
     "session_not_found",
     "snapshot_gone",
+    "snapshot_not_found",
     "unanswerable",
     "shipping_rate_not_found",
     "value_missing",

@@ -161,7 +161,7 @@ def test_a_file_has_the_rows_of_the_page(
 
     def content(form: str) -> bytes:
         file = build_customer_file(engine, lake, request, CustomerSelection(), form)
-        assert file.name == f"customers-2026-03-01-2026-04-01-USD.{form}"
+        assert file.name == f"customers-2026-03-01-2026-03-31-USD.{form}"
         return b"".join(file.read_in_parts())
 
     in_csv = csv.DictReader(io.StringIO(content("csv").decode(), newline=""))

@@ -245,7 +245,7 @@ def test_a_file_has_all_rows_of_the_page(
     engine, lake, snapshot = place
     asked, options = request(snapshot, **MARCH), InventoryOptions(sort="name", order="asc")
     file = build_inventory_file(engine, lake, asked, options, form)
-    assert file.name == f"inventory-by-variant-2026-03-01-2026-04-01-USD.{form}"
+    assert file.name == f"inventory-by-variant-2026-03-01-2026-03-31-USD.{form}"
     data = io.BytesIO(b"".join(file.read_in_parts()))
     rows = [{**row, "currency": "USD"} for row in report(sort="name", order="asc")["data"]]
     if form == "parquet":

@@ -121,7 +121,7 @@ def test_a_shop_without_sales_has_its_days(empty: Place) -> None:
     assert answer["pagination"] == {"offset": 0, "limit": 100, "total": 31, "has_more": False}
     assert page(empty, SalesOptions(("country",), offset=5))["pagination"]["total"] == 0
     file = written(empty, SalesOptions(("month", "country")), "csv")
-    assert file.name == "sales-by-month-country-2017-10-01-2017-11-01-BRL.csv"
+    assert file.name == "sales-by-month-country-2017-10-01-2017-10-31-BRL.csv"
     text = b"".join(file.read_in_parts()).decode()
     assert text.startswith("time,country,currency,gross_sales,")
     assert text.count("\r\n") == 1

@@ -1,6 +1,8 @@
 """What figures of the assortment take and give over HTTP."""
 
-from marshmallow import Schema, fields
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, pre_load
 
 from shop_api.domains.insights.schemas import (
     AnalyticsQuery,
@@ -32,6 +34,10 @@ from shop_api.web.figures import amount, number, share
 from shop_api.web.pagination import MAX_LIMIT, MAX_OFFSET, Pagination
 
 MAX_DEAD_DAYS = 3650
+FILE_ELSEWHERE = (
+    "These figures are JSON alone. As a file: /api/v1/analytics/reports/sales?group_by=product with"
+    " the same period and `format`."
+)
 
 
 class InventoryReportQuery(PeriodQuery, RealTimeQuery):
@@ -183,6 +189,13 @@ class InventoryReportSchema(Schema):
 
 class ProductFiguresQuery(AnalyticsQuery):
     """Which figures of products, in which order."""
+
+    @pre_load
+    def has_no_files(self, data: Any, **_: Any) -> Any:
+        """Say where there is a file to whoever asks for one here."""
+        if "format" in data:
+            raise ValidationError(FILE_ELSEWHERE, "format")
+        return data
 
     sort = fields.String(
         validate=one_of(*PRODUCT_METRICS),

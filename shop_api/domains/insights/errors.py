@@ -70,12 +70,23 @@ def snapshot_gone() -> DomainError:
 
 
 def named_snapshot_gone(snapshot_id: int) -> DomainError:
-    """A snapshot asked for by its id whose files are deleted, or that never was."""
+    """A snapshot asked for by its id whose files are deleted."""
     detail = (
         f"Nothing can be read of snapshot {snapshot_id} any more: an hour after newer ones took its"
         " place its files are deleted. Ask for the figures anew, and open those."
     )
     return DomainError(ErrorKind.INVALID, "snapshot_gone", detail, [FieldError("snapshot", detail)])
+
+
+def no_such_snapshot(snapshot_id: int, newest_id: int) -> DomainError:
+    """A snapshot asked for by its id that was never published."""
+    detail = (
+        f"There is no snapshot {snapshot_id}: the newest is {newest_id}. Take the id of an answer's"
+        " `snapshot`, or leave it out."
+    )
+    return DomainError(
+        ErrorKind.INVALID, "snapshot_not_found", detail, [FieldError("snapshot", detail)]
+    )
 
 
 def invalid_parameter(parameter: str, detail: str) -> DomainError:

@@ -215,6 +215,8 @@ class Insights:
         if newest.id == snapshot_id:
             return newest
         found = find_snapshot(engine, snapshot_id)
+        if found is None and snapshot_id > newest.id:
+            raise errors.no_such_snapshot(snapshot_id, newest.id)
         if found is None:
             raise errors.named_snapshot_gone(snapshot_id)
         return found
