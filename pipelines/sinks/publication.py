@@ -7,6 +7,7 @@ A snapshot is published on the connection that holds the lock, so a worker that 
 and with it the lock, cannot publish.
 """
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Engine, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.exc import DBAPIError
 
 from pipelines.frames import Grain
 from pipelines.sources.spine import Position
@@ -23,6 +25,7 @@ from shop_api.models import lake_partitions, lake_snapshots
 LOCK_KEY = 0x6C616B65
 # Readers LISTEN here; the payload is the snapshot's id.
 CHANNEL = "lake"
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -65,8 +68,19 @@ def writer_lock(engine: Engine) -> Iterator[Connection]:
 
 
 def _let_go(connection: Connection) -> None:
-    """Close the connection for good: back in the pool it would keep the lock."""
-    connection.invalidate()
+    """Give the lock back, then close the connection for good.
+
+    With the connection alone the lock would go only when its server process has noticed, some
+    milliseconds later: a run that comes next would find the lake busy.
+    """
+    try:
+        if not connection.invalidated:
+            connection.rollback()
+            connection.execute(text("SELECT pg_advisory_unlock_all()"))
+    except DBAPIError as error:
+        logger.warning("the lake's lock goes with its connection: %s", error.orig)
+    finally:
+        connection.invalidate()
 
 
 def newest(connection: Connection) -> Published | None:

@@ -23,7 +23,7 @@ from analytics.store import Store
 from pipelines.compaction import run_compact
 from pipelines.context import LakeContext
 from pipelines.runner import run_export, run_rebuild
-from pipelines.sinks.publication import LOCK_KEY, LockLostError
+from pipelines.sinks.publication import LOCK_KEY, LockLostError, writer_lock
 from pipelines.sinks.run_record import RECORDS_KEPT, SHARES_KEPT
 from shop_api.domains.insights.service import Insights, Profile
 from shop_api.kernel.errors import DomainError
@@ -117,6 +117,21 @@ def test_no_transaction_is_open_while_the_lake_is_told(
     assert told_all > 1
     assert len(seen) > told_all
     assert set(seen) == {"idle"}
+
+
+def test_the_lock_is_free_once_a_run_has_ended(database: Database) -> None:
+    take = text("SELECT pg_try_advisory_lock(:key)")
+    with database.exporter_engine.connect() as connection:
+        for _ in range(20):
+            with writer_lock(database.exporter_engine):
+                assert not connection.execute(take, {"key": LOCK_KEY}).scalar()
+            assert connection.execute(take, {"key": LOCK_KEY}).scalar()
+            connection.execute(text("SELECT pg_advisory_unlock_all()"))
+        with writer_lock(database.exporter_engine) as held:
+            own = held.execute(text("SELECT pg_backend_pid()")).scalar()
+            connection.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": own})
+        assert connection.execute(take, {"key": LOCK_KEY}).scalar()
+        connection.execute(text("SELECT pg_advisory_unlock_all()"))
 
 
 def test_a_run_that_failed_has_written_nothing_of_a_tenant(
