@@ -4,8 +4,9 @@ Belongs here: finding whose data a run failed on, and doing the run without thos
 them again (sinks/quarantine.py says when).
 
 What points to the data is a failed check or a frame that cannot be computed. Anything else (the
-disk, Postgres) fails the run, as does a refusal of every tenant: then nothing is known of whom it
-is, and nothing moves.
+disk, Postgres) fails the run, as does a failure of all tenants together that none of them shows
+alone. Of changes all may be refused: the tenants that did not change go on. A lake that is made
+anew fails when every tenant is refused: nothing would be left of it.
 """
 
 import logging
@@ -25,12 +26,12 @@ def apart(
     all_but: Callable[[Collection[str]], Changeset],
     alone: Callable[[str], Changeset],
     tenant_ids: Collection[str],
-    held_back: Collection[str] = (),
+    *,
+    may_refuse_all: bool = False,
 ) -> Changeset:
     """The work of `tenant_ids`, without those whose data is refused.
 
-    `all_but` does it for all but some, `alone` for one: what that writes nobody reads. `held_back`
-    were refused before, and may be refused all together.
+    `all_but` does it for all but some, `alone` for one: what that writes nobody reads.
     """
     refused: dict[str, Exception] = {}
     try:
@@ -38,8 +39,7 @@ def apart(
     except OF_DATA as error:
         logger.warning("looking for the tenants whose data is refused: %s", error)
         refused = _refused_alone(alone, tenant_ids)
-        new = refused.keys() - set(held_back)
-        if not refused or (new and len(refused) == len(tenant_ids)):
+        if not refused or (len(refused) == len(tenant_ids) and not may_refuse_all):
             raise
         changeset = all_but(refused)
     for tenant_id, reason in refused.items():
@@ -72,7 +72,7 @@ def apply_apart(
         lambda without: attempt(changes.filter(~pl.col("tenant_id").is_in(list(without)))),
         lambda tenant_id: attempt(changes.filter(pl.col("tenant_id") == tenant_id)),
         tenant_ids,
-        held_back,
+        may_refuse_all=True,
     )
     changeset.released = (tenant_ids & set(held_back)) - changeset.refused.keys()
     return changeset

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from sqlalchemy import select
 
+from analytics import open_lake as read_lake
 from pipelines.changeset import Changeset
 from pipelines.checks.failure import CheckFailedError
 from pipelines.context import LakeContext
@@ -119,21 +120,36 @@ def test_a_tenant_that_stays_refused_does_not_hold_the_cursor(
     spoil(database, bad, order_id, 0)
 
 
-def test_a_refusal_of_all_that_changed_moves_nothing(database: Database, tmp_path: Path) -> None:
+def test_a_refusal_of_all_that_changed_does_not_stop_the_others(
+    database: Database, tmp_path: Path
+) -> None:
     lake = new_lake(database, tmp_path / "lake")
-    bad = make_tenant(database)
-    run_export(lake, now())
+    good, *bad = (make_tenant(database) for _ in range(3))
+    with selling(database, good) as work:
+        place(work, 1, day(0))
+    start = now()
+    run_export(lake, start)
     before = published(lake)
-    with selling(database, bad) as work:
-        order_id = place(work, 1, day(0))
-    spoil(database, bad, order_id, 1)
-    with pytest.raises(CheckFailedError):
-        run_export(lake, now())
-    assert published(lake) == before
-    assert quarantined(lake) == {}
-    spoil(database, bad, order_id, 0)
-    run_export(lake, now())
-    assert orders_of(lake, bad) == 1
+    orders = {}
+    for tenant_id in bad:
+        with selling(database, tenant_id) as work:
+            orders[tenant_id] = place(work, 1, day(0))
+        spoil(database, tenant_id, orders[tenant_id], 1)
+    assert run_export(lake, start).state == "idle"
+    after = published(lake)
+    assert (after.id, after.versions) == (before.id, before.versions)
+    assert after.as_of > before.as_of
+    assert quarantined(lake) == dict.fromkeys(bad, 1)
+    # to the others the lake is of the later instant, to them of the one before
+    as_of = {}
+    for tenant_id in (good, *bad):
+        with read_lake(str(tenant_id), lake.location) as opened:
+            as_of[tenant_id] = opened.snapshot.as_of
+    assert as_of == {good: after.as_of, **dict.fromkeys(bad, before.as_of)}
+    for tenant_id, order_id in orders.items():
+        spoil(database, tenant_id, order_id, 0)
+    assert run_export(lake, start + timedelta(seconds=40)).tenant_ids == set(bad)
+    assert ([orders_of(lake, one) for one in bad], quarantined(lake)) == ([1, 1], {})
 
 
 def sell_and_spoil(database: Database) -> tuple[UUID, UUID, UUID]:
