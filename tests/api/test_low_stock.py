@@ -3,7 +3,12 @@
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from sqlalchemy import select
+
+from shop_api.db.tenancy import tenant_session
+from shop_api.models import events
 from tests.fixtures.api import Shop
+from tests.fixtures.stores import Database
 
 ADJUSTMENTS = "/api/v1/inventory/adjustments"
 ALERT = 3
@@ -28,7 +33,15 @@ def adjust(shop: Shop, variant_id: str, delta: int) -> None:
     assert shop.api.post(ADJUSTMENTS, body).status == 200
 
 
-def test_each_crossing_is_told_once(shop: Shop) -> None:
+def alerts(database: Database, shop: Shop) -> list[bool]:
+    """Of each change of stock whether its event says that it crossed the alert."""
+    told_in = select(events.c.data["threshold_alert"].as_boolean()).order_by(events.c.sequence)
+    with tenant_session(database.engine, shop.tenant_id) as session:
+        found = session.execute(told_in.where(events.c.type == "inventory_updated"))
+        return [bool(one) for one in found.scalars()]
+
+
+def test_each_crossing_is_told_once(shop: Shop, database: Database) -> None:
     variant_id = alerted(shop, 6)
     assert shop.order((variant_id, 2)).status == 201
     assert told(shop) == []
@@ -60,6 +73,7 @@ def test_each_crossing_is_told_once(shop: Shop) -> None:
     again = told(shop)
     assert [one["resolved_at"] is None for one in again] == [False, True]
     assert again[1]["data"]["available_quantity"] == 2
+    assert alerts(database, shop) == [False, True, False, False, False, True]
 
 
 def test_a_refused_order_tells_nothing_and_no_alert_no_notification(shop: Shop) -> None:

@@ -318,12 +318,12 @@ class InventoryRepository(Repository):
             )
         )
 
-    def name_level(self, variant_id: UUID, location_id: UUID) -> Row[Any]:
+    def name_level(self, variant_id: UUID, location_id: UUID) -> Row[Any] | None:
         """What people call a variant, and the place where it lies: title, sku, location."""
         names = {"variant_id": variant_id, "location_id": location_id}
         return self.session.connection.exec_driver_sql(
             NAME_LEVEL, {"tenant_id": self.tenant_id, **names}
-        ).one()
+        ).first()
 
     def adjust(self, arguments: dict[str, Any]) -> None:
         """Add deltas to locked levels, with their ledger rows."""

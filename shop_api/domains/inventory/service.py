@@ -230,6 +230,8 @@ def announce(
 
 def _tell_low(work: UnitOfWork, level: Row[Any], location_id: UUID, available: int) -> None:
     place = work.repository(InventoryRepository).name_level(level.variant_id, location_id)
+    if place is None:
+        raise LookupError(f"variant {level.variant_id} vanished from {location_id}")
     tell(
         work,
         Notification(
