@@ -13,6 +13,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import count
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 
 import duckdb
 
+from analytics.beside import Beside
 from analytics.contracts import CONTRACTS, Column
 from analytics.contracts.contract import OlderFile
 from analytics.mirror import Mirror
@@ -89,10 +91,12 @@ class Engine:
         self._lock_down(within)
         # More at once would share the same threads and only add up their memory.
         self._turns = threading.BoundedSemaphore(threads)
+        # with the thread that asks one for each turn; none is started before its first part
+        self._pool = ThreadPoolExecutor(threads - 1, "query-beside") if threads > 1 else None
         self._watchdog = _Watchdog()
         self._observe = observe
         # also when the process ends without closing it
-        self._finalizer = weakref.finalize(self, _close, self._watchdog, self._database)
+        self._finalizer = weakref.finalize(self, _close, self._watchdog, self._database, self._pool)
 
     def _lock_down(self, within: Sequence[str]) -> None:
         """No file outside the lake, no network, no extension, and no way to allow them again."""
@@ -153,6 +157,10 @@ class Engine:
                 # of this process' own making, in a file that has no name
                 part = pickle.load(spool)  # noqa: S301
                 yield [dict(zip(names, row, strict=True)) for row in part]
+
+    def beside(self) -> Beside:
+        """To begin queries of one answer before their rows are needed."""
+        return Beside(self._pool)
 
     def relation(self, table: str, files: Sequence[str]) -> Relation:
         """The rows of a table's files on this disk, as DuckDB's own relation: read when asked."""
@@ -264,7 +272,11 @@ def _names(cursor: duckdb.DuckDBPyConnection) -> list[str]:
     return [column[0] for column in cursor.description or ()]
 
 
-def _close(watchdog: "_Watchdog", database: duckdb.DuckDBPyConnection) -> None:
+def _close(
+    watchdog: "_Watchdog", database: duckdb.DuckDBPyConnection, pool: ThreadPoolExecutor | None
+) -> None:
+    if pool is not None:
+        pool.shutdown(wait=False, cancel_futures=True)
     watchdog.stop()
     database.close()
 

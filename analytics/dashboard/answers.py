@@ -4,6 +4,7 @@ Belongs here: which figures an answer has and where. Does not: how they are comp
 breakdowns.py) and HTTP.
 """
 
+from functools import partial
 from typing import Any
 
 from analytics.dashboard.breakdowns import (
@@ -50,10 +51,16 @@ ORDER_METRICS = (
 def build_dashboard(engine: Engine, lake: Lake, request: AnalyticsRequest) -> dict[str, Any]:
     """The dashboard of CONTRACT §3."""
     question = Question(engine, lake, request)
-    sales = read_sales(question)
-    sold = read_products(question)
-    payments = read_payments(question)
-    traffic, funnel = read_traffic(question)
+    with engine.beside() as beside:
+        began_sold = beside.begin(partial(read_products, question))
+        began_customers = beside.begin(partial(read_customers, question))
+        began_payments = beside.begin(partial(read_payments, question))
+        began_fulfillment = beside.begin(partial(read_fulfillment, question))
+        sales = read_sales(question)
+        traffic, funnel = read_traffic(question)
+        catalogue = read_catalogue(question)
+        fulfillment, payments = began_fulfillment(), began_payments()
+        customers, sold = began_customers(), began_sold()
     return {
         **question.envelope(),
         "revenue": {
@@ -74,10 +81,10 @@ def build_dashboard(engine: Engine, lake: Lake, request: AnalyticsRequest) -> di
             "cancelled": sales.totals["cancelled_orders"],
             "average_order_value": sales.totals["average_order_value"],
             "trend": _trend(sales, "placed_orders"),
-            "fulfillment_status": read_fulfillment(question),
+            "fulfillment_status": fulfillment,
         },
-        "products": {**read_catalogue(question), "sold": sold.products},
-        "customers": read_customers(question),
+        "products": {**catalogue, "sold": sold.products},
+        "customers": customers,
         "traffic": traffic,
         "conversion_funnel": funnel,
     }
@@ -86,12 +93,15 @@ def build_dashboard(engine: Engine, lake: Lake, request: AnalyticsRequest) -> di
 def build_revenue(engine: Engine, lake: Lake, request: AnalyticsRequest) -> dict[str, Any]:
     """Every sales metric of the period, compared and over time, and what the sales are made of."""
     question = Question(engine, lake, request)
-    sales = read_sales(question)
-    sold = read_products(question)
+    with engine.beside() as beside:
+        began_sold = beside.begin(partial(read_products, question))
+        began_payments = beside.begin(partial(read_payments, question))
+        sales = read_sales(question)
+        payments, sold = began_payments(), began_sold()
     return {
         **question.envelope(),
         **_metrics(sales, REVENUE_METRICS),
-        "by_payment_method": read_payments(question),
+        "by_payment_method": payments,
         "by_category": sold.by_category,
         "top_products": sold.top_products,
     }

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from pathlib import Path
 
 import polars as pl
@@ -164,3 +165,65 @@ def test_file_that_was_deleted_is_told_from_other_failures(
 def test_object_store_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="mirror"):
         Engine("s3://bucket/lake")
+
+
+def test_parts_of_an_answer_are_worked_out_beside_each_other(engine: Engine) -> None:
+    both, asker = threading.Barrier(2), ContextVar("asker", default="nobody")
+    blocked, in_the_way = threading.Event(), threading.Event()
+    asker.set("a request")
+
+    def block() -> str:
+        in_the_way.set()
+        blocked.wait(10)
+        return asker.get()
+
+    with engine.beside() as beside:
+        began = beside.begin(lambda: both.wait(10))
+        # waits for ever unless the part runs meanwhile
+        assert {both.wait(10), began()} == {0, 1}
+        other = beside.begin(block)
+        assert in_the_way.wait(10)
+        # no thread is free for it: who asks for it works it out, and not later a second time
+        done: list[int] = []
+        beside.begin(lambda: done.append(threading.get_ident()))()
+        assert done == [threading.get_ident()]
+        blocked.set()
+        assert other() == "a request"
+    assert len(done) == 1
+
+
+def test_a_part_that_is_not_begun_when_another_fails_never_is(engine: Engine) -> None:
+    blocked, in_the_way, late = threading.Event(), threading.Event(), threading.Event()
+
+    def block() -> None:
+        in_the_way.set()
+        blocked.wait(10)
+
+    def fail() -> None:
+        raise QueryTooLarge("too large")
+
+    with pytest.raises(QueryTooLarge), engine.beside() as beside:
+        beside.begin(block)
+        assert in_the_way.wait(10)
+        beside.begin(late.set)
+        beside.begin(fail)()
+    with engine.beside() as after:
+        later = threading.Event()
+        after.begin(later.set)
+        blocked.set()
+        # parts are begun one after the other
+        assert later.wait(10)
+    assert not late.is_set()
+
+
+def test_an_engine_of_one_thread_works_out_each_part_when_it_is_asked_for(
+    files: list[str],
+) -> None:
+    alone = Engine(str(Path(files[0]).parent), threads=1)
+    done: list[int] = []
+    with alone.beside() as beside:
+        began = beside.begin(lambda: done.append(threading.get_ident()))
+        assert done == []
+        began()
+    assert done == [threading.get_ident()]
+    alone.close()
