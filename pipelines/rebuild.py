@@ -110,29 +110,31 @@ def best_grain(present: Grain, months: pl.DataFrame, month_rows: int) -> Grain:
     return "month" if is_large else present
 
 
-def _reads(changeset: Changeset, reader: Reader, plan: list[Planned]) -> Iterator[Put]:
+def _reads(changeset: Changeset, reader: Reader, plan: list[Planned]) -> Generator[Put]:
     """Read part by part; each yields what puts it into the changeset."""
     for number, (tenant, ordered, moved) in enumerate(plan, start=1):
         changeset.context.on_step(f"rebuild tenant {number:,} of {len(plan):,}")
         anew = _TenantAnew(changeset, tenant)
         yield partial(anew.put_catalog, read_all_products(reader, tenant.id))
-        yield partial(anew.put_customers, read_all_customers(reader, tenant.id))
+        for customers in read_all_customers(reader, tenant.id):
+            yield partial(anew.put_customers, customers)
         yield partial(anew.put_exchange_rates, read_all_exchange_rates(reader, tenant.id))
         yield partial(anew.put_usage, read_all_usage(reader, tenant.id))
         yield partial(anew.put_variants, read_all_variants(reader, tenant.id))
         yield partial(anew.put_levels, read_all_levels(reader, tenant.id))
-        for start, end in _spans(moved, tenant.grain):
+        for _, start, end in _spans(moved, tenant.grain):
             movements = movements_made_in(reader, tenant.id, start, end)
             yield partial(anew.put_movements, movements)
-        for start, end in _spans(ordered, tenant.grain):
+        for period, start, end in _spans(ordered, tenant.grain):
             rows = read_orders(reader, orders_placed_in(tenant.id, start, end))
-            yield partial(anew.put_orders, rows)
+            yield partial(anew.put_orders, period, rows)
         yield anew.put_rollup
 
 
-def _one_ahead(reads: Iterator[Put]) -> Generator[Put]:
+def _one_ahead(reads: Generator[Put]) -> Generator[Put]:
     """The same, each read while the one before is being put."""
-    with ThreadPoolExecutor(1, thread_name_prefix="lake-read") as pool:
+    # a read that is given up in the middle is closed when its thread has ended
+    with closing(reads), ThreadPoolExecutor(1, thread_name_prefix="lake-read") as pool:
         coming = pool.submit(next, reads, None)
         while (put := coming.result()) is not None:
             coming = pool.submit(next, reads, None)
@@ -170,11 +172,13 @@ class _TenantAnew:
     def put_movements(self, movements: pl.DataFrame) -> None:
         self._add(INVENTORY_MOVEMENTS.name, export_inventory_movements(movements))
 
-    def put_orders(self, rows: OrderRows) -> None:
+    def put_orders(self, period: str, rows: OrderRows) -> None:
         """The facts of a period; what they add to the rollup is kept."""
         facts = export_facts(rows, self._categories.lazy())
         for contract in FACTS:
-            self._add(contract.name, facts[contract.name])
+            # all of them lie in the period of their order
+            if facts[contract.name].height:
+                self._changeset.of(contract).add(self._tenant.id, period, facts[contract.name])
         nothing = Facts(empty(ORDERS), empty(REFUNDS))
         added = Facts(facts[ORDERS.name], facts[REFUNDS.name])
         self._rollup = export_daily_sales(self._tenant.timezone, self._rollup, nothing, added)
@@ -189,14 +193,14 @@ class _TenantAnew:
             rewrite.add(self._tenant.id, str(period), part)
 
 
-def _spans(months: pl.DataFrame, grain: Grain) -> Iterator[tuple[datetime, datetime]]:
-    """[start, end) of each period with rows."""
+def _spans(months: pl.DataFrame, grain: Grain) -> Iterator[tuple[str, datetime, datetime]]:
+    """Each period with rows: its name, its start and its end, which is not in it."""
     length = 4 if grain == "year" else 7
     for period in months["month"].str.head(length).unique().sort():
         if grain == "year":
             year = int(period)
-            yield datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC)
+            yield period, datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC)
         else:
             year, month = int(period[:4]), int(period[5:])
             start = datetime(year, month, 1, tzinfo=UTC)
-            yield start, datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
+            yield period, start, datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)

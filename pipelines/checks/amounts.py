@@ -6,12 +6,11 @@ Belongs here: rules about money and quantities. Does not: comparing with Postgre
 import polars as pl
 
 from pipelines.checks.failure import refuse
+from pipelines.transforms.order_sums import ORDER, sums_by_order
 
-ORDER = ["tenant_id", "order_id"]
 
-
-def check_orders(orders: pl.DataFrame, order_lines: pl.DataFrame) -> None:
-    """An order's total is the sum of its parts, and its goods are the sum of its lines."""
+def check_orders(orders: pl.DataFrame, line_sums: pl.DataFrame) -> None:
+    """An order's total is the sum of its parts, and its goods are the sums of its lines."""
     refuse(
         "orders",
         "total = gross_sales - discounts + shipping + taxes",
@@ -35,12 +34,11 @@ def check_orders(orders: pl.DataFrame, order_lines: pl.DataFrame) -> None:
             (pl.col("exchange_rate") <= 0) | (is_own & pl.col("exchange_rate").ne_missing(1))
         ).select(*ORDER, "currency", "base_currency", "exchange_rate"),
     )
-    of_lines = order_lines.group_by(ORDER).agg(
-        pl.col("gross_sales").sum().alias("lines_gross_sales"),
-        pl.col("discounts").sum().alias("lines_discounts"),
-    )
-    compared = orders.join(of_lines, on=ORDER, how="left").with_columns(
-        pl.col("lines_gross_sales", "lines_discounts").fill_null(0)
+    of_lines = ("lines_gross_sales", "lines_discounts")
+    compared = (
+        orders.select(*ORDER, "gross_sales", "discounts")
+        .join(line_sums.select(*ORDER, *of_lines), on=ORDER, how="left")
+        .with_columns(pl.col(of_lines).fill_null(0))
     )
     refuse(
         "orders",
@@ -109,8 +107,12 @@ def check_exchange_rates(rates: pl.DataFrame) -> None:
 def check_discounts(discounts: pl.DataFrame, order_lines: pl.DataFrame) -> None:
     """What discounts took off a line is what the line was reduced by."""
     line = ["tenant_id", "line_id"]
-    told = discounts.group_by(line).agg(pl.col("amount").sum().alias("told"))
-    compared = order_lines.join(told, on=line, how="left").with_columns(pl.col("told").fill_null(0))
+    of_lines = discounts.filter(pl.col("line_id").is_not_null())
+    told = of_lines.group_by(line).agg(pl.col("amount").sum().alias("told"))
+    reduced = order_lines.filter(pl.col("discounts") != 0).select(*line, "discounts")
+    compared = reduced.join(told, on=line, how="full", coalesce=True).with_columns(
+        pl.col("told", "discounts").fill_null(0)
+    )
     refuse(
         "discounts",
         "amounts of a line add up to its discounts",
@@ -125,8 +127,12 @@ def check_discounts(discounts: pl.DataFrame, order_lines: pl.DataFrame) -> None:
 
 def check_taxes(taxes: pl.DataFrame, orders: pl.DataFrame) -> None:
     """Taxes add up to those of their order."""
-    told = taxes.group_by(ORDER).agg(pl.col("amount").sum().alias("told"))
-    compared = orders.join(told, on=ORDER, how="left").with_columns(pl.col("told").fill_null(0))
+    told = sums_by_order(taxes, pl.col("amount").sum().alias("told"))
+    compared = (
+        orders.select(*ORDER, "taxes")
+        .join(told, on=ORDER, how="left")
+        .with_columns(pl.col("told").fill_null(0))
+    )
     refuse(
         "taxes",
         "amounts of an order add up to its taxes",

@@ -24,4 +24,7 @@ def check_shape(contract: Contract, rows: pl.DataFrame) -> None:
         f"no null in {', '.join(required)}",
         rows.filter(pl.any_horizontal(pl.col(name).is_null() for name in required)).select(key),
     )
+    if any(rows[name].n_unique() == rows.height for name in contract.key):
+        # one column alone tells them apart: counting it takes half of what comparing keys does
+        return
     refuse(contract.name, f"{', '.join(key)} unique", rows.filter(rows.select(key).is_duplicated()))

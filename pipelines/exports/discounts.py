@@ -15,7 +15,7 @@ from pipelines.transforms.discounts import discount_facts
 def export_discounts(rows: OrderRows, order_lines: pl.DataFrame) -> pl.DataFrame:
     """The discounts of a selection of orders, checked against its exported lines."""
     facts = (
-        discount_facts(rows.order_discounts, rows.order_lines, rows.orders)
+        discount_facts(rows.order_discounts, order_lines.lazy(), rows.orders)
         .select("tenant_id", *DISCOUNTS.column_names)
         .collect()
     )

@@ -24,6 +24,7 @@ from pipelines.exports.payments import export_payments
 from pipelines.exports.refunds import export_refunds
 from pipelines.exports.taxes import export_taxes
 from pipelines.sources.orders import OrderRows
+from pipelines.transforms.order_sums import line_sums
 
 FACTS = (ORDERS, ORDER_LINES, PAYMENTS, REFUNDS, FULFILLMENTS, DISCOUNTS, TAXES)
 
@@ -31,13 +32,13 @@ FACTS = (ORDERS, ORDER_LINES, PAYMENTS, REFUNDS, FULFILLMENTS, DISCOUNTS, TAXES)
 def export_facts(rows: OrderRows, first_categories: pl.LazyFrame) -> Mapping[str, pl.DataFrame]:
     """Rows by table, with tenant_id; every table is there, maybe empty."""
     order_lines = export_order_lines(rows, first_categories)
-    orders = export_orders(rows, order_lines)
+    orders = export_orders(rows, line_sums(order_lines))
     return {
-        ORDERS.name: orders,
-        ORDER_LINES.name: order_lines,
+        ORDERS.name: orders.select("tenant_id", *ORDERS.column_names),
+        ORDER_LINES.name: order_lines.select("tenant_id", *ORDER_LINES.column_names),
         PAYMENTS.name: export_payments(rows),
         REFUNDS.name: export_refunds(rows, orders),
         FULFILLMENTS.name: export_fulfillments(rows, order_lines),
         DISCOUNTS.name: export_discounts(rows, order_lines),
-        TAXES.name: export_taxes(rows, orders),
+        TAXES.name: export_taxes(order_lines, orders),
     }

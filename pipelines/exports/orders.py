@@ -10,15 +10,17 @@ from pipelines.checks.amounts import check_orders
 from pipelines.checks.shape import check_shape
 from pipelines.sources.orders import OrderRows
 from pipelines.transforms.orders import order_facts
+from pipelines.transforms.taxes import OF_ORDER_ALONE
 
 
-def export_orders(rows: OrderRows, order_lines: pl.DataFrame) -> pl.DataFrame:
-    """The orders of a selection, checked against its exported lines."""
+def export_orders(rows: OrderRows, sums: pl.DataFrame) -> pl.DataFrame:
+    """The orders of a selection, with what taxes take from them beside the contract, checked
+    against the sums of its exported lines."""
     facts = (
-        order_facts(rows.orders, rows.order_lines)
-        .select("tenant_id", *ORDERS.column_names)
+        order_facts(rows.orders, sums.lazy())
+        .select({"tenant_id", *ORDERS.column_names, *OF_ORDER_ALONE})
         .collect()
     )
     check_shape(ORDERS, facts)
-    check_orders(facts, order_lines)
+    check_orders(facts, sums)
     return facts

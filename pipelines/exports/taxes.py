@@ -8,14 +8,16 @@ import polars as pl
 from analytics.contracts import TAXES
 from pipelines.checks.amounts import check_taxes
 from pipelines.checks.shape import check_shape
-from pipelines.sources.orders import OrderRows
 from pipelines.transforms.taxes import tax_facts
 
 
-def export_taxes(rows: OrderRows, orders: pl.DataFrame) -> pl.DataFrame:
-    """The taxes of a selection of orders, checked against its exported orders."""
+def export_taxes(order_lines: pl.DataFrame, orders: pl.DataFrame) -> pl.DataFrame:
+    """The taxes of exported lines and orders, checked against these orders."""
     facts = (
-        tax_facts(rows.order_lines, rows.orders).select("tenant_id", *TAXES.column_names).collect()
+        tax_facts(order_lines.lazy(), orders.lazy())
+        .select("tenant_id", *TAXES.column_names)
+        .sort(TAXES.file_key)
+        .collect()
     )
     check_shape(TAXES, facts)
     check_taxes(facts, orders)

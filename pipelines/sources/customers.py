@@ -3,6 +3,8 @@
 Belongs here: reading customers. Does not: anything that names a person.
 """
 
+from collections.abc import Generator
+
 import polars as pl
 
 from pipelines.frames import INSTANT, INTEGER, TEXT
@@ -45,7 +47,10 @@ LEFT JOIN (
     FROM orders WHERE tenant_id = %(tenant_id)s::uuid AND status <> 'cancelled' GROUP BY 1
 ) AS o ON o.customer_id = c.id
 WHERE c.tenant_id = %(tenant_id)s::uuid
+ORDER BY c.id
 """
+# Customers that are in memory at once: files of ten thousand fill them.
+CHUNK_ROWS = 200_000
 
 
 def read_customers(reader: Reader, keys: pl.DataFrame) -> pl.LazyFrame:
@@ -57,6 +62,7 @@ def read_customers(reader: Reader, keys: pl.DataFrame) -> pl.LazyFrame:
     return reader.frame(BY_ID, COLUMNS, parameters).lazy()
 
 
-def read_all_customers(reader: Reader, tenant_id: str) -> pl.LazyFrame:
-    """All customers of a tenant."""
-    return reader.frame(OF_TENANT, COLUMNS, {"tenant_id": tenant_id}).lazy()
+def read_all_customers(reader: Reader, tenant_id: str) -> Generator[pl.LazyFrame]:
+    """All customers of a tenant, part by part, in the order of their ids."""
+    for chunk in reader.chunks(OF_TENANT, COLUMNS, {"tenant_id": tenant_id}, CHUNK_ROWS):
+        yield chunk.lazy()

@@ -20,10 +20,15 @@ from pipelines.sources.reader import Reader
 
 @dataclass(frozen=True)
 class Selection:
-    """Which orders: a query that gives (tenant_id, order_id), and its parameters."""
+    """Which orders: a query that gives (tenant_id, order_id), and its parameters.
+
+    Of one that `is_period`, what hangs on its orders is read by the range of their ids where few
+    other orders are in that range: ids grow with time.
+    """
 
     query: str
     parameters: Mapping[str, Any]
+    is_period: bool = False
 
 
 def orders_by_id(keys: pl.DataFrame) -> Selection:
@@ -43,12 +48,14 @@ def orders_placed_in(tenant_id: str, start: datetime, end: datetime) -> Selectio
         "SELECT tenant_id, id FROM orders WHERE tenant_id = %(tenant_id)s::uuid"
         " AND placed_at >= %(start)s AND placed_at < %(end)s",
         {"tenant_id": tenant_id, "start": start, "end": end},
+        is_period=True,
     )
 
 
 @dataclass(frozen=True)
 class OrderRows:
-    """The rows of a selection of orders."""
+    """The orders of a selection, and the rows that belong to them; among these may be rows of other
+    orders, which find no order here."""
 
     orders: pl.LazyFrame
     order_lines: pl.LazyFrame
@@ -60,16 +67,19 @@ class OrderRows:
 
 
 # Of the line aliased `l`: what it would have come to, and what was taken off. The currency is
-# looked up only for a line with its tax within. Twenty digits, that nothing is rounded twice.
-LINE_WITHOUT_TAX = """
-(SELECT g.gross, g.gross - l.subtotal + l.discount_total
-        + CASE WHEN l.tax_included THEN l.tax_total ELSE 0 END AS discounts
- FROM (SELECT CASE WHEN l.tax_included
-    THEN l.subtotal - round(
-        l.subtotal - l.subtotal::numeric(38, 20) / (1 + l.tax_rate_ratio), currency_digits(
-        (SELECT c.currency FROM orders c WHERE c.tenant_id = l.tenant_id AND c.id = l.order_id)))
-    ELSE l.subtotal END AS gross) g)
+# looked up only for a line with its tax within, and nothing is computed for one without. Twenty
+# digits, that nothing is rounded twice.
+GROSS = """
+CASE WHEN l.tax_included THEN l.subtotal - round(
+    l.subtotal - l.subtotal::numeric(38, 20) / (1 + l.tax_rate_ratio), currency_digits(
+    (SELECT c.currency FROM orders c WHERE c.tenant_id = l.tenant_id AND c.id = l.order_id)))
+ELSE l.subtotal END
 """
+DISCOUNTS = f"""
+CASE WHEN l.tax_included THEN ({GROSS}) - l.subtotal + l.discount_total + l.tax_total
+ELSE l.discount_total END
+"""
+LINE_WITHOUT_TAX = f"(SELECT {GROSS} AS gross, {DISCOUNTS} AS discounts)"
 
 ORDERS = f"""
 SELECT o.tenant_id, o.id, number, customer_id, status, payment_status, fulfillment_status, channel,
@@ -83,7 +93,7 @@ FROM selected JOIN orders o ON o.tenant_id = selected.tenant_id AND o.id = selec
 LEFT JOIN LATERAL (
     SELECT sum(w.gross) AS gross, sum(w.discounts) AS discounts
     FROM order_lines l CROSS JOIN LATERAL {LINE_WITHOUT_TAX} w
-    WHERE l.tenant_id = o.tenant_id AND l.order_id = o.id
+    WHERE o.tax_included AND l.tenant_id = o.tenant_id AND l.order_id = o.id
 ) n ON o.tax_included
 """
 ORDER_COLUMNS = {
@@ -115,9 +125,7 @@ ORDER_COLUMNS = {
 ORDER_LINES = f"""
 SELECT l.tenant_id, l.order_id, l.id, product_id, variant_id, location_id, quantity, unit_price,
        unit_cost, w.gross, w.discounts, tax_rate_ratio, tax_total, total
-FROM selected
-JOIN order_lines l ON l.tenant_id = selected.tenant_id AND l.order_id = selected.order_id
-CROSS JOIN LATERAL {LINE_WITHOUT_TAX} w
+FROM {{order_lines}} l CROSS JOIN LATERAL {LINE_WITHOUT_TAX} w
 """
 ORDER_LINE_COLUMNS = {
     "tenant_id": TEXT,
@@ -149,8 +157,7 @@ FROM (
            d.line_amounts[i.position + 1] AS taken, currency_digits(o.currency) AS digits,
            sum(d.line_amounts[i.position + 1])
                OVER (PARTITION BY i.tenant_id, i.id ORDER BY d.position) AS until
-    FROM selected
-    JOIN order_discounts d ON d.tenant_id = selected.tenant_id AND d.order_id = selected.order_id
+    FROM {{order_discounts}} d
     JOIN order_lines i ON i.tenant_id = d.tenant_id AND i.order_id = d.order_id
     JOIN orders o ON o.tenant_id = d.tenant_id AND o.id = d.order_id
     WHERE d.line_amounts[i.position + 1] <> 0
@@ -158,8 +165,7 @@ FROM (
 UNION ALL
 SELECT d.tenant_id, d.order_id, d.id, d.discount_id, d.code, d.kind, d.title, NULL, 0,
        d.shipping_amount
-FROM selected
-JOIN order_discounts d ON d.tenant_id = selected.tenant_id AND d.order_id = selected.order_id
+FROM {{order_discounts}} d
 WHERE NOT 0 <> ANY(d.line_amounts)
 """
 ORDER_DISCOUNT_COLUMNS = {
@@ -177,7 +183,7 @@ ORDER_DISCOUNT_COLUMNS = {
 
 PAYMENTS = """
 SELECT p.tenant_id, p.order_id, p.id, method, provider, status, amount, currency, created_at
-FROM selected JOIN payments p ON p.tenant_id = selected.tenant_id AND p.order_id = selected.order_id
+FROM {payments} p
 """
 PAYMENT_COLUMNS = {
     "tenant_id": TEXT,
@@ -193,7 +199,7 @@ PAYMENT_COLUMNS = {
 
 REFUNDS = """
 SELECT r.tenant_id, r.order_id, r.id, amount, shipping_amount, tax_amount, currency, created_at
-FROM selected JOIN refunds r ON r.tenant_id = selected.tenant_id AND r.order_id = selected.order_id
+FROM {refunds} r
 """
 REFUND_COLUMNS = {
     "tenant_id": TEXT,
@@ -208,8 +214,7 @@ REFUND_COLUMNS = {
 
 REFUND_LINES = """
 SELECT l.tenant_id, l.refund_id, l.order_line_id, sum(l.quantity), sum(l.amount)
-FROM selected
-JOIN refunds r ON r.tenant_id = selected.tenant_id AND r.order_id = selected.order_id
+FROM {refunds} r
 JOIN refund_lines l ON l.tenant_id = r.tenant_id AND l.refund_id = r.id
 GROUP BY 1, 2, 3
 """
@@ -223,8 +228,7 @@ REFUND_LINE_COLUMNS = {
 
 FULFILLMENT_LINES = """
 SELECT f.tenant_id, f.order_id, f.id, l.order_line_id, l.quantity, f.carrier, f.created_at
-FROM selected
-JOIN fulfillments f ON f.tenant_id = selected.tenant_id AND f.order_id = selected.order_id
+FROM {fulfillments} f
 JOIN fulfillment_lines l ON l.tenant_id = f.tenant_id AND l.fulfillment_id = f.id
 """
 FULFILLMENT_LINE_COLUMNS = {
@@ -243,6 +247,24 @@ FROM unnest(%(tenant_ids)s::uuid[], %(product_ids)s::uuid[]) AS k (tenant_id, pr
 JOIN order_lines l ON l.tenant_id = k.tenant_id AND l.product_id = k.product_id
 """
 
+IDS_IN_RANGE = """
+SELECT count(*) FROM orders
+WHERE tenant_id = %(tenant_id)s::uuid AND id BETWEEN %(first)s::uuid AND %(last)s::uuid
+"""
+# of a table: the rows of selected orders, and those in the range of their ids
+OF_SELECTED = """
+(SELECT child.* FROM selected JOIN {table} child
+ ON child.tenant_id = selected.tenant_id AND child.order_id = selected.order_id)
+"""
+OF_RANGE = """
+(SELECT * FROM {table} WHERE tenant_id = %(tenant_id)s::uuid
+ AND order_id BETWEEN %(first)s::uuid AND %(last)s::uuid)
+"""
+CHILDREN = ("order_lines", "order_discounts", "payments", "refunds", "fulfillments")
+# Orders in the range for each that is wanted, at most: reading a line costs half of finding it by
+# its order.
+DENSE_RATIO = 1.25
+
 COUNTS = """
 SELECT tenant_id, to_char(placed_at, 'YYYY-MM'), count(*)
 FROM orders WHERE %(tenant_ids)s::uuid[] IS NULL OR tenant_id = ANY(%(tenant_ids)s::uuid[])
@@ -253,12 +275,20 @@ GROUP BY 1, 2 ORDER BY 1, 2
 def read_orders(reader: Reader, selection: Selection) -> OrderRows:
     """The orders of a selection and the rows that belong to them."""
 
+    parameters = selection.parameters
+    with_selection = f"WITH selected (tenant_id, order_id) AS ({selection.query}) {{}}"
+    orders = reader.frame(with_selection.format(ORDERS), ORDER_COLUMNS, parameters)
+    form = OF_SELECTED
+    if selection.is_period and (ids := _dense_range(reader, orders, parameters)):
+        with_selection, form, parameters = "{}", OF_RANGE, {**parameters, **ids}
+    children = {table: form.format(table=table) for table in CHILDREN}
+
     def read(query: str, schema: Mapping[str, pl.DataType]) -> pl.LazyFrame:
-        with_selection = f"WITH selected (tenant_id, order_id) AS ({selection.query}) {query}"
-        return reader.frame(with_selection, schema, selection.parameters).lazy()
+        whole = with_selection.format(query.format(**children))
+        return reader.frame(whole, schema, parameters).lazy()
 
     return OrderRows(
-        read(ORDERS, ORDER_COLUMNS),
+        orders.lazy(),
         read(ORDER_LINES, ORDER_LINE_COLUMNS),
         read(ORDER_DISCOUNTS, ORDER_DISCOUNT_COLUMNS),
         read(PAYMENTS, PAYMENT_COLUMNS),
@@ -266,6 +296,17 @@ def read_orders(reader: Reader, selection: Selection) -> OrderRows:
         read(REFUND_LINES, REFUND_LINE_COLUMNS),
         read(FULFILLMENT_LINES, FULFILLMENT_LINE_COLUMNS),
     )
+
+
+def _dense_range(
+    reader: Reader, orders: pl.DataFrame, parameters: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """The first and last id of a tenant's orders, unless many others are between them."""
+    if orders.is_empty():
+        return None
+    ids = {"first": orders["order_id"].min(), "last": orders["order_id"].max()}
+    (count,) = reader.row(IDS_IN_RANGE, {**parameters, **ids})
+    return ids if count <= DENSE_RATIO * orders.height else None
 
 
 def orders_with_products(reader: Reader, products: pl.DataFrame) -> pl.DataFrame:

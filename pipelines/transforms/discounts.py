@@ -13,7 +13,7 @@ LINE = ["tenant_id", "order_id", "line_id"]
 
 
 def discount_facts(
-    order_discounts: pl.LazyFrame, order_lines: pl.LazyFrame, orders: pl.LazyFrame
+    order_discounts: pl.LazyFrame, line_facts: pl.LazyFrame, orders: pl.LazyFrame
 ) -> pl.LazyFrame:
     """One row per discount and line, one per line with what no discount tells, and the rest."""
     of_order = orders.select(
@@ -27,19 +27,24 @@ def discount_facts(
         "cancelled_at",
         "customer_id",
     )
-    lines = order_lines.select(*LINE, "product_id", "discount_total")
     told = order_discounts.group_by(LINE).agg(pl.col("amount").sum().alias("told"))
+    lines = line_facts.select(*LINE, "product_id", "discounts")
+    # most lines have none, and nobody tells of any
+    is_reduced = pl.col("discounts") != 0
+    reduced = pl.concat(
+        [lines.filter(is_reduced), lines.filter(~is_reduced).join(told, on=LINE, how="semi")]
+    )
     unnamed = (
-        lines.join(told, on=LINE, how="left")
+        reduced.join(told, on=LINE, how="left")
         .select(
             *LINE,
-            (pl.col("discount_total") - pl.col("told").fill_null(0)).cast(MONEY).alias("amount"),
+            (pl.col("discounts") - pl.col("told").fill_null(0)).cast(MONEY).alias("amount"),
             pl.lit(0).cast(MONEY).alias("shipping_amount"),
         )
         .filter(pl.col("amount") != 0)
     )
     return (
         pl.concat([order_discounts, unnamed], how="diagonal")
-        .join(lines.drop("discount_total"), on=LINE, how="left")
+        .join(reduced.drop("discounts"), on=LINE, how="left")
         .join(of_order, on=["tenant_id", "order_id"])
     )

@@ -1,6 +1,8 @@
 """Order lines as facts.
 
 Belongs here: what a line takes from its order and its product. Does not: reading and checking.
+
+Taxes and discounts are made of these rows, so that a line finds its order once.
 """
 
 import polars as pl
@@ -22,6 +24,8 @@ def order_line_facts(
         pl.col("status").alias("order_status"),
         "cancelled_at",
         "customer_id",
+        "country",
+        "region",
     )
     of_product = first_categories.select("tenant_id", "product_id", "category_id")
     return (

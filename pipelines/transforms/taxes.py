@@ -8,50 +8,46 @@ import polars as pl
 from pipelines.frames import MONEY
 from pipelines.transforms.orders import RATE_COLUMNS
 
-ORDER = ["tenant_id", "order_id"]
+# what a tax takes from its order, through a line or not
+OF_ORDER = (
+    "tenant_id",
+    "order_id",
+    "country",
+    "region",
+    "currency",
+    *RATE_COLUMNS,
+    "channel",
+    "placed_at",
+    "order_status",
+    "cancelled_at",
+)
+OF_LINE = (*OF_ORDER, "line_id", "product_id", "tax_rate_ratio", "total", "taxes")
+OF_ORDER_ALONE = (*OF_ORDER, "shipping", "taxes", "shipping_tax_total", "lines_taxes")
 
 
-def tax_facts(order_lines: pl.LazyFrame, orders: pl.LazyFrame) -> pl.LazyFrame:
+def tax_facts(line_facts: pl.LazyFrame, order_facts: pl.LazyFrame) -> pl.LazyFrame:
     """One row per taxed line, one for the shipping's tax, one for what is left of the order's."""
-    by_line = order_lines.filter(
-        (pl.col("tax_total") != 0) | (pl.col("tax_rate_ratio") != 0)
-    ).select(
-        *ORDER,
+    by_line = line_facts.filter((pl.col("taxes") != 0) | (pl.col("tax_rate_ratio") != 0)).select(
+        *OF_ORDER,
         pl.lit("line").alias("kind"),
         "line_id",
         "product_id",
         pl.col("tax_rate_ratio").alias("rate_ratio"),
-        (pl.col("total") - pl.col("tax_total")).cast(MONEY).alias("taxable_amount"),
-        pl.col("tax_total").alias("amount"),
+        (pl.col("total") - pl.col("taxes")).cast(MONEY).alias("taxable_amount"),
+        pl.col("taxes").alias("amount"),
     )
-    told = order_lines.group_by(ORDER).agg(pl.col("tax_total").sum().alias("told"))
-    left = pl.col("tax_total") - pl.col("shipping_tax_total") - pl.col("told").fill_null(0)
-    rest = orders.join(told, on=ORDER, how="left").select(
-        *ORDER,
-        pl.col("shipping_total").alias("taxable_amount"),
-        pl.col("shipping_tax_total").alias("shipping"),
-        left.cast(MONEY).alias("other"),
-    )
+    left = pl.col("taxes") - pl.col("shipping_tax_total") - pl.col("lines_taxes")
     parts = [by_line]
-    for kind in ("shipping", "other"):
-        taxable = pl.col("taxable_amount") if kind == "shipping" else pl.lit(None, MONEY)
+    for kind, taxable, amount in (
+        ("shipping", pl.col("shipping"), pl.col("shipping_tax_total")),
+        ("other", pl.lit(None, MONEY), left.cast(MONEY)),
+    ):
         parts.append(
-            rest.filter(pl.col(kind) != 0).select(
-                *ORDER,
+            order_facts.select(
+                *OF_ORDER,
                 pl.lit(kind).alias("kind"),
                 taxable.alias("taxable_amount"),
-                pl.col(kind).alias("amount"),
-            )
+                amount.alias("amount"),
+            ).filter(pl.col("amount") != 0)
         )
-    of_order = orders.select(
-        *ORDER,
-        "country",
-        "region",
-        "currency",
-        *RATE_COLUMNS,
-        "channel",
-        "placed_at",
-        pl.col("status").alias("order_status"),
-        "cancelled_at",
-    )
-    return pl.concat(parts, how="diagonal").join(of_order, on=ORDER)
+    return pl.concat(parts, how="diagonal")
