@@ -9,6 +9,7 @@ objects that have changed; every other value stays the text it was.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -100,7 +101,12 @@ def older_shapes(returns: Any) -> OlderShapes | None:
     """The older shapes of an operation that answers so; None when all versions answer the same, as
     what has no schema does."""
     is_schema = isinstance(returns, type) and issubclass(returns, Schema)
-    place = place_of(returns()) if is_schema else None
+    return _shapes_of(returns) if is_schema else None
+
+
+@cache
+def _shapes_of(schema: type[Schema]) -> OlderShapes | None:
+    place = place_of(schema())
     return None if place is None else OlderShapes(place)
 
 
