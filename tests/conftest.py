@@ -1,5 +1,6 @@
 """Fixtures every test may use; each lives in tests/fixtures by what it gives."""
 
+import atexit
 import gc
 from collections import Counter
 
@@ -18,6 +19,7 @@ __all__ = [
     "bucket",
     "cheap_passwords",
     "database",
+    "no_tenants",
     "other_shop",
     "redis_client",
     "redis_url",
@@ -32,12 +34,6 @@ __all__ = [
 # The file and the folders of files that take minutes come first, so that no worker is left with one
 # at the end; faults, which count seconds, when the linters of `make test` have ended.
 LONG_FIRST = ("test_schemathesis", "integration", "migrations", "faults")
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Tell apart the tests of schemathesis: their ids of pytest 9.2 lack the operation."""
-    if item.parent is not None and not item.nodeid.endswith(f"::{item.name}"):
-        item._id = type(item.id).parse(f"{item.parent.nodeid}::{item.name}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -64,12 +60,9 @@ def pytest_sessionstart() -> None:
 
 def pytest_collection_finish() -> None:
     """What was collected lives to the end: to look for garbage among it, again and again, took a
-    sixth of all the tests' time.
+    sixth of all the tests' time. At the very end it is given back: else libraries that look then
+    for what was never let go of find all of it.
     """
     gc.freeze()
     gc.enable()
-
-
-def pytest_unconfigure() -> None:
-    """Else libraries that look at the end for what was never let go of find all of it."""
-    gc.unfreeze()
+    atexit.register(gc.unfreeze)
