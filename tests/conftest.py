@@ -10,7 +10,7 @@ from tests.fixtures.api import api, app, other_shop, shop
 from tests.fixtures.cache_stages import start_process
 from tests.fixtures.object_store import bucket, s3_server
 from tests.fixtures.passwords import cheap_passwords
-from tests.fixtures.shop import tenant_id
+from tests.fixtures.shop import no_tenants, tenant_id
 from tests.fixtures.stores import database, redis_client, redis_url, server, template
 
 __all__ = [

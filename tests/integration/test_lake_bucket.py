@@ -29,6 +29,8 @@ from tests.fixtures.lake import new_lake, now, published
 from tests.fixtures.object_store import Bucket
 from tests.fixtures.stores import Database
 
+pytestmark = pytest.mark.usefixtures("no_tenants")
+
 
 def in_bucket(database: Database, bucket: Bucket) -> LakeContext:
     """The lake of a bucket, as a worker process opens it."""

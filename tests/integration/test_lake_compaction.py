@@ -25,6 +25,8 @@ from tests.factories.sales import add_product, cancel, change_order, day, pay, p
 from tests.fixtures.lake import everything, new_lake, now, open_lake, published
 from tests.fixtures.stores import Database
 
+pytestmark = pytest.mark.usefixtures("no_tenants")
+
 
 @pytest.fixture
 def lake(database: Database, tmp_path: Path) -> LakeContext:

@@ -32,6 +32,8 @@ from tests.factories.stock import add_variant, move
 from tests.fixtures.lake import everything, new_lake, now, open_lake, published
 from tests.fixtures.stores import Database
 
+pytestmark = pytest.mark.usefixtures("no_tenants")
+
 STEPS = ["commit orders", "commit order_lines", "commit inventory_movements", "commit stock_levels"]
 STEPS += ["commit dim_customers", "publish", "published"]
 

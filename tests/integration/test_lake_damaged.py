@@ -19,6 +19,8 @@ from tests.fixtures.lake import new_lake, now, published
 from tests.fixtures.stores import Database
 from tests.integration.test_lake_isolation import orders_of, quarantined, spoil
 
+pytestmark = pytest.mark.usefixtures("no_tenants")
+
 DAMAGES = ["missing", "cut off", "overwritten"]
 
 

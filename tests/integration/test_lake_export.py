@@ -41,6 +41,8 @@ from tests.factories.traffic import put_into_lake
 from tests.fixtures.lake import everything, new_lake, now, published, rows
 from tests.fixtures.stores import Database
 
+pytestmark = pytest.mark.usefixtures("no_tenants")
+
 
 @pytest.fixture
 def lake(database: Database, tmp_path: Path) -> LakeContext:

@@ -20,6 +20,8 @@ from tests.factories.sales import add_customer, add_product, day, place, selling
 from tests.fixtures.lake import everything, invoke, new_lake, now
 from tests.fixtures.stores import Database
 
+pytestmark = pytest.mark.usefixtures("no_tenants")
+
 BY_STATUS = "SELECT status, count(*) AS orders, sum(total) AS total FROM orders GROUP BY 1"
 
 

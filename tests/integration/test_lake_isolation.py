@@ -24,6 +24,8 @@ from tests.factories.sales import add_customer, change_order, day, place, sellin
 from tests.fixtures.lake import new_lake, now, open_lake, published, rows
 from tests.fixtures.stores import Database
 
+pytestmark = pytest.mark.usefixtures("no_tenants")
+
 
 def spoil(database: Database, tenant_id: UUID, order_id: UUID, by: int) -> None:
     """Make the order's amounts not add up (or add up again)."""

@@ -33,6 +33,8 @@ from tests.fixtures.lake import everything, new_lake, now, published
 from tests.fixtures.lake import open_lake as open_context
 from tests.fixtures.stores import Database
 
+pytestmark = pytest.mark.usefixtures("no_tenants")
+
 CANCELLED = "SELECT count(*) AS n FROM orders WHERE status = 'cancelled'"
 
 

@@ -32,6 +32,8 @@ from tests.factories.stock import add_variant, fulfill, move
 from tests.fixtures.lake import invoke, new_lake, now, published
 from tests.fixtures.stores import Database
 
+pytestmark = pytest.mark.usefixtures("no_tenants")
+
 # One figure of each table that is changed behind the lake's back, and the measure it shows in.
 TAMPERED = {
     "orders": ("shipping", "shipping"),

@@ -37,6 +37,8 @@ from tests.factories.traffic import event, send
 from tests.fixtures.lake import new_lake, now, open_lake, published, rows
 from tests.fixtures.stores import Database
 
+pytestmark = pytest.mark.usefixtures("no_tenants")
+
 STEPS = [
     "lake_traffic",
     "commit orders",
