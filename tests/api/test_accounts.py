@@ -22,6 +22,9 @@ from shop_api.kernel.principal import PUBLISHABLE_SCOPES, ROLE_SCOPES, SCOPES
 from tests.fixtures import passwords
 from tests.fixtures.api import PASSWORD, PLATFORM_KEY, Answered, ApiClient, Shop
 
+# what becomes of a credential is seen at once
+APP_SETTINGS = {"credential_cache_seconds": 0.0}
+
 LOGIN = "/api/v1/auth/login"
 REFRESH = "/api/v1/auth/refresh"
 LOGOUT = "/api/v1/auth/logout"

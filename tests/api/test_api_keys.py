@@ -11,6 +11,9 @@ from shop_api.app import App
 from shop_api.db.tenancy import tenant_session
 from tests.fixtures.api import ApiClient, Shop
 
+# what becomes of a credential is seen at once
+APP_SETTINGS = {"credential_cache_seconds": 0.0}
+
 KEYS = "/api/v1/api_keys"
 DAY = timedelta(days=1)
 

@@ -12,6 +12,9 @@ from shop_api.db.tenancy import tenant_session
 from shop_api.kernel.principal import ROLE_SCOPES
 from tests.fixtures.api import PASSWORD, Answered, ApiClient, Shop
 
+# what becomes of a credential is seen at once
+APP_SETTINGS = {"credential_cache_seconds": 0.0}
+
 INVITATIONS = "/api/v1/invitations"
 ACCEPT = "/api/v1/auth/accept_invitation"
 OWN_PASSWORD = "chosen-by-the-person"

@@ -17,6 +17,9 @@ from tests.factories.operations import Operation, make_request, operations
 from tests.fixtures.api import Answered, ApiClient, Shop, open_shop
 from tests.fixtures.stores import Database
 
+# what becomes of a credential is seen at once
+APP_SETTINGS = {"credential_cache_seconds": 0.0}
+
 PRODUCTS, SEARCH = "/api/v1/products", "/api/v1/search"
 CHANGES = [operation for operation in operations() if not operation.is_read]
 # What answers are made of changes with these, by the first part of their path.

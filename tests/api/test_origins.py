@@ -22,7 +22,7 @@ from tests.fixtures.processes import wait_until
 from tests.fixtures.statements import statements
 from tests.fixtures.stores import Database
 
-APP_SETTINGS = {"cache_keeps_first": True}
+APP_SETTINGS = {"cache_keeps_first": True, "credential_cache_seconds": 0.0}
 PRODUCTS = "/api/v1/products"
 TENANT = "/api/v1/tenant"
 

@@ -15,6 +15,9 @@ from tests.fixtures.api import PLATFORM_KEY, Answered, ApiClient, Shop, open_sho
 from tests.fixtures.statements import statements
 from tests.fixtures.stores import Database
 
+# what becomes of a credential is seen at once
+APP_SETTINGS = {"credential_cache_seconds": 0.0}
+
 TENANTS = "/api/v1/tenants"
 TENANT = "/api/v1/tenant"
 SHOW_ALL = f"SELECT set_config('app.shows_tenants_from', '{UUID(int=0)}', true)"

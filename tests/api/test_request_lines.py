@@ -20,6 +20,9 @@ from shop_api.metrics.definitions import REGISTRY
 from tests.fixtures.api import Shop
 from tests.fixtures.stores import Database
 
+# each request looks its credential up: statements are counted
+APP_SETTINGS = {"credential_cache_seconds": 0.0}
+
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 

@@ -15,6 +15,9 @@ from tests.fixtures.api import ApiClient, Shop
 from tests.fixtures.realtime import Realtime, Socket, realtime_process
 from tests.fixtures.stores import Database
 
+# what becomes of a credential is seen at once
+APP_SETTINGS = {"credential_cache_seconds": 0.0}
+
 TICKETS = "/api/v1/realtime/tickets"
 KEYS = "/api/v1/api_keys"
 USERS = "/api/v1/users"

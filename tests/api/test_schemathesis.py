@@ -11,6 +11,7 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import CheckContext
 from schemathesis.config import SchemathesisConfig
+from schemathesis.core.result import Err
 from schemathesis.generation.feedback import FeedbackSources
 from schemathesis.generation.hypothesis import builder
 from schemathesis.pytest._test_builder import build_operation_test
@@ -218,11 +219,15 @@ def keeps_its_word(case: schemathesis.Case, token: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "operation",
-    [found.ok() for found in schema.get_all_operations()],
-    ids=lambda operation: operation.label,
-)
+def all_operations() -> Iterator[APIOperation]:
+    """Those of the document; one it does not describe as it must fails them all."""
+    for found in schema.get_all_operations():
+        if isinstance(found, Err):
+            raise found.err()
+        yield found.ok()
+
+
+@pytest.mark.parametrize("operation", all_operations(), ids=lambda operation: operation.label)
 def test_every_operation_keeps_its_word(operation: APIOperation, token: str) -> None:
     """As `schema.parametrize()` would, which makes the requests of all operations while pytest
     collects: 14 s of each of xdist's processes, of which one asks.

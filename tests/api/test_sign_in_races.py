@@ -16,6 +16,9 @@ from shop_api.kernel.errors import DomainError
 from shop_api.spine.unit_of_work import Origin, unit_of_work
 from tests.fixtures.api import PASSWORD, Answered, ApiClient, Shop, open_shop
 
+# what becomes of a credential is seen at once
+APP_SETTINGS = {"credential_cache_seconds": 0.0}
+
 LOGIN = "/api/v1/auth/login"
 REFRESH = "/api/v1/auth/refresh"
 LOGOUT = "/api/v1/auth/logout"

@@ -11,6 +11,9 @@ from shop_api.app import App
 from tests.factories.signing import COVERED, Signer, content_digest
 from tests.fixtures.api import Answered, ApiClient, Shop, encode
 
+# what becomes of a credential is seen at once
+APP_SETTINGS = {"credential_cache_seconds": 0.0}
+
 KEYS = "/api/v1/api_keys"
 PRODUCTS = "/api/v1/products"
 THING = {"name": "Thing", "price": 5}

@@ -10,6 +10,9 @@ import pytest
 
 from tests.fixtures.api import PASSWORD, Answered, ApiClient, Shop, open_shop
 
+# what becomes of a credential is seen at once
+APP_SETTINGS = {"credential_cache_seconds": 0.0}
+
 TENANT = "/api/v1/tenant"
 PRODUCTS = "/api/v1/products"
 

@@ -10,6 +10,9 @@ from tests.fixtures.api import Shop
 from tests.fixtures.realtime import Socket, realtime_process, relaying
 from tests.fixtures.stores import Database
 
+# what becomes of a credential is seen at once
+APP_SETTINGS = {"credential_cache_seconds": 0.0}
+
 PATH = "/api/v1/realtime/tickets"
 
 

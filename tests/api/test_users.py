@@ -9,6 +9,9 @@ import pytest
 
 from tests.fixtures.api import PASSWORD, Answered, ApiClient, Shop
 
+# what becomes of a credential is seen at once
+APP_SETTINGS = {"credential_cache_seconds": 0.0}
+
 STAFF_PASSWORD = "another-long-password"
 
 

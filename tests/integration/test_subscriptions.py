@@ -31,6 +31,9 @@ from tests.fixtures.processes import wait_until
 from tests.fixtures.realtime import Realtime, Socket, realtime_process
 from tests.fixtures.stores import Database, store_folder
 
+# what becomes of a credential is seen at once
+APP_SETTINGS = {"credential_cache_seconds": 0.0}
+
 ALL = frozenset(SCOPES)
 FREE = PLAN_LIMITS["free"]
 
