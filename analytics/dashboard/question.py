@@ -15,6 +15,7 @@ from analytics.contracts import CONTRACTS
 from analytics.conversion import converting, tables_read
 from analytics.engine import Engine, QueryTimeout, Row
 from analytics.lake import Lake, Snapshot, TableMissing
+from analytics.metrics.definitions import UNCONVERTED_ORDERS, select_list
 from analytics.periods import (
     INTERVALS,
     ONE_DAY,
@@ -213,9 +214,12 @@ class Question:
         start = None if reaches_back else start_at
         span = {"start_at": start, "end_at": end_at}
         rows = self._run(
-            "unconverted_orders", {"orders": (start, end_at)}, {**self._filters, **span}
+            "unconverted_orders",
+            {"orders": (start, end_at)},
+            {**self._filters, **span},
+            select_list((UNCONVERTED_ORDERS,)),
         )
-        return int(rows[0]["orders"])
+        return int(rows[0][UNCONVERTED_ORDERS.name])
 
     def ask_stock(self, query: str, metrics: str, **parameters: Any) -> list[Row]:
         """Run a statement over stock at the end of the question's period and all sales before it.
@@ -299,8 +303,8 @@ class Question:
         self, text: str, tables: tuple[str, ...], span: OpenSpan, parameters: Mapping[str, Any]
     ) -> Statement:
         text, tables = self._converted(text, tables)
-        self._require(tables)
         files = self._files(self._spans(tables, span, self.basis))
+        self._require(tables)
         # sessions are of no currency and no channel
         values = {n: v for n, v in {**self._filters, **parameters}.items() if f"${n}" in text}
         return text, files, values

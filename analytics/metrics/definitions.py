@@ -23,6 +23,7 @@ __all__ = [
     "PROFIT_MARGIN",
     "RETURNING_CUSTOMER_RATE",
     "SALES",
+    "UNCONVERTED_ORDERS",
     "Metric",
     "Unit",
     "average",
@@ -165,6 +166,18 @@ COST_COVERAGE = _ratio(
     "sum(gross_sales) - sum(discounts) - sum(returns)",
 )
 
+# Said beside converted figures, and not asked for: of others it is nothing.
+UNCONVERTED_ORDERS = Metric(
+    "unconverted_orders",
+    "Orders left out of converted figures",
+    "count",
+    "orders of the period, of all until its end in figures of customers' worth, in another currency"
+    " than that of the figures, placed when no rate into it was known",
+    "period × currency × channel",
+    "orders",
+    "count(*)",
+)
+
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -172,6 +185,7 @@ METRICS: dict[str, Metric] = {
         AVERAGE_ORDER_VALUE,
         PROFIT_MARGIN,
         COST_COVERAGE,
+        UNCONVERTED_ORDERS,
         *OF_CUSTOMERS,
         *OF_STOCK,
         *TRAFFIC,

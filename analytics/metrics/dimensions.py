@@ -8,10 +8,12 @@ ways and have several discounts, and no fact says which part of a sale, or of a 
 is of. Such an order has a value of its own.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
 from analytics.metrics.definitions import METRICS, Metric
+from analytics.metrics.segments import SEGMENT_NAMES
 from analytics.metrics.sums import summed_columns
 
 # What of a shop's sales is known by order, and what by line: `line` is of both. Customers are
@@ -30,7 +32,13 @@ def is_of_sales(metric: Metric) -> bool:
     return metric.source == "daily_sales"
 
 
+# What an answer says where several are of one order, or none is named. The order's own begins with
+# no colon: one that does gets a second.
+MIXED, SEVERAL, UNNAMED = ":mixed", ":several", ":unnamed"
+UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+
 SALES, CUSTOMERS, TRAFFIC = "daily_sales", "period_customers", "period_sessions"
+DEVICES = ("desktop", "mobile", "tablet", "other")
 OF_ORDERS = frozenset({SALES, CUSTOMERS})
 ANYTHING = frozenset({SALES, CUSTOMERS, TRAFFIC})
 
@@ -56,6 +64,17 @@ class Dimension:
     lookup: str | None = None
     # of the metrics of which sources it is known
     sources: frozenset[str] = OF_ORDERS
+    # all values there can be; none: those of a shape, or any text
+    choices: tuple[str | int, ...] = ()
+    shape: str | None = None
+
+    def refusal(self, value: str | int) -> str | None:
+        """What a value must be that this is none of; None of one that there can be."""
+        if self.choices and value not in self.choices:
+            return f"`{self.name}` must be one of {', '.join(map(str, self.choices))}"
+        if self.shape is not None and not re.fullmatch(self.shape, str(value), re.ASCII):
+            return f"`{self.name}` must be {self.values.partition(';')[0]}"
+        return None
 
     def is_known_of(self, metric: Metric) -> bool:
         """Whether the metric can be told by this dimension."""
@@ -93,6 +112,7 @@ _ALL = (
         "(CAST(floor(epoch(moved_at)) AS BIGINT) + clock.offset_seconds) // 3600 % 24",
         reads_clock=True,
         sources=ANYTHING,
+        choices=tuple(range(24)),
     ),
     Dimension(
         "weekday",
@@ -104,6 +124,7 @@ _ALL = (
         "clock.weekday",
         reads_clock=True,
         sources=ANYTHING,
+        choices=tuple(range(1, 8)),
     ),
     Dimension(
         "channel", "Channel", "The order's channel.", "text", "order", "web, pos, …", "channel"
@@ -114,9 +135,10 @@ _ALL = (
         "The country the order is shipped to.",
         "text",
         "order",
-        "a code of ISO 3166-1; null without a shipping address",
+        "a code of ISO 3166-1, two capital letters; null without a shipping address",
         "country",
         needs="orders",
+        shape="[A-Z]{2}",
     ),
     Dimension(
         "region",
@@ -134,7 +156,8 @@ _ALL = (
         "How the order was paid: of its captured payments.",
         "text",
         "order",
-        "the method; `mixed` of an order paid in several; null where nothing was captured",
+        f"the method; `{MIXED}` of an order paid in several; null where nothing was captured; one"
+        " that begins with a colon has it twice",
         "payment_method",
         lookup="order_payment_methods",
     ),
@@ -144,8 +167,9 @@ _ALL = (
         "The discount the order was given.",
         "text",
         "order",
-        "its code, else its title; `several` of an order with some; `unnamed` of an imported order"
-        " that does not name its own; null without a discount",
+        f"its code, else its title; `{SEVERAL}` of an order with some; `{UNNAMED}` of an imported"
+        " order that does not name its own; null without a discount; a title that begins with a"
+        " colon has it twice",
         "discount",
         lookup="order_discounts",
     ),
@@ -158,6 +182,7 @@ _ALL = (
         "`new` or `returning`; null of a guest",
         "customer_type",
         lookup="order_customer_types",
+        choices=("new", "returning"),
     ),
     Dimension(
         "customer_segment",
@@ -170,6 +195,7 @@ _ALL = (
         " has no order that is not cancelled by then",
         "customer_segment",
         lookup="order_customer_segments",
+        choices=SEGMENT_NAMES,
     ),
     Dimension(
         "product",
@@ -177,8 +203,9 @@ _ALL = (
         "The product sold.",
         "text",
         "line",
-        "a product's id; null of what is of no product of the catalogue",
+        "a product's id, a UUID; null of what is of no product of the catalogue",
         "product_id",
+        shape=UUID,
         sources=frozenset({SALES}),
     ),
     Dimension(
@@ -187,8 +214,9 @@ _ALL = (
         "The variant sold.",
         "text",
         "line",
-        "a variant's id; null of what is of no variant of the catalogue",
+        "a variant's id, a UUID; null of what is of no variant of the catalogue",
         "variant_id",
+        shape=UUID,
         needs="variants",
         sources=frozenset({SALES}),
     ),
@@ -198,8 +226,9 @@ _ALL = (
         "The first category, by path, that the product is in now.",
         "text",
         "line",
-        "a category's id; null of what is in none",
+        "a category's id, a UUID; null of what is in none",
         "category_id",
+        shape=UUID,
         needs="categories",
         sources=frozenset({SALES}),
     ),
@@ -214,6 +243,7 @@ _ALL = (
             name if name != "referrer" else "referrer_host",
             lookup="session_landings",
             sources=frozenset({TRAFFIC}),
+            choices=DEVICES if name == "device" else (),
         )
         for name, title, description, values in (
             (

@@ -19,7 +19,8 @@ at `GET /api/v1/analytics/metrics`. This page is made by `make docs` from `analy
 
 The SQL aggregates rows of the source: `daily_sales`, or movements of its shape, which each order,
 cancellation and refund makes. `converted=true` aggregates movements in the shop's own currency,
-each at its order's `exchange_rate`.
+each at its order's `exchange_rate`. Every converted answer says beside its figures how many orders
+had none, and so are not in them: `unconverted_orders`.
 
 | metric | unit | is | source | SQL | adds up |
 |---|---|---|---|---|---|
@@ -36,7 +37,7 @@ KNOWN_BEGIN = """
 What belongs to an order as a whole (shipping, taxes, the orders themselves) belongs to no line of
 it, so it is not told by product, variant or category. How an order was paid, what discount it was
 given and who ordered is told of all of it, its lines and refunds too. One that was paid in several
-ways, or has several discounts, is `mixed` or `several`: no fact says which part of a sale each of
+ways, or has several discounts, is `:mixed` or `:several`: no fact says which part of a sale each of
 them is of. What was captured by method is in `/analytics/revenue`.
 
 Customers and sessions are distinct ones: who ordered in two channels is a customer of both, so

@@ -1,6 +1,7 @@
 -- Orders of the period that cannot be told in a currency: they are in another one, and were placed
 -- without a rate into it. Grain of the answer: one row.
-SELECT count(*) AS orders
+SELECT
+    {metrics}
 FROM orders
 WHERE currency <> $currency
     AND (exchange_rate IS NULL OR base_currency IS NULL OR base_currency <> $currency)

@@ -4,6 +4,7 @@ Belongs here: the values of a question and what refuses them. Does not: the peri
 every question has (dashboard/question.py), and SQL (statement.py).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -38,7 +39,8 @@ GRAINS: dict[str, Grain] = {CUSTOMERS: "customer", TRAFFIC: "session"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A question's own part. Without a `sort`, by time, else by the first metric, largest first."""
+    """A question's own part. Without a `sort`, by time or what else is read off the clock, else by
+    the first metric, largest first."""
 
     metrics: tuple[str, ...]
     dimensions: tuple[str, ...] = ()
@@ -87,7 +89,12 @@ class Asked:
 
     def order(self) -> tuple[str, bool]:
         """By which metric or dimension, and whether from the largest on."""
-        default = "time" if "time" in self.dimensions else self.metrics[0]
+        default = self.metrics[0]
+        on_the_clock = [
+            dimension.name for dimension in self.known_dimensions if dimension.reads_clock
+        ]
+        if on_the_clock:
+            default = "time" if "time" in on_the_clock else on_the_clock[0]
         sort = self.sort or default
         is_descending = self.is_descending
         return sort, sort in self.metrics if is_descending is None else is_descending
@@ -128,6 +135,21 @@ def check(asked: Asked) -> None:
             )
     if asked.sort is not None and asked.sort not in (*asked.metrics, *asked.dimensions):
         raise BadParameter("sort", _must_be([*asked.metrics, *asked.dimensions]))
+
+
+def refused_values(filters: tuple[Filter, ...]) -> Iterator[tuple[int, int, str]]:
+    """The values that nothing can have: of which filter, which of its values, what it must be.
+
+    What is no value of the kind at all is refused by `check`.
+    """
+    for place, chosen in enumerate(filters):
+        dimension = DIMENSIONS[chosen.dimension]
+        for number, value in enumerate(chosen.values):
+            if value is None or isinstance(value, int) != (dimension.kind == "whole"):
+                continue
+            detail = dimension.refusal(value)
+            if detail is not None:
+                yield place, number, detail
 
 
 def _check_names(place: str, names: tuple[str, ...], known: list[str]) -> None:

@@ -96,10 +96,12 @@ def figures_statement(
     places = ", ".join(str(number + 1) for number in range(len(asked.dimensions)))
     page = f"GROUP BY {places}" if places else ""
     parameters: dict[str, Any] = {}
+    is_of_units = asked.grain in UNITS
+    if places:
+        page += f"\nHAVING {_has_some(asked, is_of_units)}"
     if places and not asked.is_of_time_alone:
         page += f"\nORDER BY {_order(asked)}\nLIMIT $row_limit OFFSET $row_offset"
         parameters |= {"row_limit": asked.limit + 1, "row_offset": asked.offset}
-    is_of_units = asked.grain in UNITS
     columns = (
         [f"key_{d.name}" for d in asked.known_dimensions] if is_of_units else _keys(question, asked)
     )
@@ -113,6 +115,12 @@ def figures_statement(
     return _statement(
         query, question, asked, is_compared, parameters, columns=_listed(columns), page=page
     )
+
+
+def _has_some(asked: Asked, is_of_units: bool) -> str:
+    """Whether a group has rows: those that add nothing to any metric are no rows of it."""
+    some = " OR ".join(f"{expression} <> 0" for expression in _added(asked).values())
+    return some if is_of_units else f"sum(CASE WHEN {some} THEN 1 ELSE 0 END) > 0"
 
 
 def _keys(question: Question, asked: Asked) -> list[str]:

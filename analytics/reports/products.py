@@ -57,8 +57,8 @@ def build_products(
     answer = build_figures(engine, lake, request, by_product)
     # each is ranked among all, on whatever page it is; what sold only before is there, too
     question = Question(engine, lake, request)
-    ranking = replace(by_product, metrics=(options.abc_by,), sort=None, offset=0)
-    ranking = replace(ranking, limit=ALL_PRODUCTS)
+    # by all metrics, for a product has a row where any of them has
+    ranking = replace(by_product, sort=options.abc_by, offset=0, limit=ALL_PRODUCTS)
     rows = ask_figures(question, ranking, is_compared=question.comparison is not None)
     amount = f"now_amount_{options.abc_by}"
     classes = classify((row["key_product"], row[amount] or Decimal(0)) for row in rows)

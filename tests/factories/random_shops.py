@@ -292,14 +292,14 @@ def orders_told(tables: Tables, asked: Asked) -> dict[str, dict[str, Any]]:
             if payment["order_id"] == order_id and payment["status"] == "captured"
         }
         given = {
-            row.get("order_discount_id"): row.get("code") or row.get("title") or "unnamed"
+            row.get("order_discount_id"): row.get("code") or row.get("title") or ":unnamed"
             for row in tables["discounts"]
             if row["order_id"] == order_id
         }
         is_first = who and (first_at[who] is None or first_at[who] >= order["placed_at"])
         told[order_id] = {
-            "payment_method": _one_or(paid, "mixed"),
-            "discount": _one_or(list(given.values()), "several"),
+            "payment_method": _one_or(paid, ":mixed"),
+            "discount": _one_or(list(given.values()), ":several"),
             "customer_type": who and ("new" if is_first else "returning"),
             "customer_segment": segments[who].segment if who in segments else None,
         }

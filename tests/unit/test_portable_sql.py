@@ -19,7 +19,7 @@ from analytics.metrics.customers import (
     MEDIAN_REPEAT_INTERVAL,
     quotient_sides,
 )
-from analytics.metrics.definitions import SALES, select_list
+from analytics.metrics.definitions import SALES, UNCONVERTED_ORDERS, select_list
 from analytics.metrics.dimensions import ASKABLE, DIMENSIONS, metrics_of
 from analytics.metrics.inventory import INVENTORY
 from analytics.metrics.traffic import TRAFFIC
@@ -36,6 +36,7 @@ METRICS = {
     "customer_segments": select_list(CUSTOMER_VALUES),
     "inventory": select_list(INVENTORY),
     "traffic_by_bucket": select_list(TRAFFIC),
+    "unconverted_orders": select_list((UNCONVERTED_ORDERS,)),
     "repeat_intervals": quotient_sides(MEAN_REPEAT_INTERVAL, MEDIAN_REPEAT_INTERVAL),
 }
 

@@ -45,7 +45,7 @@ from analytics.periods import (
     find_zone,
     local_date,
 )
-from analytics.query.asked import Asked, Filter
+from analytics.query.asked import Asked, Filter, refused_values
 from analytics.query.figures import build_figures
 from analytics.query.opening import opened_of, read_values, written
 from analytics.query.rows import build_rows
@@ -132,6 +132,7 @@ __all__ = [
     "metrics_of",
     "opened_of",
     "read_values",
+    "refused_values",
     "written",
 ]
 

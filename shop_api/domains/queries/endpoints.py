@@ -24,6 +24,7 @@ from shop_api.domains.insights.service import (
     build_rows,
     dimensions_of,
     metrics_of,
+    refused_values,
 )
 from shop_api.domains.queries.schemas import (
     DEFAULT_LIMIT,
@@ -87,6 +88,7 @@ def query_figures(call: Call) -> Reply:
         for each in asked.pop("filters", ())
     )
     check_length(filters, "/filters")
+    check_values(filters, [f"/filters/{place}/values" for place in range(len(filters))])
     order = asked.pop("order", None)
     question = Asked(
         metrics=tuple(asked.pop("metrics")),
@@ -117,6 +119,7 @@ def list_figure_rows(call: Call) -> Reply:
     asked = dict(call.query)
     place = _place(call, call.query, asked.pop("snapshot", None))
     filters = read_filters(asked)
+    check_values(filters)
     question = Asked(
         metrics=tuple(asked.pop("metric")),
         filters=filters,
@@ -197,6 +200,14 @@ def check_length(filters: tuple[Filter, ...], pointer: str) -> None:
     if length > MAX_FILTER_BYTES:
         detail = f"all values together take more than {MAX_FILTER_BYTES} bytes"
         raise unanswerable(pointer, detail)
+
+
+def check_values(filters: tuple[Filter, ...], pointers: list[str] | None = None) -> None:
+    """Refuse a value that nothing can have, of a body's filter or a parameter of the URL."""
+    for place, number, detail in refused_values(filters):
+        chosen = filters[place]
+        parameter = chosen.dimension if chosen.is_in else f"not_{chosen.dimension}"
+        raise unanswerable(f"{pointers[place]}/{number}" if pointers else parameter, detail)
 
 
 def _refuse_question(parameter: str, detail: str) -> DomainError:

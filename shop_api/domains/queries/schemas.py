@@ -28,7 +28,7 @@ from shop_api.web.pagination import MAX_CURSOR_LENGTH
 
 MAX_LIMIT, DEFAULT_LIMIT = 1000, 100
 MAX_METRICS, MAX_DIMENSIONS, MAX_FILTERS, MAX_VALUES = 20, 4, 20, 100
-MAX_WHOLE = 23  # hours and weekdays
+MAX_WHOLE = 99  # of hours and weekdays, which say themselves what they can be
 MAX_SNAPSHOT = 2**63 - 1
 MAX_FILTER_BYTES = 6000  # of a question's filters in the URL of its rows, which has 8 KB
 FILTERABLE = tuple(name for name in DIMENSIONS if name != "time")  # which the period says

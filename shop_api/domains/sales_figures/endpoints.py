@@ -9,7 +9,12 @@ from shop_api.domains.insights.service import (
     build_sales_file,
     build_sales_page,
 )
-from shop_api.domains.queries.endpoints import check_length, link_rows, read_filters
+from shop_api.domains.queries.endpoints import (
+    check_length,
+    check_values,
+    link_rows,
+    read_filters,
+)
 from shop_api.domains.sales_figures.schemas import SalesReportQuery, SalesReportSchema
 from shop_api.kernel.errors import DomainError
 from shop_api.web.blueprint import Blueprint, Call
@@ -49,6 +54,7 @@ def get_sales_report(call: Call) -> Reply:
     form = asked.pop("format", "json")
     filters = read_filters(asked)
     check_length(filters, "group_by")
+    check_values(filters)
     order = asked.pop("order", None)
     options = SalesOptions(
         group_by=tuple(asked.pop("group_by", SalesOptions().group_by)),
