@@ -6,7 +6,7 @@ orders of the largest tenant with the product's own tables and indexes.
 
 SHOP_BENCH_ORDERS says how many orders the lake has, SHOP_BENCH_POSTGRES_ORDERS up to how many are
 copied to Postgres; with fewer there than the tenant has, both sides answer for the first months
-that hold just those.
+that hold just those: for all of them, and for their last 365 and 30 days.
 """
 
 import itertools
@@ -121,7 +121,7 @@ def measure_dashboard(stores: Stores) -> list[Result]:
     mebibytes = memory.uss / 2**20
     name = f"memory of the api worker under load (RSS {memory.rss >> 20} MiB) / budget"
     results.append(Result(name, mebibytes, MEMORY_MIB, "MiB", mebibytes / MEMORY_MIB, 1, True))
-    return [*results, beside_postgres(stores, shop, data)]
+    return [*results, *beside_postgres(stores, shop, data)]
 
 
 @contextmanager
@@ -233,25 +233,48 @@ def press(port: int, shop: BenchShop) -> None:
                     connection.read()
 
 
-def beside_postgres(stores: Stores, shop: BenchShop, data: LakeData) -> Result:
+def beside_postgres(stores: Stores, shop: BenchShop, data: LakeData) -> list[Result]:
     """The same figures from the orders themselves, of as many months as Postgres is given."""
     end = data.end_of_months(POSTGRES_ORDERS)
     orders = copy_orders(stores, data, end=midnight(end))
-    spans = (Span(FIRST_DAY - timedelta(days=back), end) for back in itertools.count())
     with (
         serve("shop_api.wsgi:app", lake_environment(stores, data), threads=1) as port,
         PostgresDashboard(stores, shop.tenant_id) as database,
     ):
+        return [
+            _beside_database(port, shop, database, f"{name} of {orders:,} orders", spans)
+            for name, spans in _until(end)
+        ]
 
-        def ours() -> float:
-            with connections(port, 1) as (connection,):
-                ask = asker(connection, shop)
-                return 1 / _mean_seconds([lambda: ask(next(spans))] * ANSWERS)
 
+def _until(end: date) -> Iterator[tuple[str, Iterator[Span]]]:
+    """Spans up to the end, each another: all before it, a year and a month where they are less."""
+    yield "all", (Span(FIRST_DAY - timedelta(days=back), end) for back in itertools.count())
+    for days in (365, 30):
+        if end - FIRST_DAY > timedelta(days=days + ANSWERS):
+            yield (
+                f"{days} days",
+                (Span(end - timedelta(days=days + back), end) for back in itertools.count()),
+            )
+
+
+def _beside_database(
+    port: int, shop: BenchShop, database: PostgresDashboard, title: str, spans: Iterator[Span]
+) -> Result:
+    asked: list[Span] = [next(spans)]
+
+    def ours() -> float:
         with connections(port, 1) as (connection,):
-            database.compare(asker(connection, shop)(next(spans)), FIRST_DAY, end)
-        measured, seconds, ratio = paired(
-            ours, lambda: 1 / _mean_seconds([lambda: database.ask(FIRST_DAY, end)]), rounds=3
-        )
-    title = f"dashboard of {orders:,} orders / the same figures from Postgres"
-    return Result(title, measured, seconds, "1/s", ratio, 50)
+            ask = asker(connection, shop)
+            asked[:] = itertools.islice(spans, ANSWERS)
+            return 1 / _mean_seconds([partial(ask, span) for span in asked])
+
+    def theirs() -> float:
+        return 1 / _mean_seconds([partial(database.ask, asked[-1].start, asked[-1].end)])
+
+    (first,) = asked
+    with connections(port, 1) as (connection,):
+        database.compare(asker(connection, shop)(first), first.start, first.end)
+    measured, seconds, ratio = paired(ours, theirs, rounds=3)
+    name = f"dashboard, {title} / the same figures from Postgres"
+    return Result(name, measured, seconds, "1/s", ratio, 50)

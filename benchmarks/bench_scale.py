@@ -88,7 +88,7 @@ def _reading(data: LakeData) -> list[Result]:
                 title = f"dashboard, {name} of {data.largest_orders:,} orders / raw DuckDB"
                 results.append(beside_duckdb(port, largest, data, title, spans))
         _tell("dashboard beside Postgres")
-        return [*results, beside_postgres(stores, largest, data)]
+        return [*results, *beside_postgres(stores, largest, data)]
 
 
 def _tell(step: str) -> None:
