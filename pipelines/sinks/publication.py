@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from pipelines.frames import Grain
 from pipelines.sources.spine import Position
+from shop_api.db.outages import describe
 from shop_api.models import lake_partitions, lake_snapshots
 
 # Key of the advisory lock: "lake" in ASCII.
@@ -78,7 +79,7 @@ def _let_go(connection: Connection) -> None:
             connection.rollback()
             connection.execute(text("SELECT pg_advisory_unlock_all()"))
     except DBAPIError as error:
-        logger.warning("the lake's lock goes with its connection: %s", error.orig)
+        logger.warning("the lake's lock goes with its connection: %s", describe(error))
     finally:
         connection.invalidate()
 

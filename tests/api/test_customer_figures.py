@@ -4,7 +4,7 @@ import csv
 import io
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -114,7 +114,9 @@ def test_a_row_for_each_customer(shop: Shop, buyers: list[str]) -> None:
 def test_the_report_as_files(shop: Shop, buyers: list[str]) -> None:
     pages = shop.api.get(REPORT, query=TODAY).json
     ids = [row["customer_id"] for row in pages["data"]]
-    name = "customers-{from}-{to}-USD".format(**pages["period"])
+    # a file is named by its last day, which `to` is not
+    last_on = date.fromisoformat(pages["period"]["to"]) - timedelta(days=1)
+    name = f"customers-{pages['period']['from']}-{last_on}-USD"
     for form, content_type in (
         ("csv", "text/csv; charset=utf-8"),
         ("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),

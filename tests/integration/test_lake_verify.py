@@ -140,8 +140,14 @@ def test_a_shop_that_is_selling_is_compared_at_one_instant(
 
 
 def test_the_commands_run_verify_rebuild_and_compact(
-    database: Database, tenant_id: UUID, lake: LakeContext
+    database: Database,
+    tenant_id: UUID,
+    lake: LakeContext,
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # a run takes in what storefronts told
+    monkeypatch.setenv("REDIS_URL", redis_url)
     orders = sell(database, tenant_id)
     ran = invoke(database, lake, "run")
     assert ran.exit_code == 0, ran.output
