@@ -64,7 +64,8 @@ class Reader:
     def _copy(self, statement: str) -> Generator[bytes]:
         """The rows a COPY sends. libpq is asked directly: psycopg's own loop takes thrice as long.
 
-        One that is closed before its end is cancelled.
+        One that is closed before its end is read to it: cancelled, it would take the transaction
+        with it, and so the instant that all is read at.
         """
         pg = self.connection.pgconn
         with selectors.DefaultSelector() as selector:
@@ -80,7 +81,7 @@ class Reader:
                             selector.select()
                             pg.consume_input()
                 except GeneratorExit:
-                    self._give_up(selector)
+                    self._pass_over(selector)
                     raise
                 answer = _result(pg, selector)
             while (more := _result(pg, selector)) is not None:
@@ -90,10 +91,9 @@ class Reader:
         if answer.status != pq.ExecStatus.COMMAND_OK:
             raise psycopg.errors.error_from_result(answer)
 
-    def _give_up(self, selector: selectors.BaseSelector) -> None:
-        """End a COPY in the middle, so that the connection can be used for something else."""
+    def _pass_over(self, selector: selectors.BaseSelector) -> None:
+        """Take the rest of a COPY, so that the transaction can be used for something else."""
         pg = self.connection.pgconn
-        self.connection.cancel_safe()
         while (received := pg.get_copy_data(1))[0] >= 0:
             if not received[0]:
                 selector.select()

@@ -12,11 +12,12 @@ from pipelines.frames import TEXT
 from pipelines.runner import run_export, run_rebuild
 from pipelines.sources import customers, orders, reader
 from pipelines.sources.reader import one_instant
+from tests.factories.rows import make_tenant
 from tests.factories.sales import add_customer, cancel, change_order, day, pay, place, selling
 from tests.fixtures.lake import everything, new_lake, now, published, rows
 from tests.fixtures.stores import Database
 
-NUMBERS = "SELECT n FROM generate_series(1, 100000) n"
+NUMBERS = "SELECT n FROM generate_series(1, 1000000) n"
 
 
 @pytest.fixture
@@ -91,11 +92,13 @@ def test_a_run_leaves_customers_whose_orders_count_as_they_did(
     assert known()[str(other)] == (0, None)
 
 
-def test_reading_that_is_given_up_leaves_the_connection_fit(database: Database) -> None:
+def test_reading_that_is_given_up_leaves_the_transaction_fit(database: Database) -> None:
+    """Whose data a run failed on is looked for in it, at the same instant."""
     with one_instant(database.exporter_engine) as first:
+        instant = first.row("SELECT pg_current_snapshot()::text")
         chunks = first.chunks(NUMBERS, {"n": TEXT}, None, 10)
         assert next(chunks)["n"].to_list() == [str(number) for number in range(1, 11)]
+        make_tenant(database)
         chunks.close()
-        first.connection.rollback()
-        assert first.row("SELECT 1") == (1,)
-        assert first.frame(NUMBERS, {"n": TEXT}).height == 100_000
+        assert first.row("SELECT pg_current_snapshot()::text") == instant
+        assert first.frame(NUMBERS, {"n": TEXT}).height == 1_000_000
