@@ -76,6 +76,21 @@ def test_each_crossing_is_told_once(shop: Shop, database: Database) -> None:
     assert alerts(database, shop) == [False, True, False, False, False, True]
 
 
+def test_a_crossing_is_told_where_the_alert_was_changed_meanwhile(shop: Shop) -> None:
+    stock = {"quantity": 12, "low_stock_alert": 10}
+    product = shop.product(name="Mug", variants=[{"title": "Red", "inventory": stock}])
+    variant_id = product["variants"][0]["id"]
+    adjust(shop, variant_id, -4)
+    assert [one["data"]["available_quantity"] for one in told(shop)] == [8]
+    path = f"/api/v1/products/{product['id']}/variants/{variant_id}"
+    assert shop.api.patch(path, {"inventory": {"low_stock_alert": ALERT}}).status == 200
+    # above the new alert all the time, and then down to it
+    adjust(shop, variant_id, 12)
+    adjust(shop, variant_id, -18)
+    found = [(one["data"]["available_quantity"], one["resolved_at"] is None) for one in told(shop)]
+    assert found == [(8, False), (2, True)]
+
+
 def test_a_refused_order_tells_nothing_and_no_alert_no_notification(shop: Shop) -> None:
     variant_id, silent = alerted(shop, 4), shop.product(quantity=2)["variants"][0]["id"]
     assert shop.order((silent, 2)).status == 201

@@ -232,26 +232,28 @@ def _tell_low(work: UnitOfWork, level: Row[Any], location_id: UUID, available: i
     place = work.repository(InventoryRepository).name_level(level.variant_id, location_id)
     if place is None:
         raise LookupError(f"variant {level.variant_id} vanished from {location_id}")
-    tell(
-        work,
-        Notification(
-            kind=LOW_STOCK,
-            level="warning",
-            title=f"Stock is low: {place.title}",
-            message=f"{available} of {place.title} left to sell at {place.location};"
-            f" you asked to be told at {level.low_stock_alert}.",
-            key=_low_key(level.variant_id, location_id),
-            action_url=f"/api/v1/inventory?variant_id={level.variant_id}",
-            data={
-                "product_id": str(level.product_id),
-                "variant_id": str(level.variant_id),
-                "location_id": str(location_id),
-                "sku": place.sku,
-                "available_quantity": available,
-                "low_stock_alert": level.low_stock_alert,
-            },
-        ),
+    key = _low_key(level.variant_id, location_id)
+    low = Notification(
+        kind=LOW_STOCK,
+        level="warning",
+        title=f"Stock is low: {place.title}",
+        message=f"{available} of {place.title} left to sell at {place.location};"
+        f" you asked to be told at {level.low_stock_alert}.",
+        key=key,
+        action_url=f"/api/v1/inventory?variant_id={level.variant_id}",
+        data={
+            "product_id": str(level.product_id),
+            "variant_id": str(level.variant_id),
+            "location_id": str(location_id),
+            "sku": place.sku,
+            "available_quantity": available,
+            "low_stock_alert": level.low_stock_alert,
+        },
     )
+    if not tell(work, low):
+        # of an alert that was changed meanwhile: stock rose above it and nobody said so
+        tell(work, Resolution(key))
+        tell(work, low)
 
 
 def _low_key(variant_id: UUID, location_id: UUID) -> str:
