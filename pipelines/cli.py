@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import click
-from redis import Redis
+from redis import Redis, RedisError
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -25,11 +25,12 @@ from pipelines import extracts
 from pipelines.compaction import run_compact
 from pipelines.context import LakeContext
 from pipelines.runner import Outcome, run_export, run_rebuild
-from pipelines.traffic import run_traffic
+from pipelines.traffic import BATCHES_A_RUN, run_traffic
 from pipelines.verification import Difference, run_verify
 from shop_api.db.engines import make_engine
 from shop_api.kernel.clock import utc_now
 from shop_api.settings import Settings
+from shop_api.spine.traffic_stream import STREAM
 from shop_api.stack.stores import ensure_stores
 
 STATEMENT_TIMEOUT_SECONDS = 600.0
@@ -52,9 +53,8 @@ def run() -> None:
     While the worker is writing, this waits for its end.
     """
     with _open_lake("lake run") as (context, settings):
-        outcome = run_export(context, utc_now(), waits=True)
+        _show(run_export(context, utc_now(), waits=True), "nothing changed")
         events = _take_traffic(context, settings)
-    _show(outcome, "nothing changed")
     if events:
         click.echo(f"{events:,} storefront events taken in")
 
@@ -201,13 +201,22 @@ def _tenant_lake(tenant: str) -> TenantLake:
 
 
 def _take_traffic(context: LakeContext, settings: Settings) -> int:
-    """Bring what waits in the stream into the lake, as the worker does; how many events."""
+    """Bring what waits in the stream now into the lake, as the worker does; how many events.
+
+    What comes meanwhile is for the next run: of a busy shop there is always more.
+    """
     if settings.redis_url is None:
         return 0
     count = 0
-    with Redis.from_url(settings.redis_url) as client:
-        while (outcome := run_traffic(context, client, utc_now())).snapshot is not None:
-            count += outcome.rows_written.get(TRAFFIC_EVENTS.name, 0)
+    try:
+        with Redis.from_url(settings.redis_url) as client:
+            for _ in range(0, client.xlen(STREAM), BATCHES_A_RUN):
+                outcome = run_traffic(context, client, utc_now())
+                if outcome.snapshot is None:
+                    break
+                count += outcome.rows_written.get(TRAFFIC_EVENTS.name, 0)
+    except RedisError as error:
+        raise click.ClickException(f"storefront events wait, for Redis is away: {error}") from error
     return count
 
 
