@@ -31,6 +31,8 @@ Row = dict[str, Any]
 Relation = duckdb.DuckDBPyRelation
 # What DuckDB says of bytes that are no Parquet; its other errors are of statements.
 IN_THE_FILES = (duckdb.Error, duckdb.InvalidInputException, duckdb.SerializationException)
+# How long queries that are interrupted have to end.
+STOP_SECONDS = 5.0
 # Given the text of a query; what it returns is entered before the query and left behind it.
 Observe = Callable[[str], AbstractContextManager[object]]
 
@@ -278,6 +280,8 @@ def _close(
     if pool is not None:
         pool.shutdown(wait=False, cancel_futures=True)
     watchdog.stop()
+    if pool is not None:
+        pool.shutdown()
     database.close()
 
 
@@ -361,12 +365,18 @@ class _Watchdog:
             self._cursors.pop(ticket, None)
 
     def stop(self) -> None:
-        """End the thread."""
+        """End the thread and what runs, which would keep the database from being closed."""
+        end = time.monotonic() + STOP_SECONDS
         with self._condition:
             self._is_stopped = True
             self._condition.notify()
+            # again, for a query that had not begun to run when it was interrupted
+            while self._cursors and time.monotonic() < end:
+                for cursor in self._cursors.values():
+                    cursor.interrupt()
+                self._condition.wait(0.01)
         if self._thread is not None:
-            self._thread.join(timeout=5)
+            self._thread.join(timeout=STOP_SECONDS)
 
     def _run(self) -> None:
         with self._condition:

@@ -227,3 +227,26 @@ def test_an_engine_of_one_thread_works_out_each_part_when_it_is_asked_for(
         began()
     assert done == [threading.get_ident()]
     alone.close()
+
+
+def test_closing_ends_a_part_that_still_runs(files: list[str]) -> None:
+    engine = Engine(str(Path(files[0]).parent), threads=2)
+    running = threading.Event()
+    ended: list[type[Exception]] = []
+
+    def ask() -> None:
+        running.set()
+        try:
+            engine.run(ENDLESS, {"orders": files}, {})
+        except QueryTimeout as error:
+            ended.append(type(error))
+
+    with pytest.raises(QueryTooLarge), engine.beside() as beside:
+        beside.begin(ask)
+        assert running.wait(10)
+        time.sleep(0.2)
+        raise QueryTooLarge("another part")
+    started = time.monotonic()
+    engine.close()
+    assert time.monotonic() - started < 3
+    assert ended == [QueryTimeout]
