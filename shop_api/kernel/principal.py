@@ -39,6 +39,8 @@ SCOPES: dict[str, str] = {
     "events:read": "Listen to the tenant's events",
     "notifications:read": "Read what the platform tells the tenant",
     "notifications:write": "Mark notifications as read",
+    "webhooks:read": "Read webhook endpoints and deliveries (never a secret)",
+    "webhooks:write": "Have events sent to webhook endpoints, and sent again",
     "traffic:write": "Send what visitors do in a storefront",
 }
 
