@@ -25,8 +25,9 @@ URL_MAX_LENGTH = 2048
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-# Beyond what `is_global` of the standard library knows in all its versions: relays of 6to4.
-_REFUSED_V4 = (IPv4Network("192.88.99.0/24"),)
+# Beyond what `is_global` of the standard library knows in all its versions: protocols, and relays
+# of 6to4.
+_REFUSED_V4 = (IPv4Network("192.0.0.0/24"), IPv4Network("192.88.99.0/24"))
 # All that is routed on the internet is in here …
 _GLOBAL_V6 = IPv6Network("2000::/3")
 # … but for protocols (Teredo among them), documentation, and 6to4, which carries an IPv4 address.
@@ -117,7 +118,8 @@ def _parsed(url: str) -> tuple[SplitResult, str]:
         port, host = parts.port, parts.hostname
     except ValueError as error:
         raise RefusedUrl("Must be a URL, such as https://example.com/webhooks.") from error
-    if not parts.netloc or not host or port == 0:
+    is_bracketed = "[" in parts.netloc
+    if not host or port == 0 or (is_bracketed and literal_address(host) is None):
         raise RefusedUrl("Must be a URL, such as https://example.com/webhooks.")
     if "@" in parts.netloc:
         raise RefusedUrl("Must not hold a user name or password.")
