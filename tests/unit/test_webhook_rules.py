@@ -1,4 +1,4 @@
-"""Where webhooks may go, in every notation; when they are tried again; what they are signed with."""
+"""Where webhooks may go, in every notation; when they are tried again; how they are signed."""
 
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
