@@ -88,7 +88,7 @@ ROLE_SCOPES: dict[str, frozenset[str]] = {
         {"tenant:read", "catalog:read", "analytics:read", "reports:read", "events:read"}
         | {"notifications:read", "notifications:write"}
     ),
-    "viewer": _READ - {"users:read", "keys:read", "audit:read", "customers:read"},
+    "viewer": _READ - {"users:read", "keys:read", "audit:read", "customers:read", "webhooks:read"},
 }
 
 # What a publishable key may do at most: read the public catalogue, tell what visitors do.

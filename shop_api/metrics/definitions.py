@@ -294,6 +294,12 @@ webhook_attempt_duration = Histogram(
     buckets=DURATION_BUCKETS,
     registry=REGISTRY,
 )
+webhook_caught_up = Gauge(
+    "webhook_caught_up_timestamp_seconds",
+    "When all that was committed had last become deliveries of webhooks, in Unix seconds.",
+    multiprocess_mode="max",
+    registry=REGISTRY,
+)
 webhook_pending = Gauge(
     "webhook_pending_deliveries",
     "Webhooks of active endpoints that are due and not delivered yet.",

@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from shop_api.db.json import encode_json
 from shop_api.db.tenancy import Repository, tenant_session
 from shop_api.kernel.ids import new_id
+from shop_api.metrics.definitions import webhook_caught_up
 from shop_api.spine.reader import Rows, SpineReader
 from shop_api.webhooks.events import EVENT_TYPES, TEST_EVENT, is_sent
 from shop_api.webhooks.schedule import LIFETIME
@@ -118,6 +119,7 @@ class FanOut:
             # older deliveries are deleted, so their events are not to be read again
             retention_seconds=retention_seconds,
             clock=clock,
+            on_caught_up=lambda now: webhook_caught_up.set(now.timestamp()),
         )
 
     @property

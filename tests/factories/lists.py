@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import Table
 
 from shop_api import models
+from tests.factories.webhooks import delivery_values
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -121,6 +122,22 @@ CASES = [
     case(
         "notifications", "created_at", models.notifications, instants("created_at"), "desc", False
     ),
+    case(
+        "webhook_endpoints",
+        "created_at",
+        models.webhook_endpoints,
+        instants("created_at"),
+        "desc",
+        False,
+    ),
+    case(
+        "webhook_deliveries",
+        "created_at",
+        models.webhook_deliveries,
+        instants("created_at"),
+        "desc",
+        False,
+    ),
 ]
 
 
@@ -225,6 +242,13 @@ def _of_people_and_work(row_id: UUID) -> dict[str, dict[str, Any]]:
             "message": "x",
             "data": {},
         },
+        "webhook_endpoints": {
+            "url": "https://example.com/",
+            "scopes": [],
+            "after_sequence": 0,
+            "secret": b"x",
+        },
+        "webhook_deliveries": delivery_values(row_id),
         "reports": {
             "kind": "daily_sales",
             "title": "x",
