@@ -223,11 +223,7 @@ class Worker:
             for one in plugged
             if isinstance(one, ScheduledJob)
         ]
-        self._followers = [
-            (one, threading.Thread(target=self._follow, args=(one,), name=one.name, daemon=True))
-            for one in plugged
-            if isinstance(one, Follower)
-        ]
+        self.followers = [one for one in plugged if isinstance(one, Follower)]
         self._relay = Relay(
             exporter_url,
             redis.Redis.from_url(redis_url, socket_timeout=10, socket_connect_timeout=5),
@@ -258,9 +254,12 @@ class Worker:
         for runner in self.runners:
             runner.add_to(scheduler)
         scheduler.add_job(self._check_freshness, "interval", seconds=FRESHNESS_CHECK_SECONDS)
-        relay = threading.Thread(target=self._run_relay, name="relay", daemon=True)
-        relay.start()
-        for _, thread in self._followers:
+        threads = [threading.Thread(target=self._run_relay, name="relay", daemon=True)]
+        threads += [
+            threading.Thread(target=self._follow, args=(one,), name=one.name, daemon=True)
+            for one in self.followers
+        ]
+        for thread in threads:
             thread.start()
         scheduler.start()
         self._heartbeat.start()
@@ -272,12 +271,12 @@ class Worker:
         self.context.stopping.set()
         deadline = time.monotonic() + time_to_end(self._settings.shutdown_grace_seconds)
         self._relay.stop()
-        for follower, _ in self._followers:
+        for follower in self.followers:
             follower.stop()
         scheduler.shutdown(wait=False)
         while self._running_jobs() and time.monotonic() < deadline:
             time.sleep(0.02)
-        for thread in (relay, *(thread for _, thread in self._followers)):
+        for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         unfinished = self._running_jobs()
         if unfinished:

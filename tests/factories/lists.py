@@ -11,7 +11,6 @@ from uuid import UUID
 from sqlalchemy import Table
 
 from shop_api import models
-from tests.factories.webhooks import delivery_values
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -130,14 +129,6 @@ CASES = [
         "desc",
         False,
     ),
-    case(
-        "webhook_deliveries",
-        "created_at",
-        models.webhook_deliveries,
-        instants("created_at"),
-        "desc",
-        False,
-    ),
 ]
 
 
@@ -248,7 +239,6 @@ def _of_people_and_work(row_id: UUID) -> dict[str, dict[str, Any]]:
             "after_sequence": 0,
             "secret": b"x",
         },
-        "webhook_deliveries": delivery_values(row_id),
         "reports": {
             "kind": "daily_sales",
             "title": "x",

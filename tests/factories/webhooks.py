@@ -1,7 +1,7 @@
 """Webhook endpoints, and deliveries as the worker would make them."""
 
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from sqlalchemy import text
 
@@ -94,10 +94,3 @@ WEBHOOK_CALLS = {
         "list_page": listed(DELIVERIES_BY_CREATED_AT),
     },
 }
-
-
-def delivery_values(row_id: UUID) -> dict[str, Any]:
-    """What a row needs besides the value it is sorted by."""
-    sequence = row_id.int % 2**62
-    what = {"event_type": "order_created", "subject": "order:1", "state": "failed"}
-    return {"endpoint_id": row_id, "sequence": sequence, "expires_at": NOW, **what}
