@@ -79,4 +79,7 @@ class EndpointRepository(Repository):
         return fetch_page(self.session, query, w.c.id, page)
 
     def _own(self, query: Select[Any]) -> Select[Any]:
-        return query.where(w.c.tenant_id == self.tenant_id, w.c.status != "deleted")
+        # written out: for an unknown status Postgres would expect as many rows as there are of none
+        return query.where(
+            w.c.tenant_id == self.tenant_id, w.c.status != literal_column("'deleted'")
+        )
