@@ -56,7 +56,7 @@ CREATE TABLE webhook_deliveries (
     CONSTRAINT ck_webhook_deliveries_next_attempt_at CHECK ((state = 'pending') = (next_attempt_at IS NOT NULL))
 );
 CREATE INDEX ix_webhook_deliveries_created_at ON webhook_deliveries (tenant_id, created_at, id);
-CREATE INDEX ix_webhook_deliveries_due ON webhook_deliveries (tenant_id, endpoint_id, next_attempt_at) WHERE state = 'pending';
+CREATE INDEX ix_webhook_deliveries_due ON webhook_deliveries (tenant_id, endpoint_id, next_attempt_at, sequence) WHERE state = 'pending';
 CREATE INDEX ix_webhook_deliveries_endpoint_id ON webhook_deliveries (tenant_id, endpoint_id, created_at, id);
 CREATE INDEX ix_webhook_deliveries_event_type ON webhook_deliveries (tenant_id, event_type, created_at, id);
 CREATE INDEX ix_webhook_deliveries_state ON webhook_deliveries (tenant_id, state, created_at, id);

@@ -96,6 +96,7 @@ webhook_deliveries = Table(
         "tenant_id",
         "endpoint_id",
         "next_attempt_at",
+        "sequence",
         postgresql_where=text("state = 'pending'"),
     ),
     Index(

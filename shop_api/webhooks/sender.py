@@ -51,7 +51,9 @@ MAX_CONCURRENCY = 16
 # messages on their way at once, to endpoints that answer and to those that let us wait
 MAX_SENDING = 256
 MAX_SENDING_SLOW = 64
-CLAIM_LIMIT = 64
+CLAIM_LIMIT = 128
+# answers of one endpoint that wait to be written down, before it is sent more
+MAX_UNWRITTEN = 128
 # threads for SQL
 DATABASE_THREADS = 4
 # An endpoint whose task failed, of Postgres or of its own, is left alone so long.
@@ -248,7 +250,11 @@ class Dispatch:
 
 @dataclass
 class EndpointTask:
-    """Sends what of an endpoint is due, until there is no more."""
+    """Sends what of an endpoint is due, until there is no more.
+
+    Claiming, sending and recording go on beside each other. What is on its way, or answered and not
+    yet written down, is known, and not claimed again.
+    """
 
     dispatch: Dispatch
     transport: Transport
@@ -256,35 +262,65 @@ class EndpointTask:
     pace: Pace
     receiver: Receiver | None = None
     ready: deque[Due] = field(default_factory=deque)
-    # on their way, and not yet written down
     sending: dict[asyncio.Task[Outcome], Due] = field(default_factory=dict)
+    answered: list[Outcome] = field(default_factory=list)
+    claiming: asyncio.Task[list[Due]] | None = None
+    recording: asyncio.Task[list[Outcome]] | None = None
+    # being written down
+    written: list[Outcome] = field(default_factory=list)
+    # nothing more is due, as far as is known
+    is_dry: bool = False
 
     async def run(self) -> None:
-        """Claim, send and record, many at a time."""
-        is_dry = False
+        """Work until nothing is due and all is written down."""
         try:
             while True:
-                if not (self.ready or is_dry or self.dispatch.is_ending):
-                    await self._claim()
-                self._start()
-                if not self.sending:
+                self._begin()
+                tasks = [*self.sending, *filter(None, (self.claiming, self.recording))]
+                if not tasks:
                     return
-                done, _ = await asyncio.wait(self.sending, return_when=asyncio.FIRST_COMPLETED)
-                outcomes = [task.result() for task in done]
-                await self._record(outcomes)
-                # only now: what is written down is not claimed again
-                for task in done:
-                    del self.sending[task]
-                if any(outcome.blocked_until for outcome in outcomes):
-                    self.ready.clear()
-                    is_dry = True
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                self._take_done()
         finally:
-            for task in self.sending:
+            for task in [*self.sending, *filter(None, (self.claiming, self.recording))]:
                 task.cancel()
 
-    async def _claim(self) -> None:
+    def _begin(self) -> None:
+        if self.answered and self.recording is None:
+            self.written, self.answered = self.answered, []
+            self.recording = asyncio.create_task(self._record(self.written))
+        may_claim = not (self.is_dry or self.dispatch.is_ending or self.claiming)
+        if may_claim and len(self.ready) < self.pace.allowed:
+            self.claiming = asyncio.create_task(self._claim())
+        self._start()
+
+    def _take_done(self) -> None:
+        for task in [task for task in self.sending if task.done()]:
+            outcome = task.result()
+            del self.sending[task]
+            self.answered.append(outcome)
+            if outcome.blocked_until is not None:
+                # what is due now is not when it has been written down
+                self.ready.clear()
+                self.is_dry = True
+        if self.claiming is not None and self.claiming.done():
+            found = self.claiming.result()
+            self.claiming = None
+            if not self.is_dry:
+                self.ready.extend(found)
+                self.is_dry = len(found) < CLAIM_LIMIT
+        if self.recording is not None and self.recording.done():
+            blocks = [outcome for outcome in self.recording.result() if outcome.blocked_until]
+            self.recording = None
+            self.written = []
+            # those behind what is done are due
+            self.is_dry = bool(blocks)
+
+    async def _claim(self) -> list[Due]:
         tenant_id, endpoint_id = self.place
-        known = {due.id for due in self.sending.values()}
+        outcomes = (*self.answered, *self.written)
+        known = {due.id for due in (*self.ready, *self.sending.values())}
+        known |= {outcome.due.id for outcome in outcomes}
         means = self.dispatch.means
 
         def claim() -> tuple[Receiver | None, list[Due]]:
@@ -293,7 +329,7 @@ class EndpointTask:
                 return queue.claim(endpoint_id, known, means.clock(), CLAIM_LIMIT)
 
         self.receiver, due = await self.dispatch.in_thread(claim)
-        self.ready.extend(due)
+        return due
 
     def _start(self) -> None:
         """Put as many on their way as the endpoint takes."""
@@ -301,7 +337,8 @@ class EndpointTask:
         if receiver is None or self.dispatch.is_ending:
             return
         secrets = [self.dispatch.means.cipher.decrypt(kept) for kept in receiver.kept_secrets]
-        while self.ready and len(self.sending) < self.pace.allowed:
+        is_behind = len(self.answered) > MAX_UNWRITTEN
+        while self.ready and len(self.sending) < self.pace.allowed and not is_behind:
             due = self.ready.popleft()
             self.sending[asyncio.create_task(self._attempt(due, receiver.url, secrets))] = due
 
@@ -340,7 +377,7 @@ class EndpointTask:
         state = "failed" if at is None else "pending"
         return Outcome(due, started_at, headers, attempted, state, at, blocked_until)
 
-    async def _record(self, outcomes: list[Outcome]) -> None:
+    async def _record(self, outcomes: list[Outcome]) -> list[Outcome]:
         tenant_id, endpoint_id = self.place
         means = self.dispatch.means
 
@@ -350,6 +387,7 @@ class EndpointTask:
                 record_outcomes(work, endpoint_id, outcomes)
 
         await self.dispatch.in_thread(record)
+        return outcomes
 
 
 def message_id(delivery_id: UUID) -> str:
