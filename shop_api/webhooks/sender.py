@@ -53,7 +53,7 @@ MAX_SENDING = 256
 MAX_SENDING_SLOW = 64
 CLAIM_LIMIT = 128
 # answers of one endpoint that wait to be written down, before it is sent more
-MAX_UNWRITTEN = 128
+MAX_UNWRITTEN = 32
 # threads for SQL
 DATABASE_THREADS = 4
 # An endpoint whose task failed, of Postgres or of its own, is left alone so long.
