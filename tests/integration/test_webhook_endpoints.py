@@ -3,6 +3,7 @@
 import os
 import re
 import socket
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -53,12 +54,14 @@ def test_who_made_an_endpoint_decides_what_it_is_sent(
     scopes = ["orders:read", "webhooks:read", "webhooks:write"]
     key = shop.api.post("/api/v1/api_keys", {"name": "weak", "scopes": scopes}).json["key"]
     weak = Shop(shop.tenant_id, shop.slug, shop.email, api.with_token(key))
-    with receiving() as receiver, webhooks(database):
+    with receiving() as receiver, ExitStack() as stack:
+        # nobody has read this one when the endpoints are made
         shop.api.post("/api/v1/orders", body)
         make_endpoint(shop, receiver.url("/all"))
         make_endpoint(shop, receiver.url("/stock"), event_types=["inventory_updated"])
         make_endpoint(weak, receiver.url("/weak"))
         make_endpoint(other_shop, receiver.url("/other"))
+        stack.enter_context(webhooks(database))
         other_shop.product()
         order = shop.api.post("/api/v1/orders", body).json
         shop.product(name="Last")

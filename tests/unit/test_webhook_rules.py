@@ -18,9 +18,11 @@ from shop_api.webhooks.schedule import (
     next_attempt,
 )
 from shop_api.webhooks.signing import SecretCipher, SecretUnreadable, make_secret, signed_headers
+from tests.architecture.sources import ROOT
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NOWHERE = AllowedNetworks()
+GUIDE = (ROOT / "docs" / "guides" / "webhooks.md").read_text(encoding="utf-8")
 
 PUBLIC = ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8"]
 # what an address may be written as, or be embedded in, and none may be connected to
@@ -114,6 +116,18 @@ def test_a_delivery_is_tried_eleven_times_within_its_day(chances: list[float]) -
     assert next_attempt(11, at, NOW + LIFETIME, 0.5) is None
     # one that began late ends with its day
     assert next_attempt(8, NOW + timedelta(hours=23), NOW + LIFETIME, 0.5) is None
+
+
+def test_the_guide_names_the_delays() -> None:
+    *most, last = [_in_words(seconds) for seconds in DELAYS_SECONDS]
+    assert f"again after {', '.join(most)} and {last}, each up to a fifth sooner" in GUIDE
+
+
+def _in_words(seconds: int) -> str:
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds % size == 0:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
 
 
 @pytest.mark.parametrize(
