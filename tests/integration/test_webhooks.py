@@ -24,7 +24,10 @@ from tests.fixtures.webhooks import (
     announce,
     attempts,
     deliveries,
+    following,
     make_endpoint,
+    make_fan_out,
+    make_sender,
     receiving,
     webhooks,
 )
@@ -203,3 +206,25 @@ def _grows(receiver: Receiver, seconds: float) -> bool:
     """Whether more comes within so long."""
     count = len(receiver.messages)
     return threading.Event().wait(seconds) or len(receiver.messages) > count
+
+
+def test_two_stand_by_for_each_other_and_go_on_when_they_lose_their_connections(
+    shop: Shop, database: Database
+) -> None:
+    followers = [make_fan_out(database), make_sender(database)]
+    others = [make_fan_out(database), make_sender(database)]
+    with receiving() as receiver, following(*followers, *others):
+        make_endpoint(shop, receiver.url(), event_types=["order_created"])
+        announce(database, shop, UUID(int=1))
+        wait_until(lambda: len(receiver.messages) == 1)
+        for count in (2, 3):
+            assert sum(one.is_leading for one in (followers[1], others[1])) == 1
+            execute(
+                database,
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name IN ('shop-api webhooks', 'shop-api webhook sender')",
+            )
+            announce(database, shop, UUID(int=count))
+            wait_until(lambda n=count: len(receiver.messages) >= n)  # type: ignore[misc]
+        wait_until(lambda: not deliveries(shop, state="pending"))
+        assert attempts(shop) == [1, 1, 1]

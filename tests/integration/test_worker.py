@@ -194,6 +194,7 @@ def test_a_worker_tells_its_jobs_to_stop_and_ends_before_its_grace_is_over(
         for name, run in (("heeding", heed), ("ignoring", ignore))
     ]
     worker.runners.extend(added)
+    assert {"webhook_fan_out", "webhook_sender"} <= {one.name for one in worker.followers}
     followed: list[int] = []
 
     def follow() -> None:
