@@ -211,14 +211,14 @@ def _grows(receiver: Receiver, seconds: float) -> bool:
 def test_two_stand_by_for_each_other_and_go_on_when_they_lose_their_connections(
     shop: Shop, database: Database
 ) -> None:
-    followers = [make_fan_out(database), make_sender(database)]
-    others = [make_fan_out(database), make_sender(database)]
-    with receiving() as receiver, following(*followers, *others):
+    senders = [make_sender(database), make_sender(database)]
+    readers = [make_fan_out(database), make_fan_out(database)]
+    with receiving() as receiver, following(*senders, *readers):
         make_endpoint(shop, receiver.url(), event_types=["order_created"])
         announce(database, shop, UUID(int=1))
         wait_until(lambda: len(receiver.messages) == 1)
         for count in (2, 3):
-            assert sum(one.is_leading for one in (followers[1], others[1])) == 1
+            assert sum(sender.is_leading for sender in senders) == 1
             execute(
                 database,
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
