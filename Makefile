@@ -11,10 +11,10 @@ export PYTHONDONTWRITEBYTECODE :=
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install spark demo test suite lint format docs fuzz plans bench bench-scale lock audit clean
+.PHONY: help install spark demo test suite lint format docs fuzz plans bench bench-realtime bench-scale lock audit clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 install: $(STAMP) ## create .venv with the locked versions and the project in it
 
@@ -63,6 +63,9 @@ plans: install ## prove that lists are read along their indexes, at a million ro
 
 bench: install ## measure the budgets, each against its floor
 	$(BIN)/python -m benchmarks
+
+bench-realtime: install ## measure what becomes of an event: sockets, webhooks, the dashboard
+	$(BIN)/python -m benchmarks realtime push webhooks
 
 bench-scale: install ## measure the lake at ten million orders (SHOP_BENCH_ORDERS); takes half an hour
 	$(BIN)/python -m benchmarks.bench_scale

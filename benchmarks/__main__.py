@@ -19,6 +19,7 @@ from benchmarks.bench_realtime import measure_realtime
 from benchmarks.bench_redis_away import measure_redis_away
 from benchmarks.bench_search import measure_search
 from benchmarks.bench_stock import measure_stock
+from benchmarks.bench_webhooks import measure_webhooks
 from benchmarks.measure import Result, print_results
 from benchmarks.servers import Stores, fresh_stores
 
@@ -36,6 +37,7 @@ BENCHMARKS: dict[str, Callable[[Stores], list[Result]]] = {
     "import": measure_import,
     "realtime": measure_realtime,
     "push": measure_push,
+    "webhooks": measure_webhooks,
 }
 
 

@@ -87,6 +87,8 @@ from shop_api.domains.users import endpoints as users
 from shop_api.domains.users import errors as user_errors
 from shop_api.domains.variants import endpoints as variants
 from shop_api.domains.variants import errors as variant_errors
+from shop_api.domains.webhook_deliveries import endpoints as webhook_deliveries
+from shop_api.domains.webhooks import endpoints as webhooks
 from shop_api.gateway.idempotency import MUTATIONS
 from shop_api.gateway.nonces import NonceBook
 from shop_api.gateway.pipeline import Gateway, Wiring
@@ -147,10 +149,8 @@ BLUEPRINTS = (
     sales_figures.sales_figures,
     usages.usage,
     pipeline_runs.pipeline_runs,
-    notifications.notifications,
-    traffic.traffic,
-    tracking.tracking,
-    reports.reports,
+    *(notifications.notifications, webhooks.webhook_endpoints, *webhook_deliveries.BLUEPRINTS),
+    *(traffic.traffic, tracking.tracking, reports.reports),
     *(imports.imports, imports.product_imports, imports.jobs),
     batch.batch,
     search.search,

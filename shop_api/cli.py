@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from shop_api.kernel.errors import DomainError, StartRefused
-from shop_api.settings import explain
+from shop_api.setting_refusals import explain
 from shop_api.stack.errors import DataFolderError, NoInstallationError
 
 COMMANDS = "shop_api.commands"

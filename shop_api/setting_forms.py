@@ -5,6 +5,7 @@ the settings (settings.py) and the forms of URLs themselves (kernel/url_forms.py
 """
 
 import re
+from ipaddress import ip_network
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -23,6 +24,13 @@ def _of_form(pattern: str, example: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _network(value: str) -> str:
+    try:
+        return str(ip_network(value))
+    except ValueError as error:
+        raise ValueError("must be of the form 10.1.0.0/16") from error
+
+
 DatabaseUrl = Annotated[
     str, _of_form(*url_forms.DATABASE), AfterValidator(url_forms.without_driver)
 ]
@@ -31,3 +39,4 @@ CollectorUrl = Annotated[str, _of_form(*url_forms.COLLECTOR)]
 EndpointUrl = Annotated[str, _of_form(*url_forms.ENDPOINT)]
 LakeUrl = Annotated[str, _of_form(*url_forms.LAKE)]
 Memory = Annotated[str, _of_form(r"[1-9]\d*(\.\d+)? ?[KMGT]i?B", "128MB")]
+Network = Annotated[str, AfterValidator(_network)]

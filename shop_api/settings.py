@@ -5,19 +5,12 @@ Environment variables are `SHOP_` + the upper-case name (besides `DATABASE_URL`,
 and `REDIS_URL`), or a line in `.env`. `docs/guides/settings.md` is made from this file.
 """
 
-import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import (
-    AliasChoices,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic import AliasChoices, Field, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shop_api.setting_forms import (
     CollectorUrl,
@@ -25,6 +18,7 @@ from shop_api.setting_forms import (
     EndpointUrl,
     LakeUrl,
     Memory,
+    Network,
     RedisUrl,
 )
 
@@ -324,6 +318,16 @@ class Settings(BaseSettings):
         86_400, ge=1, description="How far back a client may resume."
     )
 
+    # webhooks
+    webhook_allowed_networks: list[Network] = Field(
+        [],
+        description="Networks that webhooks may be sent to, by http too, though they are not public"
+        ' ones, such as ["10.1.0.0/16"].',
+    )
+    webhook_retention_days: int = Field(
+        30, ge=2, description="How long deliveries of webhooks and their attempts are kept."
+    )
+
     # logs
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Least level logged."
@@ -377,24 +381,3 @@ class Settings(BaseSettings):
     def pool_size(self) -> tuple[int, int]:
         """Connections kept and connections beyond them, per process."""
         return {"low": (10, 2), "default": (25, 5), "high": (100, 20)}[self.pool_preset]
-
-
-def explain(error: ValidationError | SettingsError) -> list[str]:
-    """What is wrong with the settings given: a line for each variable, without its value."""
-    if isinstance(error, SettingsError):
-        # the message names the field, and may say no more
-        named = re.search(r'field "(\w+)"', str(error))
-        variable = _variable(named.group(1)) if named else "a variable"
-        return [f'{variable}: must be a JSON list, such as ["…"]']
-    return [
-        f"{_variable(str(problem['loc'][0]))}: {problem['msg'].removeprefix('Value error, ')}"
-        for problem in error.errors(include_url=False, include_input=False)
-    ]
-
-
-def _variable(name: str) -> str:
-    """A setting as the environment names it."""
-    alias = Settings.model_fields[name.lower()].validation_alias if name.islower() else None
-    if isinstance(alias, AliasChoices):
-        return str(alias.choices[0])
-    return name if name.isupper() else f"SHOP_{name.upper()}"

@@ -1,7 +1,7 @@
 """The worker process: `python -m shop_api.worker`. The relay, and jobs on their schedules.
 
-Belongs here: running jobs one at a time among all workers, waking them, and ending in time. Does
-not: what a job does (the package that plugs it in, see spine/jobs.py).
+Belongs here: running jobs one at a time among all workers, waking them, running followers, and
+ending in time. Does not: what they do (the package that plugs them in, see spine/jobs.py).
 """
 
 import logging
@@ -35,7 +35,7 @@ from shop_api.metrics.definitions import job_late, job_run_duration, job_runs
 from shop_api.metrics.processes import count_start
 from shop_api.metrics.scrape_port import ScrapePort
 from shop_api.settings import Settings
-from shop_api.spine.jobs import SCHEDULES, ScheduledJob, WorkerContext
+from shop_api.spine.jobs import SCHEDULES, Follower, Schedule, ScheduledJob, WorkerContext
 from shop_api.spine.locks import try_lock
 from shop_api.spine.relay import Relay
 from shop_api.spine.waker import make_waker
@@ -57,6 +57,8 @@ OUT_OF_REACH = (
     redis.ConnectionError,
     redis.TimeoutError,
 )
+# Until a follower that failed is run again.
+FOLLOWER_RETRY_SECONDS = 5.0
 # The worker ends this much before the grace is over, and at the latest then is killed from outside.
 END_MARGIN_SECONDS = 2.0
 
@@ -212,11 +214,16 @@ class Worker:
         limit = sum(settings.pool_size)
         watch_pool(engine, "worker", "primary", limit)
         watch_pool(self.context.exporter_engine, "worker", "exporter", limit)
-        jobs = [job for schedule in load_schedules() for job in schedule(self.context)]
-        names = [job.name for job in jobs]
+        plugged = [one for schedule in load_schedules() for one in schedule(self.context)]
+        names = [one.name for one in plugged]
         if len(set(names)) != len(names):
             raise RuntimeError(f"two jobs have the same name: {sorted(names)}")
-        self.runners = [JobRunner(job, self.context, utc_now) for job in jobs]
+        self.runners = [
+            JobRunner(one, self.context, utc_now)
+            for one in plugged
+            if isinstance(one, ScheduledJob)
+        ]
+        self.followers = [one for one in plugged if isinstance(one, Follower)]
         self._relay = Relay(
             exporter_url,
             redis.Redis.from_url(redis_url, socket_timeout=10, socket_connect_timeout=5),
@@ -247,8 +254,13 @@ class Worker:
         for runner in self.runners:
             runner.add_to(scheduler)
         scheduler.add_job(self._check_freshness, "interval", seconds=FRESHNESS_CHECK_SECONDS)
-        relay = threading.Thread(target=self._run_relay, name="relay", daemon=True)
-        relay.start()
+        threads = [threading.Thread(target=self._run_relay, name="relay", daemon=True)]
+        threads += [
+            threading.Thread(target=self._follow, args=(one,), name=one.name, daemon=True)
+            for one in self.followers
+        ]
+        for thread in threads:
+            thread.start()
         scheduler.start()
         self._heartbeat.start()
         if self._scrape_port is not None:
@@ -259,10 +271,13 @@ class Worker:
         self.context.stopping.set()
         deadline = time.monotonic() + time_to_end(self._settings.shutdown_grace_seconds)
         self._relay.stop()
+        for follower in self.followers:
+            follower.stop()
         scheduler.shutdown(wait=False)
         while self._running_jobs() and time.monotonic() < deadline:
             time.sleep(0.02)
-        relay.join(max(0.0, deadline - time.monotonic()))
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
         unfinished = self._running_jobs()
         if unfinished:
             logger.warning("jobs did not finish in time", extra={"jobs": unfinished})
@@ -291,6 +306,15 @@ class Worker:
             self._relay_failed = True
             self.stop()
 
+    def _follow(self, follower: Follower) -> None:
+        while not self._stopped.is_set():
+            try:
+                follower.run()
+            except Exception:
+                extra = {"follower": follower.name, "owner": follower.owner}
+                logger.exception("a follower failed", extra=extra)
+                self._stopped.wait(FOLLOWER_RETRY_SECONDS)
+
     def _wake_jobs(self) -> None:
         for runner in self.runners:
             if runner.job.wake_on_events:
@@ -306,7 +330,7 @@ def time_to_end(grace_seconds: float) -> float:
     return max(grace_seconds - END_MARGIN_SECONDS, grace_seconds / 2)
 
 
-def load_schedules() -> list[Callable[[WorkerContext], list[ScheduledJob]]]:
+def load_schedules() -> list[Schedule]:
     """The schedules plugged in, in the order of their names."""
     entries = sorted(entry_points(group=SCHEDULES), key=lambda entry: entry.name)
     return [entry.load() for entry in entries]

@@ -28,7 +28,8 @@ from shop_api.db.engines import check_role, sqlalchemy_url
 from shop_api.db.migrate import current_revision, newest_revision
 from shop_api.db.outages import describe
 from shop_api.kernel.clock import utc_now
-from shop_api.settings import Settings, explain
+from shop_api.setting_refusals import explain
+from shop_api.settings import Settings
 from shop_api.stack.children import live_url
 from shop_api.stack.redis import find_redis_server
 from shop_api.stack.stores import ensure_stores, has_database, is_in_use

@@ -39,6 +39,8 @@ SCOPES: dict[str, str] = {
     "events:read": "Listen to the tenant's events",
     "notifications:read": "Read what the platform tells the tenant",
     "notifications:write": "Mark notifications as read",
+    "webhooks:read": "Read webhook endpoints and deliveries (never a secret)",
+    "webhooks:write": "Have events sent to webhook endpoints, and sent again",
     "traffic:write": "Send what visitors do in a storefront",
 }
 
@@ -86,7 +88,7 @@ ROLE_SCOPES: dict[str, frozenset[str]] = {
         {"tenant:read", "catalog:read", "analytics:read", "reports:read", "events:read"}
         | {"notifications:read", "notifications:write"}
     ),
-    "viewer": _READ - {"users:read", "keys:read", "audit:read", "customers:read"},
+    "viewer": _READ - {"users:read", "keys:read", "audit:read", "customers:read", "webhooks:read"},
 }
 
 # What a publishable key may do at most: read the public catalogue, tell what visitors do.

@@ -281,6 +281,37 @@ pipeline_held_tenants = Gauge(
     multiprocess_mode="livemostrecent",
     registry=REGISTRY,
 )
+webhook_attempts = Counter(
+    "webhook_attempts_total",
+    "Attempts to deliver a webhook, by outcome (delivered, refused, timed_out, unreachable,"
+    " forbidden_address).",
+    ("outcome",),
+    registry=REGISTRY,
+)
+webhook_attempt_duration = Histogram(
+    "webhook_attempt_duration_seconds",
+    "Seconds that attempts to deliver a webhook took.",
+    buckets=DURATION_BUCKETS,
+    registry=REGISTRY,
+)
+webhook_caught_up = Gauge(
+    "webhook_caught_up_timestamp_seconds",
+    "When all that was committed had last become deliveries of webhooks, in Unix seconds.",
+    multiprocess_mode="max",
+    registry=REGISTRY,
+)
+webhook_pending = Gauge(
+    "webhook_pending_deliveries",
+    "Webhooks of active endpoints that are due and not delivered yet.",
+    multiprocess_mode="livemostrecent",
+    registry=REGISTRY,
+)
+webhook_oldest_pending = Gauge(
+    "webhook_oldest_pending_seconds",
+    "How long the longest of them is due, and none is that is only tried again later.",
+    multiprocess_mode="livemostrecent",
+    registry=REGISTRY,
+)
 job_runs = Counter(
     "job_runs_total",
     "Runs of scheduled jobs, by name and outcome (succeeded, failed).",

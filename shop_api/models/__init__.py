@@ -44,6 +44,7 @@ from shop_api.models.tenant import tenant_counters, tenants
 from shop_api.models.usage import api_usage
 from shop_api.models.user import users
 from shop_api.models.variant import variants
+from shop_api.models.webhook import webhook_attempts, webhook_deliveries, webhook_endpoints
 
 __all__ = [
     "MAX_ADDRESSES",
@@ -104,4 +105,7 @@ __all__ = [
     "tenants",
     "users",
     "variants",
+    "webhook_attempts",
+    "webhook_deliveries",
+    "webhook_endpoints",
 ]

@@ -1,6 +1,6 @@
 """How far a reader of the spine has come, in terms of what Postgres shows it.
 
-Belongs here: snapshots and durable cursors. Does not: what a reader does with events (relay.py).
+Belongs here: snapshots and durable cursors. Does not: reading with them (reader.py).
 
 A reader remembers the snapshot of its last read. What became visible since then are the rows of
 transactions that were running in that snapshot, or began after it. So nothing is read twice and no

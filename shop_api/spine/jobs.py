@@ -1,14 +1,16 @@
-"""What the worker runs on a schedule: the description of a job, and what jobs are given.
+"""What the worker runs: the description of a job on a schedule, of a follower, and what both are
+given.
 
-Belongs here: the two dataclasses packages plug in with. Does not: running them (worker.py), the
-jobs themselves (the package that owns them, named in the entry-point group `shop_api.schedules`).
+Belongs here: the dataclasses packages plug in with. Does not: running them (worker.py), the jobs
+themselves (the package that owns them, named in the entry-point group `shop_api.schedules`).
 
-An entry point of that group is a callable `jobs(context: WorkerContext) -> list[ScheduledJob]`. It
-is called once when the worker starts and may keep `context` and register hooks on it.
+An entry point of that group is a callable `jobs(context: WorkerContext)` that returns a list of
+`ScheduledJob` and `Follower`. It is called once when the worker starts and may keep `context` and
+register hooks on it.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -80,4 +82,19 @@ class ScheduledJob:
             raise ValueError(f"job {self.name!r} has an interval that is not positive")
 
 
-Schedule = Callable[[WorkerContext], list[ScheduledJob]]
+@dataclass(frozen=True)
+class Follower:
+    """What runs as long as the worker does, in a thread of its own, such as a reader of the spine.
+
+    One that raises is logged and run again after a pause: the relay and the jobs go on beside it.
+    """
+
+    name: str
+    # the package or team that answers for it
+    owner: str
+    # returns within a second or two of `stop`
+    run: Callable[[], None]
+    stop: Callable[[], None]
+
+
+Schedule = Callable[[WorkerContext], Sequence[ScheduledJob | Follower]]

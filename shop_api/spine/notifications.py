@@ -31,7 +31,8 @@ QUARANTINED_DATA = "quarantined_data"
 LATE_PIPELINE = "late_pipeline"
 FAILED_REPORT = "failed_report"
 LOW_STOCK = "low_stock"
-KINDS = (QUARANTINED_DATA, LATE_PIPELINE, FAILED_REPORT, LOW_STOCK)
+PAUSED_WEBHOOK = "paused_webhook"
+KINDS = (QUARANTINED_DATA, LATE_PIPELINE, FAILED_REPORT, LOW_STOCK, PAUSED_WEBHOOK)
 LEVELS = ("info", "warning", "error")
 
 

@@ -36,6 +36,7 @@ TOUCHED: dict[str, tuple[str, ...]] = {
     "tenant": (),
     "dashboard": (),
     "notification": (),
+    "webhook_endpoint": (),
 }
 
 # A tenant, and what of its data has changed.

@@ -24,7 +24,7 @@ from tests.fixtures.api import Answered, ApiClient, Shop, open_shop
 # what brings ids of its own keeps no answer (test_tracking.py)
 KEYED = [one for one in operations() if "x-idempotent-by" not in one.document]
 MUTATIONS = [operation for operation in KEYED if not operation.is_read]
-SECRETS = ("access_token", "refresh_token", "key", "ticket", "token")
+SECRETS = ("access_token", "refresh_token", "key", "ticket", "token", "secret")
 # a batch may hold any other answer; signing out answers nothing, though its request is a secret
 KEPT_ENCRYPTED = {"run_batch"}
 # of the request, not of the answer

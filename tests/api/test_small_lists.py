@@ -11,7 +11,7 @@ from tests.fixtures.api import Answered, ApiClient, Shop, open_shop
 
 OFFSET_LISTS = (
     *("api_keys", "users", "invitations", "categories", "locations"),
-    *("discounts", "tax_rates", "shipping_rates", "exchange_rates"),
+    *("discounts", "tax_rates", "shipping_rates", "exchange_rates", "webhook_endpoints"),
 )
 # asked with the platform key (test_platform_tenants.py)
 OF_THE_PLATFORM = ("tenants",)

@@ -40,6 +40,7 @@ NUMBERS = {
     "processes_running",
     "job_late",
     "pipeline_held_tenants",
+    "webhook_pending_deliveries",
 }
 # labels Prometheus adds to every series
 ADDED = {"instance", "job"}

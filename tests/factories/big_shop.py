@@ -187,6 +187,16 @@ INSERT INTO notifications (tenant_id, id, kind, level, title, message, data, cre
 SELECT %(t)s, gen_random_uuid(), 'late_pipeline', (ARRAY['info', 'error'])[1 + n %% 2], 'x', 'x',
     '{}', %(s)s + n * interval '1 s', CASE WHEN n %% 10 > 0 THEN %(s)s END
 FROM generate_series(1, %(n)s) n;
+INSERT INTO webhook_endpoints (tenant_id, id, url, scopes, after_sequence, secret, created_at,
+    updated_at)
+SELECT %(t)s, gen_random_uuid(), 'https://example.com/', '{}', 0, 'x', %(s)s + n * interval '1 s',
+    %(s)s FROM generate_series(1, %(n)s) n;
+INSERT INTO webhook_deliveries (tenant_id, id, endpoint_id, sequence, event_type, subject, state,
+    expires_at, created_at)
+SELECT %(t)s, gen_random_uuid(), CASE WHEN n %% 10 = 0 THEN %(p)s ELSE %(o)s END, n,
+    (ARRAY['order_created', 'product_updated'])[1 + n %% 2], 'order:' || n,
+    (ARRAY['delivered', 'failed'])[1 + n %% 2], %(s)s, %(s)s + n * interval '1 s'
+FROM generate_series(1, %(n)s) n;
 WITH run AS (
     INSERT INTO pipeline_runs (id, name, state, started_at)
     SELECT gen_random_uuid(), 'lake_export', 'succeeded', %(s)s + n * interval '1 s'

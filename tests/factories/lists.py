@@ -121,6 +121,14 @@ CASES = [
     case(
         "notifications", "created_at", models.notifications, instants("created_at"), "desc", False
     ),
+    case(
+        "webhook_endpoints",
+        "created_at",
+        models.webhook_endpoints,
+        instants("created_at"),
+        "desc",
+        False,
+    ),
 ]
 
 
@@ -224,6 +232,12 @@ def _of_people_and_work(row_id: UUID) -> dict[str, dict[str, Any]]:
             "title": "x",
             "message": "x",
             "data": {},
+        },
+        "webhook_endpoints": {
+            "url": "https://example.com/",
+            "scopes": [],
+            "after_sequence": 0,
+            "secret": b"x",
         },
         "reports": {
             "kind": "daily_sales",

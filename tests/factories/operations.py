@@ -21,6 +21,7 @@ from tests.factories.people import PEOPLE_BODIES, invitation_body, user_body
 from tests.factories.questions import QUESTION_BODIES
 from tests.factories.reports import make_notification, make_report
 from tests.factories.traffic import TRAFFIC_BODIES
+from tests.factories.webhooks import WEBHOOK_BODIES, WEBHOOK_SUBJECTS
 from tests.fixtures.api import METRICS_KEY, PLATFORM_KEY, Answered, ApiClient, Shop, encode
 
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -233,6 +234,7 @@ SUBJECTS: dict[str, Callable[[Shop], str]] = {
     "job_id": make_job,
     "report_id": make_report,
     "notification_id": make_notification,
+    **WEBHOOK_SUBJECTS,
     "tenant_id": lambda shop: str(shop.tenant_id),
 }
 # operations whose subject must be in a state of its own
@@ -312,6 +314,7 @@ BODIES: dict[str, Callable[[Shop], dict[str, Any]]] = {
     **ADDRESS_BODIES,
     **QUESTION_BODIES,
     **TRAFFIC_BODIES,
+    **WEBHOOK_BODIES,
     "run_batch": lambda _: {"requests": [{"method": "GET", "path": "/api/v1/products?limit=1"}]},
     "update_tenant": lambda _: {"name": "Renamed"},
     "change_plan": lambda _: {"plan": "pro"},

@@ -73,6 +73,7 @@ from tests.factories.customer_calls import CUSTOMER_CALLS
 from tests.factories.operations import SUBJECTS, make_report
 from tests.factories.order_calls import ORDER_CALLS, lived_order
 from tests.factories.pricing import PRICING, discounted_order
+from tests.factories.webhooks import WEBHOOK_CALLS
 from tests.fixtures.api import ApiClient, Shop, open_shop
 from tests.fixtures.stores import Database
 
@@ -206,6 +207,7 @@ CASES: dict[type[Repository], dict[str, Arguments]] = {
     **ORDER_CALLS,
     **CATALOG_CALLS,
     **CUSTOMER_CALLS,
+    **WEBHOOK_CALLS,
     TenantRepository: {
         "add": a_tenant,
         "change": lambda _: ({"name": "taken over", "updated_at": NOW},),

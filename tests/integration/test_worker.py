@@ -12,7 +12,7 @@ import redis
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from shop_api.kernel.clock import utc_now
-from shop_api.spine.jobs import ScheduledJob, WorkerContext
+from shop_api.spine.jobs import Follower, ScheduledJob, WorkerContext
 from shop_api.spine.locks import try_lock
 from shop_api.worker import JobRunner, Worker
 from tests.fixtures.processes import wait_until
@@ -172,7 +172,11 @@ def test_a_wake_that_comes_too_soon_does_not_put_off_the_next_tick(context: Work
 
 
 def test_a_worker_tells_its_jobs_to_stop_and_ends_before_its_grace_is_over(
-    database: Database, redis_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    database: Database,
+    redis_url: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings = database.settings(tmp_path, redis_url, shutdown_grace_seconds=3)
     worker = Worker(settings)
@@ -190,12 +194,24 @@ def test_a_worker_tells_its_jobs_to_stop_and_ends_before_its_grace_is_over(
         for name, run in (("heeding", heed), ("ignoring", ignore))
     ]
     worker.runners.extend(added)
+    assert {"webhook_fan_out", "webhook_sender"} <= {one.name for one in worker.followers}
+    followed: list[int] = []
+
+    def follow() -> None:
+        followed.append(len(followed))
+        if len(followed) == 1:
+            raise ValueError("a follower that fails is run again")
+        worker.context.stopping.wait(10)
+
+    monkeypatch.setattr("shop_api.worker.FOLLOWER_RETRY_SECONDS", 0.05)
+    worker.followers.append(Follower("following", "tests", follow, lambda: None))
     codes: list[int] = []
     thread = threading.Thread(target=lambda: codes.append(worker.run()))
     caplog.set_level("INFO", logger="shop_api.worker")
     try:
         thread.start()
         wait_until(lambda: all(runner.is_running for runner in added))
+        wait_until(lambda: followed == [0, 1])
         started = time.monotonic()
         worker.stop()
         thread.join(timeout=10)

@@ -1,0 +1,1 @@
+"""What was sent to webhook endpoints, how that went, and sending it again."""

@@ -1,0 +1,1 @@
+"""Webhook endpoints: where a tenant has its events sent."""
