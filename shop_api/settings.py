@@ -316,7 +316,13 @@ class Settings(BaseSettings):
     # realtime
     websocket_queue_length: int = Field(256, ge=1, description="Messages queued per WebSocket.")
     websocket_ping_seconds: float = Field(54.0, gt=0, description="Interval of server pings.")
-    websocket_idle_seconds: float = Field(60.0, gt=0, description="Silence that closes a socket.")
+    websocket_idle_seconds: float = Field(
+        60.0, gt=0, description="Silence that closes a socket, or an event stream."
+    )
+    sse_queue_length: int = Field(100, ge=1, description="Messages queued per event stream.")
+    sse_comment_seconds: float = Field(
+        30.0, gt=0, description="Interval of comments in event streams, so that proxies keep them."
+    )
     slow_client_seconds: float = Field(
         1.0, gt=0, description="How long a full queue is borne before close 1013."
     )
