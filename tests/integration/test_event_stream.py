@@ -29,7 +29,11 @@ def realtime(
 ) -> Iterator[Realtime]:
     folder = tmp_path_factory.mktemp("realtime")
     settings = database.settings(folder, redis_url)
-    changes = {"sse_comment_seconds": 0.5, "sse_queue_length": 8, "slow_client_seconds": 3}
+    changes: dict[str, Any] = {
+        "sse_comment_seconds": 0.5,
+        "sse_queue_length": 8,
+        "slow_client_seconds": 3,
+    }
     with (
         relaying(database.exporter_url, redis_url),
         realtime_process(settings, folder / "log", **changes) as process,
@@ -147,8 +151,9 @@ def test_streams_and_sockets_are_counted_together(realtime: Realtime, tenant_id:
         return stream.status == 200
 
     wait_until(comes_in, 3)
-    for open_one in (stream, *sockets):
-        open_one.close()
+    stream.close()
+    for socket in sockets:
+        socket.close()
 
 
 def test_products_and_orders_are_chosen_on_both(
@@ -262,7 +267,8 @@ def test_a_paused_reader_gets_all_of_it_whole_and_a_stuck_one_can_resume(
     paused = realtime.stream(tenant_id, buffer_bytes=4096)
     stuck = realtime.stream(tenant_id, buffer_bytes=4096)
     time.sleep(0.2)
-    large, small = ("system_notification", {"message": LARGE}), ("system_notification", {})
+    large = ("system_notification", {"message": LARGE})
+    small: tuple[str, dict[str, Any]] = ("system_notification", {})
     announce(database, tenant_id, large, *[small] * 20)
     time.sleep(1)
     first = paused.receive()
@@ -291,6 +297,7 @@ def test_pages_of_allowed_origins_may_read_it(
         refused = EventStream(realtime.port, ticket=ticket, headers={"Origin": origin})
         assert (refused.status, refused.problem["code"]) == (403, "origin_not_allowed")
         assert "Access-Control-Allow-Origin" not in refused.headers
+    options: dict[str, Any]
     for options in ({"ticket": ticket}, {"bearer": realtime.bearer(allowing)}):
         stream = EventStream(realtime.port, headers={"Origin": shop}, **options)
         assert stream.status == 200
