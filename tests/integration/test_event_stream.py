@@ -297,8 +297,8 @@ def test_pages_of_allowed_origins_may_read_it(
         refused = EventStream(realtime.port, ticket=ticket, headers={"Origin": origin})
         assert (refused.status, refused.problem["code"]) == (403, "origin_not_allowed")
         assert "Access-Control-Allow-Origin" not in refused.headers
-    options: dict[str, Any]
-    for options in ({"ticket": ticket}, {"bearer": realtime.bearer(allowing)}):
+    credentials: list[dict[str, Any]] = [{"ticket": ticket}, {"bearer": realtime.bearer(allowing)}]
+    for options in credentials:
         stream = EventStream(realtime.port, headers={"Origin": shop}, **options)
         assert stream.status == 200
         assert stream.headers["Access-Control-Allow-Origin"] == shop
