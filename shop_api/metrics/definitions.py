@@ -213,7 +213,7 @@ sse_connection_duration = Histogram(
 )
 sse_errors = Counter(
     "sse_errors_total",
-    "Event streams ended for a fault, by what it was.",
+    "Event streams refused, or ended for a fault, by what it was.",
     ("error_type",),
     registry=REGISTRY,
 )

@@ -25,6 +25,7 @@ from shop_api.models import tenants
 from shop_api.realtime.actors import admit
 from shop_api.realtime.connection import Connection
 from shop_api.realtime.feed import Feed
+from shop_api.realtime.hub import Hub
 from shop_api.realtime.messages import LISTEN_SCOPE
 from shop_api.realtime.metrics import ListenerMetrics
 from shop_api.realtime.services import RealtimeServices
@@ -114,14 +115,15 @@ class Admission:
 
 
 def serve(
-    connection: Connection,
+    hub: Hub,
     feed: Feed,
+    connection: Connection,
     read: Callable[[], int | None],
     metrics: ListenerMetrics,
 ) -> None:
     """Listen until the client has gone: `read` returns then, with the code it gave if any."""
     started = time.monotonic()
-    feed.connections.add(connection)
+    hub.join(feed, connection)
     writer = gevent.spawn(connection.write)
     metrics.active.inc()
     code = None

@@ -25,7 +25,6 @@ from shop_api.gateway.bounds import Bounds
 from shop_api.gateway.cors import Cors
 from shop_api.gateway.credentials import Credentials
 from shop_api.gateway.leases import Leases
-from shop_api.gateway.metrics import Metrics
 from shop_api.gateway.nonces import NonceBook
 from shop_api.gateway.possession import Possession
 from shop_api.gateway.problems import Problems
@@ -91,7 +90,6 @@ class EventStreams:
             return self._application(environ, start_response)
         method = environ["REQUEST_METHOD"]
         exchange = Exchange(environ, method if method in METHODS else OTHER_METHOD, PATH, utc_now())
-        exchange.route = PATH
         with ExitStack() as held:
             environ[HELD] = held
             answer = self._first(exchange)
@@ -138,8 +136,22 @@ def build_stages(services: RealtimeServices, requests: RequestRedis) -> Stage:
     )
     credentials.admit_stranger = limits.admit_stranger
     origins = OriginDirectory(services.engine)
-    cors = Cors(Problems(credentials), frozenset(settings.cors_origins), origins.is_known)
-    return RequestIdentity(Metrics(cors))
+    problems = Problems(Refusals(credentials))
+    return RequestIdentity(Cors(problems, frozenset(settings.cors_origins), origins.is_known))
+
+
+class Refusals:
+    """The stage that counts what is refused, by its code."""
+
+    def __init__(self, forward: Stage) -> None:
+        self.forward = forward
+
+    def __call__(self, exchange: Exchange) -> Answer:
+        try:
+            return self.forward(exchange)
+        except DomainError as error:
+            EVENT_STREAMS.errors.labels(error.code).inc()
+            raise
 
 
 class Tickets:
@@ -220,7 +232,7 @@ class _Stream:
     ) -> None:
         settings = services.settings
         self._socket = WholeFrameSocket(exchange.environ[SOCKET])
-        self._feed = feed
+        self._hub, self._feed = services.hub, feed
         # of a client that vanished nothing is read, as the stream goes one way
         self._socket.give_up_after(settings.websocket_idle_seconds)
         self._connection = Connection(
@@ -239,7 +251,7 @@ class _Stream:
         retry = random.randint(RETRY_MIN_MILLISECONDS, RETRY_MAX_MILLISECONDS)
         with contextlib.suppress(OSError):
             self._socket.send(b"%sretry: %d\n\n" % (head, retry))
-            serve(self._connection, self._feed, self._read, EVENT_STREAMS)
+            serve(self._hub, self._feed, self._connection, self._read, EVENT_STREAMS)
 
     def _read(self) -> None:
         """Until the client has hung up: it has nothing to say."""

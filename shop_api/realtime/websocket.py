@@ -108,7 +108,7 @@ def _listen(
             websocket.thread.run()
             return int(websocket.close_reason)
 
-        serve(connection, feed, read, WEBSOCKETS)
+        serve(services.hub, feed, connection, read, WEBSOCKETS)
 
 
 def _refuse(websocket: Any, error: DomainError) -> None:

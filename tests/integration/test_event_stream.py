@@ -3,12 +3,14 @@
 import os
 import signal
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from shop_api.kernel.principal import SCOPES
 from shop_api.kernel.rate_limits import PLAN_LIMITS
@@ -285,6 +287,39 @@ def test_a_paused_reader_gets_all_of_it_whole_and_a_stuck_one_can_resume(
     assert paused.receive_many(1)[0]["id"] == again.receive_many(1)[0]["id"] == 23
     paused.close()
     again.close()
+
+
+def counted(realtime: Realtime) -> dict[str, float]:
+    """What `/metrics` tells of streams, by name and kind of error."""
+    address = f"http://127.0.0.1:{realtime.port}/metrics"
+    key = {"Authorization": f"Bearer {realtime.settings.metrics_key}"}
+    with urllib.request.urlopen(urllib.request.Request(address, headers=key)) as answer:
+        families = text_string_to_metric_families(answer.read().decode())
+    return {
+        sample.name + sample.labels.get("error_type", ""): sample.value
+        for family in families
+        for sample in family.samples
+        if sample.name.startswith("sse_")
+    }
+
+
+def test_streams_are_counted(realtime: Realtime, database: Database, tenant_id: UUID) -> None:
+    EventStream(realtime.port, ticket="tk_unknown")
+    before = counted(realtime)
+    stream = realtime.stream(tenant_id)
+    EventStream(realtime.port, ticket="tk_unknown")
+    announce(database, tenant_id, ("order_created", {}))
+    stream.receive()
+
+    def has_grown(by: dict[str, int]) -> bool:
+        now = counted(realtime)
+        return {name: now[name] - before.get(name, 0) for name in by} == by
+
+    told = {"sse_events_sent_total": 2, "sse_errors_totalinvalid_ticket": 1}
+    wait_until(lambda: has_grown({**told, "sse_connections_active": 1}))
+    stream.close()
+    ended = {"sse_connection_duration_seconds_count": 1, "sse_connections_active": 0}
+    wait_until(lambda: has_grown(ended))
 
 
 def test_pages_of_allowed_origins_may_read_it(
