@@ -103,6 +103,7 @@ class InventoryUpdated(Struct):
 
     product_id: ProductId
     variant_id: Annotated[UUID, Meta(description="The variant.")]
+    location_id: Annotated[UUID, Meta(description="Where it did: quantities are those there.")]
     old_quantity: Annotated[int, Meta(description="Units that could be sold before.")]
     new_quantity: Annotated[
         int, Meta(description="Units that can be sold now; below zero where more is backordered.")
@@ -253,6 +254,7 @@ _ALL = (
         {
             "product_id": _PRODUCT,
             "variant_id": _OTHER,
+            "location_id": "0190b6f0-5a4e-7c31-9d52-6f1f6f0c1a04",
             "old_quantity": 6,
             "new_quantity": 4,
             "threshold_alert": True,
