@@ -7,7 +7,6 @@ hear.
 import contextlib
 import os
 import random
-import signal
 import socket
 import threading
 import time
@@ -70,7 +69,7 @@ class Run:
         with self.lock:
             self.disconnects += 1
             if self.disconnects == KILLED_AT:
-                os.kill(self.alive.pop(0).pid, signal.SIGKILL)
+                self.alive.pop(0).kill()
             if self.disconnects >= DISCONNECTS:
                 self.is_over.set()
 
