@@ -99,6 +99,7 @@ from shop_api.kernel.errors import StartRefused
 from shop_api.kernel.principal import ANY, PUBLIC, PUBLISHABLE_SCOPES
 from shop_api.kernel.secret_keys import SecretKeys
 from shop_api.metrics.usage import usage
+from shop_api.realtime.asyncapi import make_events_document
 from shop_api.settings import Settings
 from shop_api.spine.traffic_stream import TrafficIntake
 from shop_api.spine.usage import UsageWriter
@@ -109,7 +110,7 @@ from shop_api.web.direct import DirectReads
 from shop_api.web.documentation import make_api
 from shop_api.web.documented_versions import add_older_schemas
 from shop_api.web.examples import fill_examples
-from shop_api.web.reference import SPEC_EXTENSION, reference
+from shop_api.web.reference import EVENTS_EXTENSION, SPEC_EXTENSION, reference
 from shop_api.web.routing import IdConverter, raise_problem
 from shop_api.web.services import EXTENSION, Services
 
@@ -394,5 +395,6 @@ def make_flask(services: Services | None) -> Flask:
     add_older_schemas(api.spec.components.schemas)
     flask.register_blueprint(reference)
     flask.extensions[SPEC_EXTENSION] = api.spec
+    flask.extensions[EVENTS_EXTENSION] = make_events_document()
     flask.register_error_handler(HTTPException, raise_problem)
     return flask

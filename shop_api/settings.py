@@ -311,9 +311,9 @@ class Settings(BaseSettings):
     websocket_queue_length: int = Field(256, ge=1, description="Messages queued per WebSocket.")
     websocket_ping_seconds: float = Field(54.0, gt=0, description="Interval of server pings.")
     websocket_idle_seconds: float = Field(60.0, gt=0, description="Silence that closes a socket.")
-    slow_client_seconds: float = Field(
-        1.0, gt=0, description="How long a full queue is borne before close 1013."
-    )
+    sse_queue_length: int = Field(100, ge=1, description="Messages queued per event stream.")
+    sse_comment_seconds: float = Field(30.0, gt=0, description="Interval of a stream's comments.")
+    slow_client_seconds: float = Field(1.0, gt=0, description="How long a full queue is borne.")
     event_retention_seconds: int = Field(
         86_400, ge=1, description="How far back a client may resume."
     )

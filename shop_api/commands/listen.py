@@ -13,8 +13,8 @@ from typing import Any
 import click
 from simple_websocket import Client, ConnectionClosed, ConnectionError
 
-from shop_api.realtime.messages import EVENT_SCOPES
 from shop_api.settings import Settings
+from shop_api.spine.event_types import EVENT_TYPES
 from shop_api.stack.children import base_url
 
 RETRY_SECONDS = 1.0
@@ -35,10 +35,10 @@ def listen(
 
     A broken connection is made again, and what happened meanwhile is printed then.
     """
-    unknown = sorted(set(types) - set(EVENT_SCOPES))
+    unknown = sorted(set(types) - set(EVENT_TYPES))
     if unknown:
         raise click.UsageError(
-            f"no type {', '.join(unknown)}; there are {', '.join(sorted(EVENT_SCOPES))}"
+            f"no type {', '.join(unknown)}; there are {', '.join(sorted(EVENT_TYPES))}"
         )
     settings = Settings()
     listener = Listener(

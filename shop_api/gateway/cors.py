@@ -19,7 +19,7 @@ EXPOSED = (
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 HEADERS = (
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-ID,"
-    " X-Read-Position"
+    " X-Read-Position, Last-Event-ID"
 )
 PREFLIGHT = [
     ("Access-Control-Allow-Methods", METHODS),

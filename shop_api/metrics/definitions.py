@@ -200,15 +200,21 @@ sse_connections_active = Gauge(
     multiprocess_mode="livesum",
     registry=REGISTRY,
 )
-sse_events_sent = Counter(
+sse_events_sent = BatchedCounter(
     "sse_events_sent_total",
-    "Events sent over SSE.",
+    "Events sent over SSE, with those about the stream itself.",
     registry=REGISTRY,
 )
 sse_connection_duration = Histogram(
     "sse_connection_duration_seconds",
     "Seconds that ended event streams were open.",
     buckets=CONNECTION_BUCKETS,
+    registry=REGISTRY,
+)
+sse_errors = Counter(
+    "sse_errors_total",
+    "Event streams refused, or ended for a fault, by what it was.",
+    ("error_type",),
     registry=REGISTRY,
 )
 

@@ -1,7 +1,7 @@
 """The realtime application: its only wiring.
 
 Belongs here: building what the process works with, and how refusals are written. Does not: routes
-(websocket.py, health.py, metrics.py).
+(websocket.py, event_stream.py, health.py, metrics.py).
 """
 
 import gevent
@@ -18,18 +18,18 @@ from shop_api.kernel.ids import new_id
 from shop_api.kernel.problem import STATUS, problem_body, problem_headers
 from shop_api.realtime.actors import ActorDirectory
 from shop_api.realtime.event_log import EventLog
+from shop_api.realtime.event_stream import EventStreams
 from shop_api.realtime.health import add_health
 from shop_api.realtime.hub import Hub
 from shop_api.realtime.metrics import add_metrics
 from shop_api.realtime.services import RealtimeServices
 from shop_api.realtime.subscriptions import Subscriptions
-from shop_api.realtime.transport import WebSocketEnviron
-from shop_api.realtime.websocket import add_websocket
+from shop_api.realtime.websocket import WebSocketEnviron, add_websocket
 from shop_api.settings import Settings
 
 EXTENSION = "shop_api.realtime"
-# Of what counts listeners: a third of the lease it renews. Above what a request waits, for a
-# broadcast to 10 000 holds up every greenlet for most of a second.
+# Of what counts listeners and requests: a third of the lease it renews. Above what a request of the
+# api waits, for a broadcast to 10 000 holds up every greenlet for most of a second.
 COUNTING_TIMEOUT_SECONDS = 1.0
 
 
@@ -61,7 +61,8 @@ def create_realtime_app(settings: Settings) -> Flask:
     gevent.spawn(services.subscriptions.run)
     app = Flask("shop_api.realtime", static_folder=None)
     app.extensions[EXTENSION] = services
-    app.wsgi_app = WebSocketEnviron(app.wsgi_app)  # type: ignore[method-assign]
+    routes = WebSocketEnviron(app.wsgi_app)
+    app.wsgi_app = EventStreams(routes, services, counting)  # type: ignore[method-assign]
     app.register_error_handler(DomainError, _problem)
     app.register_error_handler(HTTPException, _http_problem)
     add_websocket(app, services)

@@ -1,11 +1,13 @@
 """One listener: what it wants, how far it has come, and the one greenlet that writes to it.
 
-Belongs here: queue, replay, pulse and close of a connection. Does not: which events there are
-(feed.py) and how the socket works (transport.py).
+Belongs here: queue, replay, pulse and close of a connection, whatever it is sent over. Does not:
+which events there are (feed.py), the transports (websocket.py, event_stream.py), what is wanted
+(interest.py).
 
 A connection is either live, and then the feed queues events for it, or behind, and then the writer
-reads them from Postgres until it has caught up with the feed. It starts behind for a moment, so
-that a client that resumes gets the past before the present; it falls behind when its queue is full.
+reads them from Postgres until it has caught up with the feed. It starts behind, for as long as a
+client may take to resume, so that the past comes before the present; it falls behind when its queue
+is full.
 """
 
 import logging
@@ -20,19 +22,18 @@ import gevent
 import msgspec
 from gevent.event import Event as Signal
 from sqlalchemy.exc import SQLAlchemyError
-from wsproto.events import Ping as PingFrame
 
 from shop_api.db.outages import describe
+from shop_api.kernel.errors import DomainError
 from shop_api.kernel.principal import Principal
 from shop_api.realtime import messages
 from shop_api.realtime.actors import Standings, admit
 from shop_api.realtime.event_log import BATCH_ROWS, EventLog
-from shop_api.realtime.messages import Frame, OutgoingEvent, control_frame
-from shop_api.realtime.transport import close_politely
+from shop_api.realtime.frames import Frame, OutgoingEvent, note_frame
+from shop_api.realtime.interest import Interest
+from shop_api.realtime.transport import Transport
 from shop_api.settings import Settings
 
-# How long a new connection waits for a `resume` before it gets live events.
-RESUME_WINDOW_SECONDS = 0.25
 # How long a client may take to answer a close frame before it is cut off.
 CLOSE_LINGER_SECONDS = 2.0
 # The same for a slow client, who first has to take what lies in the socket's buffers.
@@ -68,28 +69,28 @@ class Replay:
 
 
 class Connection:
-    """A WebSocket of one tenant."""
+    """A listener of one tenant; `last_event_id` when it asked to resume as it connected."""
 
     def __init__(
         self,
         id_: UUID,
         principal: Principal,
-        websocket: Any,
+        transport: Transport,
+        interest: Interest,
         log: EventLog,
         feed: Positioned,
         settings: Settings,
+        last_event_id: int | None = None,
     ) -> None:
         now = time.monotonic()
         self.id = id_
         self.principal = principal
         self.tenant_id = principal.tenant_id
-        self._socket = websocket.sock
-        self._websocket = websocket
+        self._transport = transport
+        self._interest = interest
         self._log = log
         self._feed = feed
         self._settings = settings
-        self._allowed = messages.visible_types(principal.scopes)
-        self._types = set(self._allowed)
         self._shows_email = messages.EMAIL_SCOPE in principal.scopes
         self._queue: deque[Frame] = deque()
         self._signal = Signal()
@@ -97,17 +98,21 @@ class Connection:
         self._position = feed.position
         # the client was told of this position when it connected, or has resumed from it since
         self._start = feed.position
-        self._requested_resume: int | None = None
+        self._requested_resume = last_event_id
         self._replay: Replay | None = None
         self.is_live = False
         self._full_since = now
-        self._held_until = now + RESUME_WINDOW_SECONDS
-        self._next_ping = now + settings.websocket_ping_seconds
+        self._held_until = now + transport.resume_window_seconds
+        self._next_pulse = now + transport.pulse_seconds
         self._is_detached = False
         self.close_code: int | None = None
         self._close_reason = ""
-        greeting = {"connection_id": id_, "tenant_id": principal.tenant_id}
-        self._queue.append(control_frame("connected", greeting, log.clock(), self._start))
+        # who breaks off after the greeting must not take what it asked for as handled
+        self._tell(
+            "connected",
+            {"connection_id": id_, "tenant_id": principal.tenant_id},
+            self._start if last_event_id is None else last_event_id,
+        )
 
     # what the feed and the hub call; none of these waits
 
@@ -116,12 +121,12 @@ class Connection:
         event = outgoing.event
         if not self.is_live or event.id <= self._position:
             return
-        if event.type in self._types:
-            if len(self._queue) >= self._settings.websocket_queue_length:
+        if self._interest.wants(outgoing):
+            if len(self._queue) >= self._transport.queue_length:
                 self.is_live = False
                 self._full_since = time.monotonic()
                 return
-            self._queue.append(outgoing.frame(shows_email=self._shows_email))
+            self._queue.append(self._frame(outgoing))
             self._signal.set()
         self._position = event.id
 
@@ -141,11 +146,11 @@ class Connection:
         self._queue.clear()
         self._signal.set()
         linger = SLOW_LINGER_SECONDS if code == CLOSE_TRY_AGAIN else CLOSE_LINGER_SECONDS
-        gevent.spawn_later(linger, self._socket.abort)
+        gevent.spawn_later(linger, self._transport.abort)
 
     def check_progress(self, now: float) -> None:
         """Close a client that takes nothing: at once when behind, else when it counts as dead."""
-        since = self._socket.sending_since
+        since = self._transport.sending_since
         if since is None or self.close_code is not None:
             return
         full_since = max(since, self._full_since)
@@ -158,7 +163,7 @@ class Connection:
         """The reader has ended: let the writer end too."""
         self._is_detached = True
         self._signal.set()
-        self._socket.abort()
+        self._transport.abort()
 
     # what the reader calls
 
@@ -180,25 +185,23 @@ class Connection:
         match request:
             case messages.Ping():
                 self._tell("pong", {})
-            case messages.Subscribe(types):
-                self._subscribe(self._allowed if types is None else types)
-            case messages.Unsubscribe(types):
-                self._types -= set(self._allowed if types is None else types)
-                self._tell_types()
+            case messages.Subscribe(types, products, orders):
+                self._subscribe(types, products, orders)
+            case messages.Unsubscribe(types, products, orders):
+                self._interest.drop(types, products, orders)
+                self._tell("subscribed", self._interest.tell())
             case messages.Resume(last_event_id):
                 self._ask_resume(last_event_id)
 
-    def _subscribe(self, types: Any) -> None:
-        for type_ in types:
-            if type_ not in messages.EVENT_SCOPES:
-                self._refuse("unknown_event_type", f"There is no event type `{type_}`.")
-                return
-            if type_ not in self._allowed:
-                scope = messages.EVENT_SCOPES[type_]
-                self._refuse("insufficient_scope", f"{type_} needs the scope {scope}.")
-                return
-        self._types |= set(types)
-        self._tell_types()
+    def _subscribe(
+        self, types: list[str] | None, products: list[UUID] | None, orders: list[UUID] | None
+    ) -> None:
+        try:
+            self._interest.add(types, products, orders)
+        except DomainError as error:
+            self._refuse(error.code, error.detail)
+        else:
+            self._tell("subscribed", self._interest.tell())
 
     def _ask_resume(self, last_event_id: int) -> None:
         if self._replay is not None or self._requested_resume is not None:
@@ -207,20 +210,18 @@ class Connection:
         self._requested_resume = last_event_id
         self._signal.set()
 
-    def _tell_types(self) -> None:
-        self._tell("subscribed", {"types": sorted(self._types)})
-
     def _refuse(self, code: str, detail: str) -> None:
         self._tell("error", {"code": code, "detail": detail})
 
-    def _tell(self, type_: str, data: dict[str, Any]) -> None:
+    def _tell(self, type_: str, data: dict[str, Any], id_: int | None = None) -> None:
         """Queue a message about the connection; a client that asks more than it reads is closed."""
         if self.close_code is not None:
             return
-        if len(self._queue) >= self._settings.websocket_queue_length:
+        if len(self._queue) >= self._transport.queue_length:
             self.close(CLOSE_TRY_AGAIN, "too slow, resume later")
             return
-        self._queue.append(control_frame(type_, data, self._log.clock()))
+        frame = note_frame(self._transport.form, type_, data, self._log.clock(), id_)
+        self._queue.append(frame)
         self._signal.set()
 
     # the writer
@@ -228,18 +229,18 @@ class Connection:
     def write(self) -> None:
         """The connection's one writer: runs until the connection is over."""
         try:
-            while not self._is_detached and self._websocket.connected:
+            while not self._is_detached and self._transport.is_open:
                 self._write_next()
         except OSError as error:
             logger.debug("connection %s broke: %s", self.id, error)
-            self._socket.abort()
+            self._transport.abort()
         except Exception:
             logger.exception("the writer of connection %s failed", self.id)
-            self._socket.abort()
+            self._transport.abort()
 
     def _write_next(self) -> None:
         if self.close_code is not None:
-            close_politely(self._websocket, self.close_code, self._close_reason)
+            self._transport.close(self.close_code, self._close_reason)
             return
         now = time.monotonic()
         if self._queue:
@@ -254,20 +255,23 @@ class Connection:
         self._check_pulse(time.monotonic())
 
     def _send(self, frame: Frame) -> None:
-        self._socket.send(frame.data)
+        self._transport.send(frame.data)
         frame.sent.inc()
 
+    def _frame(self, outgoing: OutgoingEvent) -> Frame:
+        return outgoing.frame(self._transport.form, shows_email=self._shows_email)
+
     def _next_check(self) -> float:
-        dead_at = self._socket.last_received + self._settings.websocket_idle_seconds
-        due = min(self._next_ping, dead_at)
+        due = min(self._next_pulse, self._transport.dead_at)
         return due if self.is_live else min(due, self._held_until)
 
     def _check_pulse(self, now: float) -> None:
-        if now - self._socket.last_received >= self._settings.websocket_idle_seconds:
+        if now >= self._transport.dead_at:
             self.close(CLOSE_IDLE, "no sign of life")
-        elif now >= self._next_ping and self._websocket.connected:
-            self._next_ping = now + self._settings.websocket_ping_seconds
-            self._socket.send(self._websocket.ws.send(PingFrame()))
+        elif now >= self._next_pulse and self._transport.is_open:
+            self._next_pulse = now + self._transport.pulse_seconds
+            has_all = self.is_live and not self._queue
+            self._transport.send_pulse(self._position if has_all else None)
 
     def _begin_replay(self, last_event_id: int) -> None:
         """Go back to `last_event_id`; what this connection has sent is not sent again."""
@@ -279,7 +283,8 @@ class Connection:
             return
         self._requested_resume = None
         if is_unknown:
-            self._refuse("unknown_event", f"There is no event {last_event_id} yet.")
+            # all up to the position was sent, or was before this connection
+            self._reset("unknown_event", last_event_id, self._position)
             return
         self.is_live = False
         self._held_until = 0.0
@@ -295,7 +300,7 @@ class Connection:
             self.is_live = True
             return
         since = None
-        if self._replay is not None:
+        if self._replay is not None and not self._replay.is_announced:
             since = self._log.clock() - timedelta(seconds=self._settings.event_retention_seconds)
         try:
             events = self._log.after(self.tenant_id, self._position, since)
@@ -306,10 +311,11 @@ class Connection:
         for event in events:
             while self._queue:
                 self._send(self._queue.popleft())
-            if self.close_code is not None or not self._websocket.connected:
+            if self.close_code is not None or not self._transport.is_open:
                 return
-            if event.type in self._types and not self._was_sent(event.id):
-                self._send(OutgoingEvent(event).frame(shows_email=self._shows_email))
+            outgoing = OutgoingEvent(event)
+            if self._interest.wants(outgoing) and not self._was_sent(event.id):
+                self._send(self._frame(outgoing))
             self._position = event.id
         if len(events) < BATCH_ROWS:
             # what the feed knew before the read and the read did not show is no longer kept
@@ -327,8 +333,13 @@ class Connection:
             return
         replay.is_announced = True
         first = events[0].id if events else known + 1
-        is_complete = first <= replay.last_event_id + 1
-        self._tell("resumed", {"last_event_id": replay.last_event_id, "is_complete": is_complete})
+        if first <= replay.last_event_id + 1:
+            self._tell("resumed", {"last_event_id": replay.last_event_id})
+        else:
+            self._reset("expired", replay.last_event_id, first - 1)
+
+    def _reset(self, reason: str, last_event_id: int, position: int) -> None:
+        self._tell("reset", {"last_event_id": last_event_id, "reason": reason}, position)
 
     def _finish_replay(self) -> None:
         replay = self._replay

@@ -23,7 +23,10 @@ POSITION = "SELECT value FROM tenant_counters WHERE tenant_id = %(tenant_id)s AN
 AFTER = f"""
 SELECT sequence, type, {EVENT_DATA}::text AS data, recorded_at FROM events e
 WHERE tenant_id = %(tenant_id)s AND sequence > %(sequence)s
-  AND (%(since)s::timestamptz IS NULL OR recorded_at >= %(since)s::timestamptz)
+  AND (%(since)s::timestamptz IS NULL OR sequence >= (
+    SELECT min(k.sequence) FROM events k
+    WHERE k.tenant_id = %(tenant_id)s AND k.sequence > %(sequence)s
+      AND k.recorded_at >= %(since)s::timestamptz))
 ORDER BY sequence LIMIT %(limit)s
 """
 
@@ -37,7 +40,9 @@ class EventRepository(Repository):
         return int(found.scalar() or 0)
 
     def after(self, sequence: int, since: datetime | None) -> list[Event]:
-        """The next events after `sequence`, recorded since then, at most `BATCH_ROWS`."""
+        """The next events after `sequence`, at most `BATCH_ROWS`, from the first that was recorded
+        since then. Transactions take their number as they end, and their time as they begin: of
+        those that follow some may be older."""
         rows = self.session.connection.exec_driver_sql(
             AFTER,
             {

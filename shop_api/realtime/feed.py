@@ -17,7 +17,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shop_api.db.outages import describe
 from shop_api.realtime.event_log import BATCH_ROWS, EventLog
-from shop_api.realtime.messages import EVENT_SCOPES, Event, OutgoingEvent
+from shop_api.realtime.frames import OutgoingEvent
+from shop_api.realtime.messages import Event
+from shop_api.spine.event_types import EVENT_TYPES
 
 if TYPE_CHECKING:
     from shop_api.realtime.connection import Connection
@@ -109,7 +111,7 @@ class Feed:
 
     def _give_out(self, event: Event) -> None:
         self.position = event.id
-        if event.type not in EVENT_SCOPES:
+        if event.type not in EVENT_TYPES:
             return
         outgoing = OutgoingEvent(event)
         for connection in self.connections:

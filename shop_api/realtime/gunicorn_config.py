@@ -20,6 +20,8 @@ worker_class = "shop_api.realtime.gunicorn_worker.RealtimeWorker"
 worker_connections = _settings.realtime_connections
 graceful_timeout = int(_settings.shutdown_grace_seconds)
 keepalive = 5
+# the most there is: a hundred products and as many orders fit in the query
+limit_request_line = 8190
 if _settings.tls_certificate:
     certfile, keyfile = str(_settings.tls_certificate), str(_settings.tls_key)
 if _settings.tls_client_ca:

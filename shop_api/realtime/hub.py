@@ -21,6 +21,7 @@ from shop_api.realtime.subscriber import Subscriber
 WATCH_SECONDS = 0.2
 # How soon a listener whose credential was revoked is found.
 RECHECK_SECONDS = 0.4
+RESTARTS = "the server restarts, resume on another connection"
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +64,12 @@ class Hub:
             raise
         return feed
 
+    def join(self, feed: Feed, connection: Connection) -> None:
+        """Have a connection hear the feed; one that comes as the process ends is closed too."""
+        feed.connections.add(connection)
+        if self.is_draining:
+            connection.close(CLOSE_RESTART, RESTARTS)
+
     def leave(self, feed: Feed) -> None:
         """One member less; a feed without members ends."""
         feed.members -= 1
@@ -84,7 +91,7 @@ class Hub:
                 random.uniform(0, jitter_seconds),
                 connection.close,
                 CLOSE_RESTART,
-                "the server restarts, resume on another connection",
+                RESTARTS,
             )
 
     def _watch(self) -> None:

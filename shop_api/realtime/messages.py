@@ -1,32 +1,18 @@
-"""What travels over a socket: events out, requests in, and the frames they are sent as.
+"""What travels between listener and hub: events and notes out, requests in.
 
-Belongs here: forms and the rules of who sees what. Does not: connections and their state.
+Belongs here: their forms, as msgspec reads and writes them; the AsyncAPI document is made of them
+(asyncapi.py). Does not: what events there are (spine/event_types.py), the bytes of a transport
+(frames.py), connections and their state. Imported by the api too: no gevent here.
 """
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
+from uuid import UUID
 
 import msgspec
-from wsproto.frame_protocol import FrameProtocol
+from msgspec import Meta, Struct
 
 from shop_api.kernel.clock import format_instant
-from shop_api.metrics.definitions import websocket_messages_sent
-
-# Event types that are pushed, and the scope each needs. Other events (batches of an import, …) are
-# part of a tenant's sequence but never leave the spine.
-EVENT_SCOPES: dict[str, str | None] = {
-    "order_created": "orders:read",
-    "order_status_changed": "orders:read",
-    "order_refunded": "orders:read",
-    "product_created": "catalog:read",
-    "product_updated": "catalog:read",
-    "product_deleted": "catalog:read",
-    "inventory_updated": "inventory:read",
-    "dashboard_metrics_updated": "analytics:read",
-    "report_ready": "reports:read",
-    "import_finished": "jobs:read",
-    "system_notification": None,
-}
 
 # The scope without which nobody listens at all.
 LISTEN_SCOPE = "events:read"
@@ -34,9 +20,11 @@ EMAIL_SCOPE = "customers:read"
 EMAIL_FIELD = "customer_email"
 
 MESSAGE_LIMIT_BYTES = 512
+# Products, and orders, that one listener can choose.
+CHOSEN_LIMIT = 100
 
 
-class Event(msgspec.Struct):
+class Event(Struct):
     """One event of a tenant; `data` is JSON as Postgres wrote it."""
 
     id: int
@@ -46,9 +34,7 @@ class Event(msgspec.Struct):
 
 
 _published = msgspec.json.Decoder(Event)
-_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _encoder = msgspec.json.Encoder(decimal_format="number")
-_server_frames = FrameProtocol(client=False, extensions=[])
 
 
 def decode_published(message: bytes) -> Event:
@@ -56,83 +42,125 @@ def decode_published(message: bytes) -> Event:
     return _published.decode(message)
 
 
-class Frame:
-    """A WebSocket text frame of a message; a server's are the same for every connection."""
-
-    __slots__ = ("data", "sent")
-
-    def __init__(self, type_: str, payload: bytes) -> None:
-        self.data = bytes(_server_frames.send_data(payload.decode(), fin=True))
-        # counts those that are sent
-        self.sent = websocket_messages_sent.labels(type_)
+def encode_envelope(event: Event) -> bytes:
+    """An event as listeners read it."""
+    return _encoder.encode(event)
 
 
-def control_frame(type_: str, data: dict[str, Any], now: datetime, id_: int | None = None) -> Frame:
-    """A frame about the connection itself, in the envelope every message has."""
+def encode_note(type_: str, data: Any, now: datetime, id_: int | None = None) -> bytes:
+    """A message about the connection itself, in the envelope every message has."""
     envelope = {"id": id_, "type": type_, "data": data, "timestamp": format_instant(now)}
-    return Frame(type_, _encoder.encode(envelope))
+    return _encoder.encode(envelope)
 
 
-class OutgoingEvent:
-    """An event with its frames, each made once however many connections send it."""
+# what the hub says about the connection
 
-    __slots__ = ("_full", "_without_email", "event")
-
-    def __init__(self, event: Event) -> None:
-        self.event = event
-        self._full: Frame | None = None
-        self._without_email: Frame | None = None
-
-    def frame(self, *, shows_email: bool) -> Frame:
-        """The frame for a listener who may, or may not, see customers' e-mail addresses."""
-        if shows_email:
-            if self._full is None:
-                self._full = Frame(self.event.type, _encoder.encode(self.event))
-            return self._full
-        if self._without_email is None:
-            shown = _without_email(self.event)
-            self._without_email = Frame(shown.type, _encoder.encode(shown))
-        return self._without_email
+LastEventId = Annotated[int, Meta(description="The event that was named.", ge=0)]
+ChosenIds = Annotated[
+    list[str] | None, Meta(description="The ids chosen; null where all of them are wanted.")
+]
 
 
-def _without_email(event: Event) -> Event:
-    fields = _fields.decode(event.data)
-    if EMAIL_FIELD not in fields:
-        return event
-    del fields[EMAIL_FIELD]
-    return Event(event.id, event.type, msgspec.Raw(_encoder.encode(fields)), event.timestamp)
+class Connected(Struct):
+    """The connection is open: everything after its `id` will arrive."""
+
+    connection_id: Annotated[UUID, Meta(description="Names the connection, in logs too.")]
+    tenant_id: Annotated[UUID, Meta(description="Whose events it hears.")]
 
 
-def visible_types(scopes: frozenset[str]) -> frozenset[str]:
-    """The event types a listener with these scopes may receive."""
-    return frozenset(
-        type_ for type_, scope in EVENT_SCOPES.items() if scope is None or scope in scopes
-    )
+class Resumed(Struct):
+    """What was missed follows, all of it, and then what happens."""
+
+    last_event_id: LastEventId
 
 
-class Ping(msgspec.Struct, tag="ping", tag_field="type", forbid_unknown_fields=True):
+class Reset(Struct):
+    """Nothing between `last_event_id` and this message's `id` will come: read the resources anew.
+    The stream goes on after its `id`."""
+
+    last_event_id: LastEventId
+    reason: Annotated[
+        Literal["expired", "unknown_event"],
+        Meta(
+            description="`expired`: events after it are no longer kept. `unknown_event`: the shop"
+            " has no such event yet, as when it was restored from a backup."
+        ),
+    ]
+
+
+class Subscribed(Struct):
+    """What is wanted from now on."""
+
+    types: Annotated[list[str], Meta(description="The event types that are on.")]
+    products: ChosenIds
+    orders: ChosenIds
+
+
+class Pong(Struct):
+    """The answer to `ping`."""
+
+
+class Error(Struct):
+    """What is wrong with a message; the connection stays."""
+
+    code: Annotated[str, Meta(description="Stable; decide on this.")]
+    detail: Annotated[str, Meta(description="A sentence for people.")]
+
+
+NOTES: dict[str, type[Struct]] = {
+    "connected": Connected,
+    "resumed": Resumed,
+    "reset": Reset,
+    "subscribed": Subscribed,
+    "pong": Pong,
+    "error": Error,
+}
+
+
+# what a client may say
+
+Types = Annotated[list[str] | None, Meta(description="Event types.")]
+Products = Annotated[
+    list[UUID] | None, Meta(description="Products: of events about a product, only of these.")
+]
+Orders = Annotated[
+    list[UUID] | None, Meta(description="Orders: of events about an order, only of these.")
+]
+
+
+class Ping(Struct, tag="ping", tag_field="type", forbid_unknown_fields=True):
     """Answered with `pong`."""
 
 
-class Subscribe(msgspec.Struct, tag="subscribe", tag_field="type", forbid_unknown_fields=True):
-    """Add these event types; without `types`, all that the scopes allow."""
+class Subscribe(Struct, tag="subscribe", tag_field="type", forbid_unknown_fields=True):
+    """Add these types, products and orders; with none of them, want all there is as at the start.
 
-    types: list[str] | None = None
+    The first product named turns away events about all others, the first order likewise.
+    """
+
+    types: Types = None
+    products: Products = None
+    orders: Orders = None
 
 
-class Unsubscribe(msgspec.Struct, tag="unsubscribe", tag_field="type", forbid_unknown_fields=True):
-    """Drop these event types; without `types`, all."""
+class Unsubscribe(Struct, tag="unsubscribe", tag_field="type", forbid_unknown_fields=True):
+    """Drop these types, products and orders; with none of them, want nothing at all."""
 
-    types: list[str] | None = None
+    types: Types = None
+    products: Products = None
+    orders: Orders = None
 
 
-class Resume(msgspec.Struct, tag="resume", tag_field="type", forbid_unknown_fields=True):
+class Resume(Struct, tag="resume", tag_field="type", forbid_unknown_fields=True):
     """Replay what came after this event."""
 
-    last_event_id: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+    last_event_id: Annotated[
+        int, Meta(description="The `id` of the last event handled.", ge=0, le=2**63 - 1)
+    ]
 
 
 Request = Ping | Subscribe | Unsubscribe | Resume
+REQUESTS: tuple[type[Struct], ...] = (Ping, Subscribe, Unsubscribe, Resume)
 _requests = msgspec.json.Decoder(Request)
 
 

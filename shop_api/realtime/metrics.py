@@ -1,16 +1,18 @@
 """Metrics of the realtime process: `GET /metrics`, for a machine without an api process too.
 
-Belongs here: the endpoint, and the errors a close code stands for. Does not: what else is counted
-(connection.py, websocket.py).
+Belongs here: the endpoint, what is counted of a transport's listeners, and the errors a close code
+stands for. Does not: counting what is sent (connection.py).
 """
 
 import hmac
+from dataclasses import dataclass
 
 from flask import Flask, Response, request
+from prometheus_client import Counter, Gauge, Histogram
 
 from shop_api.kernel.errors import DomainError, ErrorKind
 from shop_api.kernel.principal import METRICS, OPERATOR_KEYS
-from shop_api.metrics.definitions import websocket_errors
+from shop_api.metrics import definitions
 from shop_api.metrics.exposition import CONTENT_TYPE, exposition
 from shop_api.realtime import connection as closing
 
@@ -26,11 +28,34 @@ ERROR_TYPES = {
 UNAVAILABLE = "unavailable"
 
 
-def count_close(code: int) -> None:
-    """Count a close with that code, if it tells of a fault."""
-    error_type = ERROR_TYPES.get(code)
-    if error_type is not None:
-        websocket_errors.labels(error_type).inc()
+@dataclass(frozen=True)
+class ListenerMetrics:
+    """What is counted of the listeners of one transport."""
+
+    transport: str
+    active: Gauge
+    duration: Histogram
+    errors: Counter
+
+    def count_close(self, code: int | None) -> None:
+        """Count a close with that code, if it tells of a fault."""
+        error_type = ERROR_TYPES.get(code) if code is not None else None
+        if error_type is not None:
+            self.errors.labels(error_type).inc()
+
+
+WEBSOCKETS = ListenerMetrics(
+    "websocket",
+    definitions.websocket_connections_active,
+    definitions.websocket_connection_duration,
+    definitions.websocket_errors,
+)
+EVENT_STREAMS = ListenerMetrics(
+    "sse",
+    definitions.sse_connections_active,
+    definitions.sse_connection_duration,
+    definitions.sse_errors,
+)
 
 
 def add_metrics(app: Flask, metrics_key: str | None) -> None:

@@ -1,7 +1,7 @@
-"""Tickets: a browser cannot send a bearer with a WebSocket, so it shows a single-use ticket.
+"""Tickets: a browser sends no bearer with a WebSocket or EventSource: it shows a single-use ticket.
 
 Belongs here: how a ticket is made, kept in Redis and taken. Does not: the endpoint that issues it
-(domains/tickets), the socket that takes it (websocket.py). Imported by the api too: no gevent here.
+(domains/tickets), what takes it (admission.py). Imported by the api too: no gevent here.
 """
 
 import hashlib

@@ -1,26 +1,57 @@
-"""The socket under a WebSocket: whole frames, one at a time, no compression.
+"""What a connection needs of a transport, and the socket under all of them: whole frames, one at a
+time.
 
-Belongs here: what simple-websocket needs and gunicorn's socket lacks. Does not:
-what is sent (connection.py).
-
-simple-websocket calls `send` and ignores how much was sent; under gevent that cuts frames of slow
-readers short. It also accepts permessage-deflate whenever a client offers it, at three times the
-memory. Both are settled before it sees the request.
+Belongs here: what gunicorn's socket lacks, and the one form connections know transports in. Does
+not: the transports (websocket.py, event_stream.py), what is sent (connection.py).
 """
 
 import contextlib
 import socket
 import time
-from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Protocol
 
 import gevent
-from gevent.event import Event
 from gevent.lock import RLock
-from simple_websocket import ConnectionClosed
+
+from shop_api.realtime.frames import Form
 
 DRAIN_SECONDS = 1.0
 SOCKET = "gunicorn.socket"
+
+
+class Transport(Protocol):
+    """Carries one connection's frames to its client."""
+
+    form: Form
+    # messages that wait to be sent; with more the connection falls behind
+    queue_length: int
+    # how long the client has to ask for what it missed before it gets live events
+    resume_window_seconds: float
+    pulse_seconds: float
+
+    @property
+    def is_open(self) -> bool:
+        """Frames can be sent: neither side has closed."""
+
+    @property
+    def dead_at(self) -> float:
+        """When the client counts as dead if nothing is heard of it until then."""
+
+    @property
+    def sending_since(self) -> float | None:
+        """When the send that runs now began."""
+
+    def send(self, data: bytes) -> None:
+        """Send all of a frame; waits for the client to take it."""
+
+    def send_pulse(self, position: int | None) -> None:
+        """Show that the server lives; the client has all there was up to `position`, if given."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Say that it is over, between two frames; the client is to hang up."""
+
+    def abort(self) -> None:
+        """End it now; whoever waits to send or receive stops waiting."""
 
 
 class WholeFrameSocket:
@@ -56,57 +87,23 @@ class WholeFrameSocket:
 
         Closed at once, with unread bytes, the client would see a reset and not the close frame.
         """
+        self.end()
         with contextlib.suppress(OSError), gevent.Timeout(DRAIN_SECONDS, False):
-            self._socket.shutdown(socket.SHUT_WR)
             while self._socket.recv(65536):
                 pass
+
+    def end(self) -> None:
+        """Send the end of the stream; what the client sends can still be read."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+
+    def give_up_after(self, seconds: float) -> None:
+        """Let the system end the connection when the client's confirms nothing for so long."""
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            milliseconds = int(seconds * 1000)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
     def abort(self) -> None:
         """End the connection now; whoever waits to send or receive stops waiting."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-
-
-class InlineReader:
-    """Stands where simple-websocket starts a thread: the request's own greenlet reads instead."""
-
-    name = ""
-
-    def __init__(self, target: Callable[[], None]) -> None:
-        self.run = target
-
-    def start(self) -> None:
-        """Nothing runs until `run` is called."""
-
-
-class Inbox:
-    """Stands where simple-websocket collects messages: each is handled at once, none is kept."""
-
-    __slots__ = ("append",)
-
-    def __init__(self, handle: Callable[[str | bytes], None]) -> None:
-        self.append = handle
-
-
-SERVER_OPTIONS = {"thread_class": InlineReader, "event_class": Event, "receive_bytes": 2048}
-
-
-def close_politely(websocket: Any, code: int, reason: str) -> None:
-    """Send a close frame, unless the connection is already over."""
-    with contextlib.suppress(ConnectionClosed, OSError):
-        websocket.close(code, reason)
-
-
-class WebSocketEnviron:
-    """WSGI middleware that gives a WebSocket request the right socket and no compression."""
-
-    def __init__(self, application: Callable[..., Iterable[bytes]]) -> None:
-        self._application = application
-
-    def __call__(
-        self, environ: dict[str, Any], start_response: Callable[..., Any]
-    ) -> Iterable[bytes]:
-        if SOCKET in environ and environ.get("HTTP_UPGRADE", "").lower() == "websocket":
-            environ[SOCKET] = WholeFrameSocket(environ[SOCKET])
-            environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
-        return self._application(environ, start_response)

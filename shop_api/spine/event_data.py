@@ -1,6 +1,6 @@
 """What an event says to those who read it: what was stored, and personal data as it is now.
 
-Belongs here: the SQL of that. Does not: who may see which part (realtime/messages.py).
+Belongs here: the SQL of that. Does not: who may see which part (realtime/frames.py).
 
 Events are never changed, so they hold no personal data: an order's event names the customer, and
 the address is looked up when the event is read. Once a customer is erased, past events have none.

@@ -1,8 +1,8 @@
-"""The API reference: the OpenAPI document and the pages that show it, all from this machine.
+"""The API reference: the documents and the pages that show them, all from this machine.
 
-Belongs here: `/api/docs`, `/api/docs/redoc`, `/api/v1/openapi.json`, what leads to them, and their
-assets, which come from installed packages. Does not: what the document says (documentation.py and
-the endpoints).
+Belongs here: `/api/docs`, `/api/docs/redoc`, `/api/v1/openapi.json`, `/api/v1/asyncapi.json`, what
+leads to them, and their assets, which come from installed packages. Does not: what the documents
+say (documentation.py and the endpoints, realtime/asyncapi.py).
 """
 
 import mimetypes
@@ -21,6 +21,7 @@ from shop_api.kernel.principal import PUBLIC
 from shop_api.web.version_page import version_page
 
 SPEC_EXTENSION = "shop_api.openapi"
+EVENTS_EXTENSION = "shop_api.asyncapi"
 
 reference = Blueprint("reference", __name__)
 
@@ -66,6 +67,13 @@ def openapi_document() -> Response:
     """The OpenAPI 3.1 document."""
     spec = current_app.extensions[SPEC_EXTENSION]
     return _answer(msgspec.json.encode(spec.to_dict()), "application/json")
+
+
+@public("/api/v1/asyncapi.json")
+def asyncapi_document() -> Response:
+    """The AsyncAPI 3 document of the events."""
+    document = current_app.extensions[EVENTS_EXTENSION]
+    return _answer(msgspec.json.encode(document), "application/json")
 
 
 @public("/")

@@ -25,7 +25,8 @@ PAGE = """<!doctype html>
 <nav class="docs-bar"><b>shop-api</b> <a href="/api/docs">Try it</a>
 <a href="/api/docs/redoc">Read it</a>
 <a href="/api/docs/versions" aria-current="page">Versions</a>
-<a href="/api/v1/openapi.json">OpenAPI 3.1</a></nav>
+<a href="/api/v1/openapi.json">OpenAPI 3.1</a>
+<a href="/api/v1/asyncapi.json">AsyncAPI 3</a></nav>
 <main class="docs-text">
 <h1>Versions</h1>
 <p>Who asks for none gets the newest. To stay with one, send it with every request:</p>

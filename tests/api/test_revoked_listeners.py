@@ -10,8 +10,10 @@ import pytest
 
 from shop_api.app import App
 from shop_api.kernel.clock import utc_now
+from tests.factories.signing import Signer
 from tests.fixtures.api import PASSWORD as OWNER_PASSWORD
 from tests.fixtures.api import ApiClient, Shop
+from tests.fixtures.event_stream import EventStream
 from tests.fixtures.realtime import Realtime, Socket, realtime_process
 from tests.fixtures.stores import Database
 
@@ -54,6 +56,10 @@ def ticket(api: ApiClient) -> str:
     return str(api.post(TICKETS).json["ticket"])
 
 
+def stream(realtime: Realtime, api: ApiClient, **headers: str) -> EventStream:
+    return EventStream(realtime.port, bearer=api.token, headers=headers)
+
+
 def connect(realtime: Realtime, api: ApiClient) -> Socket:
     socket = Socket(realtime.port, ticket(api))
     assert socket.receive()["type"] == "connected"
@@ -70,10 +76,17 @@ def test_sockets_of_a_revoked_key_are_closed_and_its_tickets_refused(
     sockets = [connect(realtime, holder), connect(realtime, holder)]
     sockets[0].send(type="ping")
     assert sockets[0].receive()["type"] == "pong"
+    streams = [stream(realtime, holder), EventStream(realtime.port, ticket=ticket(holder))]
+    for opened in streams:
+        assert [message["type"] for message in opened.receive_many(1)] == ["connected"]
     assert shop.api.delete(path).status == 204
     started = time.monotonic()
     assert [socket.close_code() for socket in sockets] == [4401, 4401]
+    assert [opened.receive() for opened in streams] == [None, None]
     assert time.monotonic() - started < 1.2
+    refused = stream(realtime, holder)
+    assert (refused.status, refused.problem["code"]) == (401, "invalid_credential")
+    assert EventStream(realtime.port, ticket=unused).problem["code"] == "invalid_ticket"
     assert Socket(realtime.port, unused).close_code() == 4401
     other.send(type="ping")
     assert other.receive()["type"] == "pong"
@@ -124,6 +137,8 @@ def test_a_sign_in_that_ends_takes_its_sockets_and_no_others(
     )
     holder, other = (shop.api.with_token(each["access_token"]) for each in (tokens, others))
     unused, socket, kept = ticket(holder), connect(realtime, holder), connect(realtime, other)
+    followed = stream(realtime, holder)
+    assert followed.status == 200
     body = {"refresh_token": tokens["refresh_token"]}
     if ending == "logout":
         assert holder.post("/api/v1/auth/logout", body).status == 204
@@ -131,7 +146,21 @@ def test_a_sign_in_that_ends_takes_its_sockets_and_no_others(
         answers = [holder.with_token(None).post("/api/v1/auth/refresh", body) for _ in range(2)]
         assert [answered.status for answered in answers] == [200, 401]
     assert socket.close_code() == 4401
+    assert [message["type"] for message in followed.receive_many(1)] == ["connected"]
+    assert followed.receive() is None
+    assert stream(realtime, holder).status == 401
     assert Socket(realtime.port, unused).close_code() == 4401
     kept.send(type="ping")
     assert kept.receive()["type"] == "pong"
     kept.close()
+
+
+def test_a_copied_key_that_must_sign_opens_no_stream(realtime: Realtime, shop: Shop) -> None:
+    signer = Signer("")
+    path, holder = make_key(shop, public_key=signer.public_key, requires_signature=True)
+    signer.key_id = path.rpartition("/")[2]
+    refused = stream(realtime, holder)
+    assert (refused.status, refused.problem["code"]) == (401, "signature_required")
+    signed = stream(realtime, holder, **signer.headers("GET", "/events"))
+    assert signed.status == 200
+    signed.close()

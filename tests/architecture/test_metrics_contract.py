@@ -114,8 +114,7 @@ def test_every_metric_is_counted_somewhere() -> None:
         for name, metric in vars(definitions).items()
         if isinstance(metric, MetricWrapperBase) and not re.search(rf"\b{name}\b", text)
     ]
-    # of SSE, which realtime does not speak
-    assert [name for name in unused if not name.startswith("sse_")] == []
+    assert unused == []
 
 
 def test_rules_and_dashboard_read_only_what_is_exported() -> None:

@@ -123,6 +123,8 @@ def test_every_metric_is_told_after_traffic(served: Served, key: str) -> None:
         f"ws://127.0.0.1:{served.copy.realtime_port}/ws?ticket=none", timeout=10
     )
     refused.recv()
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(f"http://127.0.0.1:{served.copy.realtime_port}/events")
     served.ask("GET", "/api/v1/analytics/dashboard?period=7d", token=key)
     served.ask("GET", "/api/v1/analytics/dashboard?period=7d", token=key)
     free = served.open_shop("free")

@@ -13,9 +13,11 @@ from pydantic import ValidationError
 from shop_api.settings import Settings
 from shop_api.stack.children import base_url, live_url
 from shop_api.stack.supervisor import is_healthy
+from tests.factories.rows import make_tenant
 from tests.fixtures.certificates import Certificate, client_context, make_certificate
+from tests.fixtures.event_stream import EventStream
 from tests.fixtures.processes import free_port, process_environment, running, wait_until
-from tests.fixtures.realtime import GUNICORN
+from tests.fixtures.realtime import GUNICORN, Realtime
 from tests.fixtures.servers import ApiServer, api_server
 from tests.fixtures.stores import Database
 
@@ -135,13 +137,18 @@ def test_health_is_asked_over_tls(
 
 
 def test_realtime_speaks_tls_and_asks_for_certificates(
-    settings: Settings, certificates: Certificates, tmp_path: Path
+    settings: Settings,
+    certificates: Certificates,
+    mutual: ApiServer,
+    database: Database,
+    tmp_path: Path,
 ) -> None:
     port = free_port()
     changes = tls(certificates, is_mutual=True)
     environment = process_environment(settings, realtime_port=port, host="127.0.0.1", **changes)
     served = as_served(settings, certificates, is_mutual=True)
-    with running([*GUNICORN, "shop_api.realtime.wsgi:app"], environment, tmp_path / "log"):
+    log = tmp_path / "log"
+    with running([*GUNICORN, "shop_api.realtime.wsgi:app"], environment, log) as process:
         wait_until(lambda: is_healthy(live_url(served, port)), 30)
         options = {
             "ca_certs": str(certificates.authority.certificate_file),
@@ -157,6 +164,18 @@ def test_realtime_speaks_tls_and_asks_for_certificates(
             del options[name]
         with pytest.raises((ssl.SSLError, ConnectionError, websocket.WebSocketException)):
             websocket.create_connection(url, timeout=10, sslopt=options)
+        # of clients without a certificate the server's own log tells
+        told = len(log.read_text())
+        key = Realtime(served, port, process.pid, log).bearer(make_tenant(database))
+        streams = [EventStream(port, context=mutual.context, bearer=key) for _ in range(2)]
+        for stream in streams:
+            assert [m["type"] for m in stream.receive_many(1)] == ["connected"]
+        streams[0].close()
+        process.terminate()
+        assert streams[1].receive() is None
+        streams[1].close()
+        assert process.wait(timeout=10) == 0
+    assert "Traceback" not in log.read_text()[told:]
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,10 @@ class Watched:
     def __init__(self, *, fails: bool) -> None:
         self.fails = fails
         self.looks = 0
+        self.codes: list[int] = []
+
+    def close(self, code: int, reason: str) -> None:
+        self.codes.append(code)
 
     def check_progress(self, now: float) -> None:
         self.looks += 1
@@ -91,3 +95,16 @@ def test_a_connection_that_cannot_be_checked_does_not_hide_the_others(
     wait_for(lambda: broken.looks >= 2 and sound.looks >= 2)
     watcher.kill()
     assert "cannot check on connection" in caplog.text
+
+
+def test_a_connection_that_comes_while_the_process_ends_is_closed_as_well() -> None:
+    log: Any = BrokenLog(failures=0)
+    directory: Any = object()
+    hub = Hub(log, directory, "redis://")
+    feed = hub.enter(TENANT)
+    early: Any = Watched(fails=False)
+    hub.join(feed, early)
+    hub.drain(jitter_seconds=0.0)
+    late: Any = Watched(fails=False)
+    hub.join(feed, late)
+    wait_for(lambda: early.codes == late.codes == [1012])

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from shop_api.kernel.principal import SCOPES
 from shop_api.realtime import messages
-from shop_api.realtime.messages import Event, Frame, OutgoingEvent
+from shop_api.realtime.frames import WEBSOCKET, Frame, OutgoingEvent, note_frame
+from shop_api.realtime.messages import Event
+from shop_api.spine.event_types import EVENT_SCOPES, visible_types
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -34,7 +36,7 @@ def event(data: str) -> Event:
 
 
 def test_amounts_leave_with_their_digits() -> None:
-    frame = OutgoingEvent(event('{"total_amount": 19.90}')).frame(shows_email=True)
+    frame = OutgoingEvent(event('{"total_amount": 19.90}')).frame(WEBSOCKET, shows_email=True)
     assert payload(frame) == (
         '{"id":7,"type":"order_created","data":{"total_amount": 19.90},'
         '"timestamp":"2026-03-01T12:00:00.000000Z"}'
@@ -43,28 +45,28 @@ def test_amounts_leave_with_their_digits() -> None:
 
 def test_amounts_keep_their_digits_where_the_email_is_withheld() -> None:
     outgoing = OutgoingEvent(event('{"total_amount": 19.90, "customer_email": "a@b.example"}'))
-    assert '"data":{"total_amount":19.90}' in payload(outgoing.frame(shows_email=False))
-    assert "a@b.example" in payload(outgoing.frame(shows_email=True))
+    assert '"data":{"total_amount":19.90}' in payload(outgoing.frame(WEBSOCKET, shows_email=False))
+    assert "a@b.example" in payload(outgoing.frame(WEBSOCKET, shows_email=True))
 
 
 def test_a_frame_is_made_once() -> None:
     outgoing = OutgoingEvent(event('{"customer_email": "a@b.example"}'))
     for shows_email in (True, False):
-        first = outgoing.frame(shows_email=shows_email)
-        assert outgoing.frame(shows_email=shows_email) is first
+        first = outgoing.frame(WEBSOCKET, shows_email=shows_email)
+        assert outgoing.frame(WEBSOCKET, shows_email=shows_email) is first
 
 
 @given(st.text(max_size=70_000))
 def test_any_text_fits_a_frame(text: str) -> None:
-    frame = messages.control_frame("error", {"detail": text}, NOW)
+    frame = note_frame(WEBSOCKET, "error", {"detail": text}, NOW)
     assert json.loads(payload(frame))["data"] == {"detail": text}
 
 
 def test_every_pushed_type_needs_a_scope_that_exists() -> None:
-    assert {scope for scope in messages.EVENT_SCOPES.values() if scope} <= set(SCOPES)
+    assert {scope for scope in EVENT_SCOPES.values() if scope} <= set(SCOPES)
     assert {messages.LISTEN_SCOPE, messages.EMAIL_SCOPE} <= set(SCOPES)
-    assert messages.visible_types(frozenset(SCOPES)) == frozenset(messages.EVENT_SCOPES)
-    assert messages.visible_types(frozenset()) == {"system_notification"}
+    assert visible_types(frozenset(SCOPES)) == frozenset(EVENT_SCOPES)
+    assert visible_types(frozenset()) == {"system_notification"}
 
 
 @given(st.text(max_size=200) | st.binary(max_size=200).map(lambda b: b.decode("latin-1")))

@@ -221,6 +221,7 @@ def announce(
         {
             "product_id": str(level.product_id),
             "variant_id": str(level.variant_id),
+            "location_id": str(location_id),
             "old_quantity": old_available,
             "new_quantity": new_available,
             "threshold_alert": is_low,

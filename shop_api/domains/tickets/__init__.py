@@ -1,1 +1,1 @@
-"""Tickets for listening: what a browser shows in place of a bearer when it opens a WebSocket."""
+"""Tickets for listening: what a browser shows in place of a bearer when it listens."""

@@ -17,10 +17,10 @@ realtime = Blueprint(
     "POST", "/tickets", scope="events:read", returns=TicketSchema, status=201, is_secret=True
 )
 def create_ticket(call: Call) -> Reply:
-    """Issue a ticket for one WebSocket connection.
+    """Issue a ticket for one connection that listens to events.
 
-    Connect to `/ws?ticket=…` of the realtime process before it expires; it works once. The
-    connection sees what this credential may read.
+    Connect to `/ws?ticket=…` (WebSocket) or `/events?ticket=…` (server-sent events) of the realtime
+    process before it expires; it works once. The connection sees what this credential may read.
     """
     life_seconds = call.services.settings.ticket_seconds
     ticket = service.issue(call.services.redis, call.principal, life_seconds)

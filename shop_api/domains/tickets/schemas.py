@@ -4,7 +4,7 @@ from marshmallow import Schema, fields
 
 
 class TicketSchema(Schema):
-    """A ticket for one WebSocket connection."""
+    """A ticket for one connection that listens to events."""
 
     ticket = fields.String(
         required=True, metadata={"example": "tk_Zb3kQ9xL0sVn2mYt7uPdWcEaHgJrKfQi8oTz5xNvB1M"}
