@@ -26,13 +26,15 @@ from shop_api.spine.versions import replace_versions
 
 LOCK = "relay"
 COLUMNS = f"tenant_id, sequence, type, {EVENT_DATA}::text, recorded_at, subject_type"
+# What the names of the tenants' channels begin with.
+CHANNELS = "events:"
 
 Row = tuple[UUID, int, str, str, datetime, str]
 
 
 def channel_of(tenant_id: UUID) -> str:
     """The Redis channel of a tenant's events."""
-    return f"events:{tenant_id}"
+    return f"{CHANNELS}{tenant_id}"
 
 
 def published_message(row: Row) -> str:
