@@ -3,7 +3,7 @@
 Belongs here: reading them from Postgres and when they are told. Does not: the figures of a snapshot
 (metric_push.py), whose message has the same form; carrying them (spine/passing.py, realtime).
 
-They are what the lake says once it has caught up, under the basis `order_date`: of the orders placed
+They are what the lake says once it has caught up, under the basis `order_date`: of orders placed
 today in the shop's currency.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 import redis
-from sqlalchemy import select
+from sqlalchemy import Engine, func, select
 
 from analytics.metrics.definitions import average, money
 from analytics.periods import Period, find_zone, local_date, name_period
@@ -26,7 +26,7 @@ from shop_api.db.tenancy import run_for_tenants
 from shop_api.db.types import AnyRow
 from shop_api.kernel.clock import format_instant
 from shop_api.kernel.money import currency_digits
-from shop_api.models import tenant_counters, tenants
+from shop_api.models import events, tenants
 from shop_api.spine.jobs import WorkerContext
 from shop_api.spine.passing import listening_tenants, pass_on
 from shop_api.spine.traffic_stream import counts_online
@@ -64,28 +64,76 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Day:
+    """A local day of a shop's sales in its currency."""
+
+    period: Period
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Today:
+    """The figures of a day, with all that was committed before `as_of`."""
+
+    metrics: dict[str, Any]
+    as_of: datetime
+
+
+def read_days(engine: Engine, days: Mapping[UUID, Day]) -> dict[UUID, Today]:
+    """A day's figures of each tenant, from Postgres in one round trip; `engine` is shop_app's.
+
+    The metrics are those of analytics.dashboard.answers.build_live_metrics.
+    """
+    statements = [
+        (
+            tenant_id,
+            Statement(
+                TODAY,
+                {
+                    "tenant_id": tenant_id,
+                    "currency": day.currency,
+                    "start": day.period.start_instant,
+                    "end": day.period.end_instant,
+                },
+            ),
+        )
+        for tenant_id, day in days.items()
+    ]
+    found = run_for_tenants(engine, statements)
+    return {
+        tenant_id: Today(_metrics(row, day.currency), row.as_of)
+        for (tenant_id, day), (row,) in zip(days.items(), found, strict=True)
+    }
+
+
+def _metrics(row: AnyRow, currency: str) -> dict[str, Any]:
+    digits = currency_digits(currency)
+    return {
+        "total_revenue": money(row.total_sales, digits),
+        "orders_today": row.placed,
+        "units_today": int(row.units),
+        "average_order_value": average(row.goods, row.orders, digits),
+    }
+
+
+@dataclass(frozen=True, slots=True)
 class _State:
     """What a shop's figures depend on, and what it was told when."""
 
+    # its newest
     event: int
-    period: Period
-    currency: str
+    day: Day
     visitors: int
     metrics: Mapping[str, Any] | None = None
     told_at: datetime | None = None
 
     def is_due(self, now: datetime, before: "_State | None") -> bool:
-        """Whether the shop is to be told at `now`, what `before` was told it."""
+        """Whether the shop is to be told at `now`, which was told `before`."""
         if before is None or before.told_at is None:
             return True
-        spacing = SPACING if self.figures != before.figures else VISITOR_SPACING
-        has_changed = (self.figures, self.visitors) != (before.figures, before.visitors)
-        return has_changed and now - before.told_at >= spacing
-
-    @property
-    def figures(self) -> tuple[int, Period, str]:
-        """What all depend on but the number of visitors."""
-        return (self.event, self.period, self.currency)
+        if (self.event, self.day) != (before.event, before.day):
+            return now - before.told_at >= SPACING
+        return self.visitors != before.visitors and now - before.told_at >= VISITOR_SPACING
 
 
 class LiveMetrics:
@@ -98,14 +146,10 @@ class LiveMetrics:
     def run(self, now: datetime) -> bool:
         """Tell all shops that are due; False when Redis is away and so nobody hears."""
         try:
-            listening = listening_tenants(self._context.redis)
-            states = self._states(listening, now)
-            due = [
-                tenant_id
-                for tenant_id, state in states.items()
-                if state.is_due(now, self._told.get(tenant_id))
-            ]
+            states = self._states(listening_tenants(self._context.redis), now)
+            # who listens again is told anew
             self._told = {id_: told for id_, told in self._told.items() if id_ in states}
+            due = [id_ for id_, state in states.items() if state.is_due(now, self._told.get(id_))]
             for start in range(0, len(due), SHOPS_AT_ONCE):
                 self._tell({id_: states[id_] for id_ in due[start : start + SHOPS_AT_ONCE]}, now)
         except redis.RedisError as error:
@@ -116,44 +160,29 @@ class LiveMetrics:
     def _states(self, tenant_ids: set[UUID], now: datetime) -> dict[UUID, _State]:
         if not tenant_ids:
             return {}
-        t, counters = tenants.c, tenant_counters.c
-        query = (
-            select(t.id, t.currency, t.timezone, counters.value)
-            .join(tenant_counters, (counters.tenant_id == t.id) & (counters.name == "event"))
-            .where(t.id.in_(tenant_ids))
-        )
+        t = tenants.c
+        # along the primary key, from its end
+        newest = select(func.max(events.c.sequence)).where(events.c.tenant_id == t.id)
+        query = select(
+            t.id, t.currency, t.timezone, func.coalesce(newest.scalar_subquery(), 0).label("event")
+        ).where(t.id.in_(tenant_ids))
         with self._context.exporter_engine.connect() as connection:
             rows = connection.execute(query).all()
         visitors = counts_online(self._context.redis, [row.id for row in rows], now)
         return {
-            row.id: _State(row.value, _today(row.timezone, now), row.currency, online)
+            row.id: _State(row.event, Day(_today(row.timezone, now), row.currency), online)
             for row, online in zip(rows, visitors, strict=True)
         }
 
     def _tell(self, states: dict[UUID, _State], now: datetime) -> None:
-        statements = [
-            (
-                tenant_id,
-                Statement(
-                    TODAY,
-                    {
-                        "tenant_id": tenant_id,
-                        "currency": state.currency,
-                        "start": state.period.start_instant,
-                        "end": state.period.end_instant,
-                    },
-                ),
-            )
-            for tenant_id, state in states.items()
-        ]
-        found = run_for_tenants(self._context.engine, statements)
+        found = read_days(self._context.engine, {id_: state.day for id_, state in states.items()})
         messages, told = [], {}
-        for (tenant_id, state), (row,) in zip(states.items(), found, strict=True):
-            metrics = _metrics(row, state)
-            before = self._told.get(tenant_id)
+        for tenant_id, state in states.items():
+            today, before = found[tenant_id], self._told.get(tenant_id)
+            metrics = {**today.metrics, "visitors_online": state.visitors}
             # what changed may be no figure of today
             if before is None or before.metrics != metrics:
-                messages.append((tenant_id, _data(metrics, row, state)))
+                messages.append((tenant_id, _data(metrics, today.as_of, state.day)))
             told[tenant_id] = replace(state, metrics=metrics, told_at=now)
         pass_on(self._context.redis, EVENT, messages, now)
         self._told |= told
@@ -163,26 +192,12 @@ def _today(timezone: str, now: datetime) -> Period:
     return name_period("today", now, timezone, local_date(now, find_zone(timezone)))
 
 
-def _metrics(row: AnyRow, state: _State) -> dict[str, Any]:
-    digits = currency_digits(state.currency)
-    return {
-        "total_revenue": money(row.total_sales, digits),
-        "orders_today": row.placed,
-        "units_today": int(row.units),
-        "average_order_value": average(row.goods, row.orders, digits),
-        "visitors_online": state.visitors,
-    }
-
-
-def _data(metrics: Mapping[str, Any], row: AnyRow, state: _State) -> dict[str, Any]:
+def _data(metrics: Mapping[str, Any], as_of: datetime, day: Day) -> dict[str, Any]:
     return {
         "metrics": metrics,
-        "as_of": format_instant(row.as_of),
+        "as_of": format_instant(as_of),
         "snapshot": None,
-        "currency": state.currency,
-        "timezone": state.period.timezone,
-        "period": {
-            "from": state.period.start.isoformat(),
-            "to": state.period.end.isoformat(),
-        },
+        "currency": day.currency,
+        "timezone": day.period.timezone,
+        "period": {"from": day.period.start.isoformat(), "to": day.period.end.isoformat()},
     }

@@ -118,8 +118,8 @@ class Connection:
 
     def offer(self, outgoing: OutgoingEvent) -> None:
         """Queue a live event, if it is wanted; with a full queue the connection falls behind."""
-        event = outgoing.event
-        if not self.is_live or event.id <= self._position:
+        sequence = outgoing.event.sequence
+        if not self.is_live or sequence <= self._position:
             return
         if self._interest.wants(outgoing):
             if len(self._queue) >= self._transport.queue_length:
@@ -128,7 +128,14 @@ class Connection:
                 return
             self._queue.append(self._frame(outgoing))
             self._signal.set()
-        self._position = event.id
+        self._position = sequence
+
+    def offer_passing(self, outgoing: OutgoingEvent) -> None:
+        """Queue what passes, if it is wanted and there is room: the next one says as much."""
+        has_room = len(self._queue) < self._transport.queue_length
+        if self.is_live and has_room and self._interest.wants(outgoing):
+            self._queue.append(self._frame(outgoing))
+            self._signal.set()
 
     def check_standing(self, standings: Standings) -> None:
         """Close when the credential no longer counts, or may do less than when it connected."""
@@ -314,9 +321,9 @@ class Connection:
             if self.close_code is not None or not self._transport.is_open:
                 return
             outgoing = OutgoingEvent(event)
-            if self._interest.wants(outgoing) and not self._was_sent(event.id):
+            if self._interest.wants(outgoing) and not self._was_sent(event.sequence):
                 self._send(self._frame(outgoing))
-            self._position = event.id
+            self._position = event.sequence
         if len(events) < BATCH_ROWS:
             # what the feed knew before the read and the read did not show is no longer kept
             self._position = max(self._position, known)

@@ -58,16 +58,19 @@ class Feed:
 
     def receive(self, event: Event) -> None:
         """An event from Redis: give it out if it is the next, else read what is missing."""
-        self._target = max(self._target, event.id)
-        if not self._is_live or event.id <= self.position:
+        if event.id is None:
+            self._pass_on(event)
             return
-        if event.id == self.position + 1:
+        self._target = max(self._target, event.sequence)
+        if not self._is_live or event.sequence <= self.position:
+            return
+        if event.sequence == self.position + 1:
             self._give_out(event)
         else:
             logger.info(
                 "events %d to %d of tenant %s missed, reading them",
                 self.position + 1,
-                event.id - 1,
+                event.sequence - 1,
                 self.tenant_id,
             )
             self.catch_up()
@@ -110,9 +113,14 @@ class Feed:
             self.position = max(self.position, known)
 
     def _give_out(self, event: Event) -> None:
-        self.position = event.id
+        self.position = event.sequence
         if event.type not in EVENT_TYPES:
             return
         outgoing = OutgoingEvent(event)
         for connection in self.connections:
             connection.offer(outgoing)
+
+    def _pass_on(self, event: Event) -> None:
+        outgoing = OutgoingEvent(event)
+        for connection in self.connections:
+            connection.offer_passing(outgoing)

@@ -25,12 +25,21 @@ CHOSEN_LIMIT = 100
 
 
 class Event(Struct):
-    """One event of a tenant; `data` is JSON as Postgres wrote it."""
+    """One event of a tenant; `data` is JSON as Postgres wrote it.
 
-    id: int
+    A message that passes (spine/passing.py) has the same form and no id.
+    """
+
+    id: int | None
     type: str
     data: msgspec.Raw
     timestamp: str
+
+    @property
+    def sequence(self) -> int:
+        """Its place among the tenant's events."""
+        assert self.id is not None, "what passes has no place in the order"
+        return self.id
 
 
 _published = msgspec.json.Decoder(Event)
@@ -38,7 +47,7 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def decode_published(message: bytes) -> Event:
-    """An event as the relay published it."""
+    """An event as the relay published it, or what passes."""
     return _published.decode(message)
 
 

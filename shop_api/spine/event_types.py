@@ -141,7 +141,13 @@ class DashboardMetricsUpdated(Struct):
 
     metrics: LiveMetrics
     as_of: Annotated[datetime, Meta(description="What was committed before is in the figures.")]
-    snapshot: Annotated[str, Meta(description="The lake's snapshot that they are of.")]
+    snapshot: Annotated[
+        str | None,
+        Meta(
+            description="The lake's snapshot that they are of; null for those that are told between"
+            " two, in a message without `id`, which is not told again."
+        ),
+    ]
     currency: Currency
     timezone: Annotated[str, Meta(description="IANA name of the zone that the day is of.")]
     period: Period

@@ -11,15 +11,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from analytics.dashboard.answers import build_live_metrics
+from analytics.dashboard.question import AnalyticsRequest
+from analytics.engine import Engine
+from analytics.lake import Lake
+from analytics.periods import find_zone, local_date, name_period
 from pipelines.context import LakeContext
+from pipelines.live_metrics import Day, read_days
 from pipelines.runner import run_export, run_rebuild
 from pipelines.verification import run_verify
 from tests.factories.rows import make_tenant
 from tests.factories.sales import add_customer, cancel, change_order, pay, place, refund, selling
-from tests.fixtures.lake import everything, new_lake, now, rows
+from tests.fixtures.lake import everything, new_lake, now, published, rows
 from tests.fixtures.shop import forget_tenants
 from tests.fixtures.stores import Database
 
+ZONE = "America/Sao_Paulo"
 # Around the turns of the clock in São Paulo and of the year.
 STARTS = [datetime(2018, 2, 17, 22, tzinfo=UTC), datetime(2018, 11, 3, 20, tzinfo=UTC)]
 STARTS += [datetime(2017, 12, 31, 20, tzinfo=UTC)]
@@ -59,7 +66,7 @@ def test_rollup_facts_postgres_and_rebuild_agree(
     database: Database, tmp_path_factory: pytest.TempPathFactory, history: list[Step]
 ) -> None:
     forget_tenants(database)
-    tenant_id = make_tenant(database, timezone="America/Sao_Paulo")
+    tenant_id = make_tenant(database, timezone=ZONE)
     lake = new_lake(database, tmp_path_factory.mktemp("lake") / "lake")
     # the first run makes all anew, those of the history what changed
     run_export(lake, now())
@@ -76,10 +83,26 @@ def test_rollup_facts_postgres_and_rebuild_agree(
         assert days["orders"].sum() == facts.height
         assert days["units"].sum() == facts["units"].sum()
         assert days["gross_sales"].sum() == facts["gross_sales"].sum()
+    assert_live_figures_are_the_lakes(database, lake, tenant_id)
     incremental = everything(lake)
     run_rebuild(lake, now())
     for table, anew in everything(lake).items():
         assert_frame_equal(incremental[table], anew)
+
+
+def assert_live_figures_are_the_lakes(
+    database: Database, context: LakeContext, tenant_id: UUID
+) -> None:
+    """What listeners are told between snapshots is what the next one says of each day."""
+    engine, lake, snapshot = Engine(context.location), Lake(context.location), published(context)
+    for at in [start + timedelta(days=days) for start in STARTS for days in (0, 1)]:
+        period = name_period("today", at, ZONE, local_date(at, find_zone(ZONE)))
+        told = read_days(database.engine, {tenant_id: Day(period, "USD")})[tenant_id]
+        asked = AnalyticsRequest(
+            str(tenant_id), snapshot, ZONE, "USD", 2, at, period="today", compare="none"
+        )
+        assert told.metrics == build_live_metrics(engine, lake, asked)["metrics"]
+    engine.close()
 
 
 def live(database: Database, lake: LakeContext, tenant_id: UUID, history: list[Step]) -> None:
@@ -104,6 +127,8 @@ def live(database: Database, lake: LakeContext, tenant_id: UUID, history: list[S
                     discount=Decimal(0),
                     channel=step.channel,
                     customer_id=buyer,
+                    tax_included=step.channel == "pos",
+                    shipping_tax_total=Decimal(step.cents % 3) / 4,
                 )
                 orders.append(order)
                 open_orders.add(order)
