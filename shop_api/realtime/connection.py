@@ -339,7 +339,7 @@ class Connection:
         if replay is None or replay.is_announced:
             return
         replay.is_announced = True
-        first = events[0].id if events else known + 1
+        first = events[0].sequence if events else known + 1
         if first <= replay.last_event_id + 1:
             self._tell("resumed", {"last_event_id": replay.last_event_id})
         else:
