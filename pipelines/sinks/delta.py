@@ -298,27 +298,30 @@ class Rewrite:
         return pl.concat(frames) if frames else empty(self.contract)
 
     def _read(self, file: DataFile) -> pl.DataFrame:
-        path = f"{self.table.root}/{file.path}"
-        options = self.table.store.options
-        try:
-            rows = pl.read_parquet(path, hive_partitioning=False, storage_options=options)
-            lacking = self._schema.keys() - set(rows.columns)
-            return rows.with_columns(
-                pl.lit(None, self._schema[name]).alias(name) for name in lacking
-            ).select(pl.lit(file.tenant_id).alias("tenant_id"), *self.contract.column_names)
-        except (OSError, pl.exceptions.PolarsError) as error:
-            raise UnreadableFileError(file.tenant_id, path, error) from error
+        rows = self._load(file)
+        lacking = self._schema.keys() - set(rows.columns)
+        return rows.with_columns(
+            pl.lit(None, self._schema[name]).alias(name) for name in lacking
+        ).select(pl.lit(file.tenant_id).alias("tenant_id"), *self.contract.column_names)
 
     def read_column(self, file: DataFile, name: str) -> pl.Series:
         """One column of a file."""
-        path = f"{self.table.root}/{file.path}"
-        options = self.table.store.options
+        return self._load(file, [name])[name]
+
+    def _load(self, file: DataFile, columns: list[str] | None = None) -> pl.DataFrame:
+        """Raises UnreadableFileError; and OSError when it is the store that cannot be read."""
+        table = self.table
+        uri, options = f"{table.root}/{file.path}", table.store.options
         try:
             return pl.read_parquet(
-                path, columns=[name], hive_partitioning=False, storage_options=options
-            )[name]
+                uri, columns=columns, hive_partitioning=False, storage_options=options
+            )
         except (OSError, pl.exceptions.PolarsError) as error:
-            raise UnreadableFileError(file.tenant_id, path, error) from error
+            try:
+                content = table.store.read(f"{self.contract.name}/{file.path}")
+                return pl.read_parquet(content, columns=columns, hive_partitioning=False)
+            except (FileNotFoundError, pl.exceptions.PolarsError):
+                raise UnreadableFileError(file.tenant_id, uri, error) from error
 
     def take(self, files: Sequence[DataFile]) -> pl.DataFrame:
         """Take out files; answers their rows. What cannot be read and is nowhere else is lost."""

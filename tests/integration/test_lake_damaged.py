@@ -1,6 +1,8 @@
 """Files of the lake that a disk lost or spoilt: their tenant is made anew, the others go on."""
 
 import logging
+import os
+import resource
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -8,7 +10,9 @@ from uuid import UUID
 import polars as pl
 import pytest
 
+from analytics.contracts.orders import ORDERS
 from analytics.lake import Lake
+from pipelines.changeset import begin
 from pipelines.compaction import run_compact
 from pipelines.context import LakeContext
 from pipelines.runner import run_export
@@ -125,3 +129,27 @@ def test_housekeeping_leaves_a_damaged_tenant_alone_and_has_it_made_anew(
     run_export(lake, start + timedelta(seconds=40))
     assert quarantined(lake) == {}
     assert run_verify(lake, now()).differences == []
+
+
+def test_a_store_that_cannot_be_read_for_a_moment_has_lost_nothing(
+    database: Database, lake: LakeContext
+) -> None:
+    """No file can be opened: taken for damaged, those of visits would be dropped."""
+    ((tenant_id, _),) = open_shops(database, 1)
+    run_export(lake, now())
+    rewrite = begin(lake, {name: table.version for name, table in lake.tables.items()}, now()).of(
+        ORDERS
+    )
+    (file,) = rewrite.files(str(tenant_id))
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest_free = os.open(os.devnull, os.O_RDONLY)
+    os.close(lowest_free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, allowed[1]))
+    try:
+        with pytest.raises(OSError, match="open files"):
+            rewrite.read([file])
+        with pytest.raises(OSError, match="open files"):
+            rewrite.read_column(file, "order_id")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, allowed)
+    assert rewrite.read([file]).height == 1

@@ -15,7 +15,6 @@ import redis
 from polars.testing import assert_frame_equal
 
 from analytics.lake import Lake
-from pipelines import cli
 from pipelines.compaction import run_compact
 from pipelines.context import LakeContext
 from pipelines.runner import run_export, run_rebuild
@@ -35,7 +34,7 @@ from shop_api.spine.traffic_stream import (
 from tests.factories.rows import make_tenant
 from tests.factories.sales import day, place, selling
 from tests.factories.traffic import event, send
-from tests.fixtures.lake import invoke, new_lake, now, open_lake, published, rows
+from tests.fixtures.lake import new_lake, now, open_lake, published, rows
 from tests.fixtures.stores import Database
 
 pytestmark = pytest.mark.usefixtures("no_tenants")
@@ -82,41 +81,6 @@ def files(lake: LakeContext, tenant_id: UUID) -> list[str]:
 def duplicates() -> float:
     value: float = traffic_events.labels("duplicate")._value.get()
     return value
-
-
-def test_the_command_takes_in_what_waits_when_it_begins(
-    database: Database,
-    lake: LakeContext,
-    tenant_id: UUID,
-    intake: TrafficIntake,
-    redis_url: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    taken: list[object] = []
-
-    def take(*arguments: Any) -> object:
-        taken.append(run_traffic(*arguments))
-        assert len(taken) < 3, "it does not end while events come"
-        send(intake, tenant_id, event())
-        return taken[-1]
-
-    monkeypatch.setattr(cli, "run_traffic", take)
-    monkeypatch.setenv("REDIS_URL", redis_url)
-    send(intake, tenant_id, event())
-    done = invoke(database, lake, "run")
-    assert (done.exit_code, in_lake(lake).height) == (0, 1), done.output
-    assert done.stdout.endswith("\n1 storefront events taken in\n")
-
-
-def test_the_command_says_that_events_wait_while_redis_is_away(
-    database: Database, lake: LakeContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
-    done = invoke(database, lake, "run")
-    assert (done.exit_code, isinstance(done.exception, SystemExit)) == (1, True)
-    # what was exported is
-    assert done.stdout
-    assert "storefront events wait" in done.stderr
 
 
 def test_an_event_reaches_the_lake_once_however_often_it_is_sent(
