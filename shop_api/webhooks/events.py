@@ -1,13 +1,14 @@
 """Which events an endpoint is sent, and what each looks like there.
 
 Belongs here: the rule of who gets which event, and the SQL of a message. Does not: which events
-there are and what scope each needs (realtime/messages.py), sending.
+there are and what scope each needs (spine/event_types.py), sending.
 """
 
 from collections.abc import Collection
 
-from shop_api.realtime.messages import EMAIL_SCOPE, EVENT_SCOPES
+from shop_api.realtime.messages import EMAIL_SCOPE
 from shop_api.spine.event_data import EVENT_DATA
+from shop_api.spine.event_types import EVENT_SCOPES
 
 # Sent to one endpoint when somebody asks for it, whatever it subscribes to.
 TEST_EVENT = "webhook_test"

@@ -134,7 +134,7 @@ def test_every_event_a_shop_pushes_is_as_declared(
     events, position = [], 0
     while batch := log.after(shop.tenant_id, position):
         events += batch
-        position = batch[-1].id
+        position = batch[-1].sequence
     pushed = [OutgoingEvent(event) for event in events if event.type in EVENT_TYPES]
     assert {outgoing.event.type for outgoing in pushed} == set(EVENT_TYPES)
     declared = validators()

@@ -335,5 +335,9 @@ def test_after_a_snapshot_changed_shops_are_told_their_figures(
 
 
 def test_the_worker_makes_reports_refreshes_figures_and_pushes(context: WorkerContext) -> None:
-    assert [job.name for job in jobs(context)] == ["live_metrics", "product_stats", "daily_sales_reports"]
+    assert [job.name for job in jobs(context)] == [
+        "live_metrics",
+        "product_stats",
+        "daily_sales_reports",
+    ]
     assert len(context.after_publish) == 1
