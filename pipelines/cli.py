@@ -28,6 +28,7 @@ from pipelines.runner import Outcome, run_export, run_rebuild
 from pipelines.traffic import BATCHES_A_RUN, run_traffic
 from pipelines.verification import Difference, run_verify
 from shop_api.db.engines import make_engine
+from shop_api.db.outages import describe
 from shop_api.kernel.clock import utc_now
 from shop_api.settings import Settings
 from shop_api.spine.traffic_stream import STREAM
@@ -216,7 +217,9 @@ def _take_traffic(context: LakeContext, settings: Settings) -> int:
                     break
                 count += outcome.rows_written.get(TRAFFIC_EVENTS.name, 0)
     except RedisError as error:
-        raise click.ClickException(f"storefront events wait, for Redis is away: {error}") from error
+        raise click.ClickException(
+            f"storefront events wait, for Redis is away: {describe(error)}"
+        ) from error
     return count
 
 
