@@ -31,7 +31,8 @@ from analytics.engine import BadStatement, Engine, Relation, Row, check_select
 from analytics.frames import polars_schema
 from analytics.leases import Leases
 from analytics.manifest import ManifestLake, Opened, read_manifest, read_opened, read_owner
-from analytics.query.asked import Asked, Filter
+from analytics.periods import BadParameter
+from analytics.query.asked import Asked, Filter, check, refused_values
 from analytics.query.figures import build_figures
 from analytics.reports.products import ProductOptions, build_products
 from analytics.store import Store
@@ -192,6 +193,9 @@ class TenantLake:
             filters=tuple(Filter(name, tuple(ones)) for name, ones in (filters or {}).items()),
             limit=limit,
         )
+        check(asked)
+        for place, number, detail in refused_values(asked.filters):
+            raise BadParameter(f"filters/{place}/values/{number}", detail)
         return build_figures(self._engine, self._lake, self._request(question), asked)
 
     def customers(self, **question: Any) -> dict[str, Any]:

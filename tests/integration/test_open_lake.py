@@ -197,6 +197,8 @@ def test_questions_are_asked_as_of_the_api(
         assert none["totals"]["metrics"]["orders"] == 0
         with pytest.raises(BadParameter, match="must be one of gross_sales"):
             opened.query(["nope"], period="all")
+        with pytest.raises(BadParameter, match="one of desktop"):
+            opened.query(["sessions"], filters={"device": ["fridge"]}, period="all")
     for ask in (opened.dashboard, lambda: opened.sql("SELECT 1"), lambda: opened.scan("orders")):
         with pytest.raises(LakeClosedError, match="Open it anew with open_lake"):
             ask()

@@ -111,8 +111,8 @@ class QuestionSchema(AnalyticsQuery):
         min_length=1,
         max_length=40,
         metadata={
-            "description": "One of the metrics or dimensions asked for. Default: `time` if asked"
-            " for, else the first metric.",
+            "description": "One of the metrics or dimensions asked for. Default: `time`, else"
+            " `hour_of_day` or `weekday`, if asked for, else the first metric.",
             "example": "net_sales",
         },
     )

@@ -80,7 +80,7 @@ class SalesReportQuery(PeriodQuery, RealTimeQuery, DimensionParameters):
         validate=one_of(*SALES_METRICS, *SALES_GROUPS),
         metadata={
             "description": "One of the metrics or groupings of the report. Default: the points of"
-            " time if there are, else the first metric."
+            " time, or the hours or weekdays, if there are, else the first metric."
         },
     )
     order = fields.String(
