@@ -79,7 +79,8 @@ class SlidingWindows:
 
     def take(self, wants: Sequence[Want], now: float) -> list[Share]:
         """Take of all what is wanted, as far as it is there, or of none when one has nothing."""
-        now_ms = int(now * 1000)
+        # rounded: of a sum like 70.938 + 0.827 a float is a hair short of the millisecond it names
+        now_ms = round(now * 1000)
         keys: list[str] = []
         arguments: list[int] = [now_ms]
         for want in wants:
