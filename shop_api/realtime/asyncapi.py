@@ -183,7 +183,10 @@ def _text(description: str) -> Document:
 
 def _events() -> Iterable[tuple[str, Document]]:
     for name, known in EVENT_TYPES.items():
-        message = _message(name, known.data, {"type": "integer", "minimum": 1})
+        number: Document = {"type": "integer", "minimum": 1}
+        if known.passes:
+            number["type"] = ["integer", "null"]
+        message = _message(name, known.data, number)
         message["x-scope"] = known.scope
         envelope = {"id": AN_ID, "type": name, "data": known.example, "timestamp": AN_INSTANT}
         message["examples"] = [{"payload": envelope}]

@@ -200,6 +200,8 @@ class EventType:
     scope: str | None
     data: type[Struct]
     example: Mapping[str, Any]
+    # whether messages that pass (passing.py), which have no number, say the same
+    passes: bool = False
 
 
 _ORDER = "0190b6f0-5a4e-7c31-9d52-6f1f6f0c1a01"
@@ -284,6 +286,7 @@ _ALL = (
             "timezone": "Europe/Vienna",
             "period": _DAY,
         },
+        passes=True,
     ),
     EventType(
         "report_ready",

@@ -19,6 +19,7 @@ from shop_api.spine.jobs import WorkerContext
 from shop_api.spine.passing import listening_tenants
 from shop_api.spine.relay import channel_of
 from shop_api.spine.traffic_stream import TrafficIntake
+from tests.api.test_pushed_events import validators
 from tests.factories.rows import make_tenant
 from tests.factories.sales import cancel, place, refund, selling
 from tests.fixtures.processes import wait_until
@@ -188,6 +189,9 @@ def test_a_socket_hears_what_passes_and_its_place_among_events_stays(
         assert LiveMetrics(context).run(now)
         told = socket.receive()
         assert (told["type"], told["id"]) == ("dashboard_metrics_updated", None)
+        declared = validators()
+        declared[told["type"]].validate(told)
+        assert not declared[sold["type"]].is_valid({**sold, "id": None})
         assert told["data"]["metrics"]["orders_today"] == 1
         announce(database, shop_id, ("system_notification", {}))
         assert socket.receive()["id"] == sold["id"] + 1

@@ -127,12 +127,16 @@ def test_every_metric_is_told_after_traffic(served: Served, key: str) -> None:
         urllib.request.urlopen(f"http://127.0.0.1:{served.copy.realtime_port}/events")
     served.ask("GET", "/api/v1/analytics/dashboard?period=7d", token=key)
     served.ask("GET", "/api/v1/analytics/dashboard?period=7d", token=key)
+    hooks = {"url": "https://hooks.invalid/"}
+    endpoint = served.ask("POST", "/api/v1/webhook_endpoints", hooks, key)
+    served.ask("POST", f"/api/v1/webhook_endpoints/{endpoint['id']}/test", {}, key)
     free = served.open_shop("free")
     with pytest.raises(urllib.error.HTTPError, match="429"):
         for _ in range(120):
             served.ask("GET", "/api/v1/tenant", token=free)
     # a job is known to be on time after a first check
     wait_until(lambda: ("job_late", ("lake_export",)) in served.samples(), 30)
+    wait_until(lambda: served.value("webhook_attempts_total", "unreachable") > 0, 30)
     told = {name for name, _ in served.samples()}
     parts = {name.removesuffix("_bucket") for name in told if name.endswith("_bucket")}
     assert exported_names() - told - parts == set()

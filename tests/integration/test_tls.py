@@ -165,6 +165,7 @@ def test_realtime_speaks_tls_and_asks_for_certificates(
         with pytest.raises((ssl.SSLError, ConnectionError, websocket.WebSocketException)):
             websocket.create_connection(url, timeout=10, sslopt=options)
         # of clients without a certificate the server's own log tells
+        wait_until(lambda: "failed with SSLError\n" in log.read_text())
         told = len(log.read_text())
         key = Realtime(served, port, process.pid, log).bearer(make_tenant(database))
         streams = [EventStream(port, context=mutual.context, bearer=key) for _ in range(2)]
