@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from analytics.metrics.definitions import METRICS
 from analytics.metrics.dimensions import ASKABLE, DIMENSIONS
+from analytics.periods import INTERVALS
 from analytics.reports.sales import SALES_GROUPS
 from pipelines.context import LakeContext
 from pipelines.runner import run_export
@@ -129,8 +130,11 @@ def answers(draw: st.DrawFn) -> tuple[str, Parameters]:
         choices["include_bots"] = ["true", "false"]
     elif path == "reports/sales":
         del choices["interval"]
-        by = draw(st.lists(st.sampled_from(SALES_GROUPS[2:]), max_size=2, unique=True))
-        asked["group_by"] = ",".join(by or ["month"])
+        # points of one length of time, beside what else
+        groups = [name for name in SALES_GROUPS if name not in INTERVALS]
+        by = draw(st.lists(st.sampled_from(groups), max_size=2, unique=True))
+        time_points = draw(st.sampled_from([["week"], ["month"], []]))
+        asked["group_by"] = ",".join([*time_points, *by]) or "day"
     elif path == "products":
         del choices["interval"]
     for name, values in choices.items():
