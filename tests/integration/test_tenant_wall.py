@@ -52,6 +52,7 @@ from shop_api.models import (
     job_rejects,
     lake_quarantine,
     metadata,
+    notices,
     notifications,
     pipeline_run_shares,
     pipeline_runs,
@@ -288,6 +289,8 @@ def victim(app: App, api: ApiClient, database: Database) -> Victim:
         connection.execute(pipeline_run_shares.insert(), {"tenant_id": shop.tenant_id, **share})
         hold = {"attempt": 1, "retry_at": NOW, "as_of": NOW, "cause": "rule", "created_at": NOW}
         connection.execute(lake_quarantine.insert(), {"tenant_id": shop.tenant_id, **hold})
+        notice = {"id": new_id(NOW), "content": {"Resolution": {"key": "x"}}, "created_at": NOW}
+        connection.execute(notices.insert(), {"tenant_id": shop.tenant_id, **notice})
     found |= {"token_id": token[0], "family_id": token[1], "owner_id": token[2]}
     return Victim(shop, product, found)
 
