@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import msgspec
@@ -131,9 +131,10 @@ class Leases:
             logger.warning("a lease of the lake is left to end by itself: %s", error)
 
 
-def leased_versions(store: Store) -> Mapping[str, set[int]]:
-    """The versions of each table that readers hold; leases that have ended are cleared away."""
-    found: dict[str, set[int]] = {}
+def leased_versions(store: Store) -> Mapping[str, Mapping[int, datetime]]:
+    """The versions of each table that readers hold, with the latest `as_of` of their snapshots;
+    leases that have ended are cleared away."""
+    found: dict[str, dict[int, datetime]] = {}
     leases = list(store.listing(LEASES))
     oldest = store.now(CLOCK) - LEASE if leases else None
     for listed in leases:
@@ -152,5 +153,6 @@ def leased_versions(store: Store) -> Mapping[str, set[int]]:
             continue
         for snapshot in lease.snapshots:
             for table, version in snapshot.versions.items():
-                found.setdefault(table, set()).add(version)
+                held = found.setdefault(table, {})
+                held[version] = max(snapshot.as_of, held.get(version, snapshot.as_of))
     return found

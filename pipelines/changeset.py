@@ -14,6 +14,7 @@ from analytics.contracts import Contract
 from pipelines.context import LakeContext
 from pipelines.frames import Grain
 from pipelines.sinks.delta import Rewrite, empty
+from pipelines.sinks.durability import sync_tables
 from pipelines.sinks.manifests import Changed
 from pipelines.sinks.run_record import Share
 from pipelines.sinks.upsert import replace_keys
@@ -104,10 +105,13 @@ class Changeset:
                 rewrite.remove(rewrite.files(tenant_id))
 
     def commit(self, xid: int) -> dict[str, int]:
-        """Commit table by table; answers the version of each."""
+        """Commit table by table, and have it all on the disk; answers the version of each."""
         for name, rewrite in self.rewrites.items():
             self.context.on_step(f"commit {name}")
             rewrite.commit(xid)
+        self.context.on_step("sync")
+        keys = [key for rewrite in self.rewrites.values() for key in rewrite.written_keys]
+        sync_tables(self.context.store, self.context.tables.values(), keys)
         return {name: rewrite.table.version for name, rewrite in self.rewrites.items()}
 
 

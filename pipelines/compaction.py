@@ -23,6 +23,7 @@ from pipelines.sinks import quarantine, run_record
 from pipelines.sinks.delta import DataFile, LostFilesError, Rewrite, UnreadableFileError
 from pipelines.sinks.parquet import file_rows
 from pipelines.sinks.publication import newest, writer_lock
+from pipelines.sinks.vacuum import vacuum
 
 COMPACT = "lake_compact"
 logger = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ def _clear(context: LakeContext, *, is_thorough: bool) -> None:
     leased = leased_versions(context.store)
     for name, table in context.tables.items():
         context.on_step(f"vacuum {name}")
-        table.vacuum(context.retention_hours, leased.get(name, set()), is_thorough=is_thorough)
+        vacuum(table, context.retention_hours, leased.get(name, {}), is_thorough=is_thorough)
 
 
 def _tidied(context: LakeContext, now: datetime) -> Changeset:

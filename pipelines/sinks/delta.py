@@ -6,7 +6,7 @@ version. Does not: which rows change (upsert.py) and publishing (publication.py)
 
 import json
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -87,6 +87,8 @@ class LakeTable:
         self.contract = contract
         self.root = store.uri(contract.name)
         self._delta: DeltaTable | None = None
+        # up to which the disk has the log for certain
+        self.synced_version: int | None = None
         self._is_whole = False
 
     @property
@@ -166,32 +168,6 @@ class LakeTable:
         self.delta.alter.add_columns([Field(c.name, DELTA_TYPES[c.type]) for c in lacking])
         self.delta.update_incremental()
 
-    def vacuum(
-        self, retention_hours: int, leased_versions: Collection[int], *, is_thorough: bool
-    ) -> None:
-        """Delete files that were replaced so long ago, and that no leased version has."""
-        kept = sorted(version for version in leased_versions if 0 <= version <= self.version)
-
-        def clear(versions: list[int], *, dry_run: bool) -> list[str]:
-            return self.delta.vacuum(
-                retention_hours=retention_hours,
-                enforce_retention_duration=False,
-                full=is_thorough,
-                dry_run=dry_run,
-                keep_versions=versions,
-            )
-
-        if not clear([], dry_run=True):
-            return
-        try:
-            clear(kept, dry_run=False)
-        except DeltaError as error:
-            if not kept:
-                raise
-            # the log tells of the last hours only: what such a version has is not known any more
-            logger.warning("nothing of %s is deleted, for who reads %s: %s", self.root, kept, error)
-        self.delta.update_incremental()
-
     def sizes(self) -> dict[str, int]:
         """The files that are there, by their paths in the log."""
         prefix = f"{self.contract.name}/"
@@ -254,6 +230,11 @@ class Rewrite:
             share.rows += json.loads(action.stats)["numRecords"]
             share.size_bytes += action.size
             share.files += 1
+
+    @property
+    def written_keys(self) -> list[str]:
+        """The objects that this run wrote for the table."""
+        return [f"{self.contract.name}/{action.path}" for action in self._added]
 
     @property
     def changed_tenant_ids(self) -> set[str]:

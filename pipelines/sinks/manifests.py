@@ -31,6 +31,7 @@ from analytics.manifest import (
     slug_key,
 )
 from analytics.store import Store
+from pipelines.sinks.durability import sync
 from pipelines.sources.tenants import Described, describe_tenants
 
 # Objects written at once: each waits some 20 ms for a bucket's answer.
@@ -130,6 +131,7 @@ class Manifests:
         with ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="lake-manifests") as pool:
             for _ in pool.map(write_one, tenants):
                 continue
+        sync(self._store, [manifest_key(tenant.id) for tenant in tenants])
 
     def _forget_others(self, tenant_ids: Collection[str]) -> None:
         """Delete what is told of tenants that have gone, and slugs that nobody has."""

@@ -16,6 +16,7 @@ import psycopg
 from sqlalchemy import Connection, Engine, delete, insert, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from pipelines.checks.failure import without_values
 from shop_api.db.outages import describe
 from shop_api.kernel.ids import new_id
 from shop_api.metrics.definitions import (
@@ -146,7 +147,8 @@ def succeed(connection: Connection, run: Run) -> None:
 def fail(connection: Connection, run: Run, error: BaseException) -> None:
     """Record why the run ended."""
     is_of_store = isinstance(error, (SQLAlchemyError, psycopg.Error))
-    text = describe(error) if is_of_store else f"{type(error).__name__}: {error}"
+    told = without_values(error)
+    text = describe(error) if is_of_store else f"{type(error).__name__}: {told}"
     connection.rollback()
     _end(connection, run, "failed", text)
     connection.commit()

@@ -35,7 +35,7 @@ metadata = MetaData(
 # Tables of the platform, not of a tenant: nobody's rows, so no row-level security.
 PLATFORM_TABLES = frozenset(
     {"alembic_version", "spine_cursors", "lake_snapshots", "lake_partitions"}
-    | {"lake_outages", "pipeline_runs", "notices"}
+    | {"lake_outages", "pipeline_runs"}
 )
 
 

@@ -4,12 +4,11 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
-    ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Index,
     Table,
     Text,
-    Uuid,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -61,17 +60,19 @@ notifications = Table(
     ),
 )
 
-# What a transaction of the platform has for tenants: the application tells each tenant its own, in
-# the tenant's transaction, and then deletes it here.
+# What a transaction of the platform has for tenants: the worker tells each tenant its own, in the
+# tenant's transaction, and then deletes it here.
 notices = Table(
     "notices",
     metadata,
-    Column("id", Uuid, primary_key=True),
+    tenant_id(),
+    row_id(),
     # in this order a tenant is told
     Column("number", BigInteger, Identity(), nullable=False),
-    Column("tenant_id", Uuid, ForeignKey("tenants.id", ondelete="CASCADE"), nullable=False),
     # a notification, or the key of those that are over
     Column("content", JSONB, nullable=False),
     instant("created_at"),
+    tenant_primary_key(),
+    ForeignKeyConstraint(["tenant_id"], ["tenants.id"], ondelete="CASCADE"),
     Index("ix_notices_number", "number"),
 )

@@ -8,14 +8,14 @@ Who publishes the lake may not write rows of tenants. It leaves a notice, which 
 tells of, so that neither is without the other, and the application tells it to the tenant.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ARRAY, Connection, Text, any_, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from shop_api.kernel.clock import format_instant
@@ -67,43 +67,69 @@ Told = Notification | Resolution
 def tell(work: UnitOfWork, told: Told, notification_id: UUID | None = None) -> bool:
     """In the tenant's transaction: record it and its event; False when that is nothing new."""
     if isinstance(told, Resolution):
-        return _resolve(work, told.key)
-    row_id = notification_id or new_id(work.now)
-    values = {
-        "tenant_id": work.tenant_id,
-        "id": row_id,
-        "kind": told.kind,
-        "level": told.level,
-        "key": told.key,
-        "title": told.title,
-        "message": told.message,
-        "action_url": told.action_url,
-        "data": dict(told.data),
-        "created_at": work.now,
-        # of an instant: it was over as it was told
-        "resolved_at": None if told.key is not None else work.now,
-    }
-    statement = upsert(notifications).values(values).on_conflict_do_nothing()
-    if work.session.execute(statement.returning(notifications.c.id)).first() is None:
-        return False
-    _announce(work, row_id, told.kind, told.level, told.title, told.message, told.action_url, None)
-    return True
+        return resolve(work, [told.key]) > 0
+    return bool(_record(work, {notification_id or new_id(work.now): told}))
 
 
-def _resolve(work: UnitOfWork, key: str) -> bool:
+def tell_anew(work: UnitOfWork, told: Iterable[Notification]) -> None:
+    """In the tenant's transaction: record each and its event, in one statement. What goes on of the
+    same key is over by it."""
+    rows = {new_id(work.now): one for one in told}
+    recorded = _record(work, rows)
+    if len(recorded) < len(rows):
+        again = {row_id: one for row_id, one in rows.items() if row_id not in recorded}
+        resolve(work, [one.key for one in again.values() if one.key is not None])
+        _record(work, again)
+
+
+def resolve(work: UnitOfWork, keys: Sequence[str]) -> int:
+    """In the tenant's transaction: what goes on of these keys is over, each with its event; how
+    many that were. One statement, and none without keys."""
+    if not keys:
+        return 0
     columns = notifications.c
-    row = work.session.execute(
+    rows = work.session.execute(
         update(notifications)
         .where(
-            columns.tenant_id == work.tenant_id, columns.key == key, columns.resolved_at.is_(None)
+            columns.tenant_id == work.tenant_id,
+            columns.key == any_(literal(list(keys), ARRAY(Text))),
+            columns.resolved_at.is_(None),
         )
         .values(resolved_at=work.now, version=columns.version + 1)
         .returning(columns.id, columns.kind, columns.title, columns.action_url)
-    ).first()
-    if row is None:
-        return False
-    _announce(work, row.id, row.kind, "info", row.title, OVER, row.action_url, work.now)
-    return True
+    ).all()
+    for row in rows:
+        _announce(work, row.id, row.kind, "info", row.title, OVER, row.action_url, work.now)
+    return len(rows)
+
+
+def _record(work: UnitOfWork, told: Mapping[UUID, Notification]) -> set[UUID]:
+    """Those recorded, each with its event: all but what goes on already."""
+    values = [
+        {
+            "tenant_id": work.tenant_id,
+            "id": row_id,
+            "kind": one.kind,
+            "level": one.level,
+            "key": one.key,
+            "title": one.title,
+            "message": one.message,
+            "action_url": one.action_url,
+            "data": dict(one.data),
+            "created_at": work.now,
+            # of an instant: it was over as it was told
+            "resolved_at": None if one.key is not None else work.now,
+        }
+        for row_id, one in told.items()
+    ]
+    statement = upsert(notifications).on_conflict_do_nothing().returning(notifications.c.id)
+    recorded = set(work.session.execute(statement, values).scalars())
+    for row_id, one in told.items():
+        if row_id in recorded:
+            _announce(
+                work, row_id, one.kind, one.level, one.title, one.message, one.action_url, None
+            )
+    return recorded
 
 
 def _announce(

@@ -1,13 +1,16 @@
 """A shop is told once when stock falls to its alert, and when it has risen again."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from shop_api.db.tenancy import tenant_session
-from shop_api.models import events
-from tests.fixtures.api import Shop
+from shop_api.models import events, variants
+from tests.fixtures.api import Answered, Shop
+from tests.fixtures.statements import statements
 from tests.fixtures.stores import Database
 
 ADJUSTMENTS = "/api/v1/inventory/adjustments"
@@ -16,7 +19,9 @@ ALERT = 3
 
 def told(shop: Shop) -> list[Any]:
     """The notifications of low stock, oldest first, and whether each is over."""
-    found = shop.api.get("/api/v1/notifications", query={"kind": "low_stock"}).json["data"]
+    found = shop.api.get("/api/v1/notifications", query={"kind": "low_stock", "limit": 100}).json[
+        "data"
+    ]
     return found[::-1]
 
 
@@ -76,19 +81,110 @@ def test_each_crossing_is_told_once(shop: Shop, database: Database) -> None:
     assert alerts(database, shop) == [False, True, False, False, False, True]
 
 
-def test_a_crossing_is_told_where_the_alert_was_changed_meanwhile(shop: Shop) -> None:
+def test_a_crossing_is_told_where_the_alert_was_changed_meanwhile(
+    shop: Shop, database: Database
+) -> None:
     stock = {"quantity": 12, "low_stock_alert": 10}
     product = shop.product(name="Mug", variants=[{"title": "Red", "inventory": stock}])
     variant_id = product["variants"][0]["id"]
     adjust(shop, variant_id, -4)
     assert [one["data"]["available_quantity"] for one in told(shop)] == [8]
-    path = f"/api/v1/products/{product['id']}/variants/{variant_id}"
-    assert shop.api.patch(path, {"inventory": {"low_stock_alert": ALERT}}).status == 200
+    # not by a request, which would say that it is over: as by one while an order is placed
+    with tenant_session(database.engine, shop.tenant_id) as session:
+        changed = update(variants).where(variants.c.id == UUID(variant_id))
+        session.execute(changed.values(low_stock_alert=ALERT))
     # above the new alert all the time, and then down to it
     adjust(shop, variant_id, 12)
     adjust(shop, variant_id, -18)
     found = [(one["data"]["available_quantity"], one["resolved_at"] is None) for one in told(shop)]
     assert found == [(8, False), (2, True)]
+
+
+def open_alerts(shop: Shop) -> set[tuple[str, str]]:
+    """The variants and locations of which it goes on that stock is low."""
+    return {
+        (one["data"]["variant_id"], one["data"]["location_id"])
+        for one in told(shop)
+        if one["resolved_at"] is None
+    }
+
+
+def test_it_is_over_when_the_alert_or_what_it_is_of_goes(shop: Shop) -> None:
+    names = ("kept", "raised", "lowered", "replaced", "silenced", "deleted", "moved")
+    stock = {"quantity": 5, "low_stock_alert": ALERT}
+    product = shop.product(
+        variants=[{"title": name, "inventory": stock} for name in names],
+    )
+    ids = {variant["title"]: variant["id"] for variant in product["variants"]}
+    single = shop.product(name="Single", inventory=stock)
+    bulk = [shop.product(name="Bulk", inventory=stock) for _ in range(2)]
+    alone = [one["variants"][0]["id"] for one in (single, *bulk)]
+    here = shop.api.get("/api/v1/locations").json["data"][0]["id"]
+    there = shop.api.post("/api/v1/locations", {"name": "There", "code": "there"}).json["id"]
+    moves = [{"variant_id": variant_id, "delta": -3} for variant_id in (*ids.values(), *alone)]
+    moved = {"variant_id": ids["moved"], "location_id": there}
+    for adjusted in ([{**moved, "delta": 4}], [*moves, {**moved, "delta": -4}]):
+        assert shop.api.post(ADJUSTMENTS, {"adjustments": adjusted}).status == 200
+    going_on = {(variant_id, here) for variant_id in (*ids.values(), *alone)}
+    going_on.add((ids["moved"], there))
+    assert open_alerts(shop) == going_on
+
+    path = f"/api/v1/products/{product['id']}/variants/"
+    patch = shop.api.patch
+    # two are left of each: neither an alert of two nor a higher one is above that
+    assert patch(path + ids["kept"], {"inventory": {"low_stock_alert": 2}}).status == 200
+    assert patch(path + ids["raised"], {"inventory": {"low_stock_alert": 9}}).status == 200
+    assert patch(path + ids["kept"], {"title": "Kept"}).status == 200
+    assert open_alerts(shop) == going_on
+    replacement = {"title": "replaced", "options": []}
+    changes: list[tuple[set[tuple[str, str]], Callable[[], Answered]]] = [
+        (
+            {(ids["lowered"], here)},
+            lambda: patch(path + ids["lowered"], {"inventory": {"low_stock_alert": 1}}),
+        ),
+        ({(ids["replaced"], here)}, lambda: shop.api.put(path + ids["replaced"], replacement)),
+        (
+            {(ids["silenced"], here)},
+            lambda: patch(path + ids["silenced"], {"inventory": {"low_stock_alert": None}}),
+        ),
+        ({(ids["deleted"], here)}, lambda: shop.api.delete(path + ids["deleted"])),
+        ({(ids["moved"], there)}, lambda: shop.api.delete(f"/api/v1/locations/{there}")),
+        ({(alone[0], here)}, lambda: shop.api.delete(f"/api/v1/products/{single['id']}")),
+        (
+            {(variant_id, here) for variant_id in alone[1:]},
+            lambda: shop.api.call(
+                "DELETE", "/api/v1/products/bulk-delete", {"ids": [one["id"] for one in bulk]}
+            ),
+        ),
+    ]
+    for over, change in changes:
+        assert change().status in (200, 204)
+        going_on -= over
+        assert open_alerts(shop) == going_on
+    assert going_on == {(ids[name], here) for name in ("kept", "raised", "moved")}
+
+
+def test_what_crosses_together_takes_as_many_statements_as_one(shop: Shop) -> None:
+    stock = {"quantity": 5, "low_stock_alert": ALERT}
+    counts = {}
+    for size in (1, 60):
+        product = shop.product(
+            variants=[{"title": f"V{v}", "inventory": stock} for v in range(size)]
+        )
+        ids = [variant["id"] for variant in product["variants"]]
+        for delta in (-2, 2, 0):
+            body = [{"variant_id": variant_id, "delta": delta} for variant_id in ids]
+            with statements(shop.api.app.services.engine) as sent:
+                assert shop.api.post(ADJUSTMENTS, {"adjustments": body}).status == 200
+            counts[size, delta] = len(sent)
+    assert len(told(shop)) == 61
+    # besides what an adjustment takes: the names and the notifications; those that are over
+    ordinary = counts[1, 0]
+    assert counts == {
+        (size, delta): ordinary + more
+        for size in (1, 60)
+        for delta, more in ((-2, 2), (2, 1), (0, 0))
+    }
 
 
 def test_a_refused_order_tells_nothing_and_no_alert_no_notification(shop: Shop) -> None:

@@ -15,7 +15,7 @@ TENANT_COLUMN = {"tenants": "id"}
 # History: what is written there stays as it was written.
 APPEND_ONLY = {"audit_entries", "events", "stock_movements"}
 # What the pipelines record of tenants: the exporter's to write, the application's to read.
-RECORDED = {"lake_quarantine", "pipeline_run_shares"}
+RECORDED = {"lake_quarantine", "notices", "pipeline_run_shares"}
 # Credentials and stored answers: no facts, so nothing for the lake.
 SECRETS = {"users", "api_keys", "refresh_tokens", "idempotency_records"}
 
@@ -302,10 +302,13 @@ def test_nobody_acts_as_the_owner_by_tables_of_their_own(
 def test_the_exporter_reads_the_facts_of_all_and_changes_none(
     database: Database, tenants: tuple[UUID, UUID]
 ) -> None:
+    third = uuid4()
+    with psycopg.connect(database.server.url(database.name)) as connection:
+        connection.execute(insertion(connection, "tenants", third))
     with psycopg.connect(database.exporter_url) as connection:
         for table in sorted(RECORDED):
             assert set(seen(connection, table)) == set(tenants), table
-            connection.execute(insertion(connection, table, uuid4()))
+            connection.execute(insertion(connection, table, third))
             assert len(seen(connection, table)) == 3, table
         connection.rollback()
         assert set(seen(connection, "orders")) == set(tenants)

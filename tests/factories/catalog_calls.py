@@ -151,7 +151,7 @@ CATALOG_CALLS: dict[type[Repository], dict[str, Arguments]] = {
                 "now": NOW,
             },
         ),
-        "name_level": lambda victim: (victim.variant_id, victim.ids["location_id"]),
+        "name_levels": lambda victim: ([victim.variant_id], [victim.ids["location_id"]]),
         "list_locations": lambda _: (page(inventory.LOCATION_SORTS["created_at"]),),
         "list_movements": listed(inventory.MOVEMENT_SORTS["created_at"]),
         "list_stock": listed(inventory.STOCK_SORTS["variant_id"]),

@@ -108,6 +108,7 @@ def refund(
     tax: Decimal = Decimal(0),
     shipping: Decimal = Decimal(0),
     other: Decimal = Decimal(0),
+    currency: str = "USD",
 ) -> UUID:
     """One unit of the order's first line comes back, and what else is given."""
     refund_id = insert(
@@ -117,7 +118,7 @@ def refund(
         amount=goods + tax + shipping + other,
         tax_amount=tax,
         shipping_amount=shipping,
-        currency="USD",
+        currency=currency,
         created_at=at,
     )
     if goods:

@@ -15,7 +15,7 @@ from analytics import open_lake as read_lake
 from pipelines.changeset import Changeset
 from pipelines.checks.failure import CheckFailedError
 from pipelines.context import LakeContext
-from pipelines.isolation import apart
+from pipelines.isolation import apart, apply_apart
 from pipelines.runner import run_export, run_rebuild
 from pipelines.verification import run_verify
 from shop_api.models import lake_quarantine, pipeline_runs
@@ -65,6 +65,7 @@ def test_one_tenant_does_not_stop_the_others(
         outcome = run_export(lake, start)
     assert outcome.tenant_ids == {good}
     assert str(bad) in caplog.text
+    assert str(order_id) in caplog.text
     assert (orders_of(lake, good), orders_of(lake, bad)) == (2, 1)
     assert quarantined(lake) == {bad: 1}
     with lake.engine.connect() as connection:
@@ -152,6 +153,60 @@ def test_a_refusal_of_all_that_changed_does_not_stop_the_others(
         spoil(database, tenant_id, order_id, 0)
     assert run_export(lake, start + timedelta(seconds=40)).tenant_ids == set(bad)
     assert ([orders_of(lake, one) for one in bad], quarantined(lake)) == ([1, 1], {})
+
+
+def test_where_all_that_changed_break_one_rule_nobody_is_held_back(
+    database: Database, tmp_path: Path
+) -> None:
+    lake = new_lake(database, tmp_path / "lake")
+    good, *bad = (make_tenant(database) for _ in range(4))
+    start = now()
+    run_export(lake, start)
+    before = published(lake)
+    orders = {}
+    for tenant_id in bad:
+        with selling(database, tenant_id) as work:
+            orders[tenant_id] = place(work, 1, day(0))
+        spoil(database, tenant_id, orders[tenant_id], 1)
+    for _ in range(2):
+        with pytest.raises(CheckFailedError, match="3 rows break the rule"):
+            run_export(lake, start)
+        assert (published(lake), quarantined(lake)) == (before, {})
+    with lake.engine.connect() as connection:
+        runs = connection.execute(select(pipeline_runs).order_by(pipeline_runs.c.number)).all()
+    assert [(run.state, run.attempt) for run in runs[1:]] == [("failed", 1), ("failed", 2)]
+    assert "3 rows break the rule" in runs[-1].error
+    assert not any(str(order_id) in runs[-1].error for order_id in orders.values())
+
+    # another's change passes: then it is their data
+    with selling(database, good) as work:
+        place(work, 1, day(0))
+    assert run_export(lake, start).tenant_ids == {good}
+    assert quarantined(lake) == dict.fromkeys(bad, 1)
+    # who is held back already and tried again does not make a run fail
+    with selling(database, bad[0]) as work:
+        add_customer(work)
+    assert run_export(lake, start + timedelta(seconds=40)).state == "idle"
+    assert quarantined(lake) == dict.fromkeys(bad, 2)
+    for tenant_id, order_id in orders.items():
+        spoil(database, tenant_id, order_id, 0)
+
+
+def test_many_that_break_several_rules_are_held_back(database: Database, tmp_path: Path) -> None:
+    nothing = Changeset(open_lake(database, tmp_path), now(), {})
+    changes = pl.DataFrame({"tenant_id": ["one", "two", "three"]})
+    rules = {"one": "amounts add up", "two": "amounts add up", "three": "no null"}
+
+    def attempt(of: pl.DataFrame) -> Changeset:
+        for tenant_id in of["tenant_id"]:
+            raise CheckFailedError("orders", rules[tenant_id], 1, [])
+        return nothing
+
+    assert apply_apart(attempt, changes, ()).refused.keys() == rules.keys()
+    rules["three"] = "amounts add up"
+    with pytest.raises(CheckFailedError):
+        apply_apart(attempt, changes, ())
+    assert apply_apart(attempt, changes, {"two"}).refused.keys() == rules.keys()
 
 
 def sell_and_spoil(database: Database) -> tuple[UUID, UUID, UUID]:

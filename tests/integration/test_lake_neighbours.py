@@ -3,6 +3,7 @@ credentials, clocks."""
 
 import gc
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -16,7 +17,7 @@ from sqlalchemy import text
 from analytics import open_lake
 from analytics.access import LakeAccess
 from analytics.engine import BadStatement
-from analytics.lake import Snapshot
+from analytics.lake import Lake, Snapshot
 from analytics.leases import LEASE_BYTES, LEASES, Leases, leased_versions
 from analytics.manifest import SNAPSHOT, manifest_key
 from analytics.store import Store
@@ -310,7 +311,87 @@ def test_whatever_lies_among_the_leases_the_housekeeping_goes_on(
                 now() + timedelta(seconds=1),
                 30.0,
             )
-        held = leased_versions(lake.store).get("orders", set())
+        held = leased_versions(lake.store).get("orders", {})
         assert seen.versions["orders"] not in held
     finally:
         insights.close()
+
+
+def test_who_reads_what_left_the_log_holds_up_what_it_may_read_alone(
+    database: Database, tenant_id: UUID, lake: LakeContext
+) -> None:
+    orders = sell(database, tenant_id)
+    run_export(lake, now())
+    seen = published(lake)
+    change(database, tenant_id, orders[0])
+    run_export(lake, now())
+    old, present = (
+        {*Lake(lake.location).files("orders", one, str(tenant_id))}
+        for one in (seen, published(lake))
+    )
+    read = old - present
+    assert read
+    # all of it is of yesterday, and the log tells of no version before the last
+    yesterday = now() - timedelta(days=1)
+    for path in read:
+        os.utime(path, (yesterday.timestamp(),) * 2)
+    table = DeltaTable(str(Path(lake.location, "orders")))
+    table.create_checkpoint()
+    for log in Path(lake.location, "orders", "_delta_log").glob("*.json"):
+        if int(log.stem) < table.version():
+            log.unlink()
+    held = replace(seen, as_of=yesterday)
+    leases = Leases(lake.store, str(tenant_id))
+    with leases.held(held):
+        change(database, tenant_id, orders[1])
+        run_export(lake, now())
+        younger = present - {*Lake(lake.location).files("orders", published(lake), str(tenant_id))}
+        assert younger
+        for is_thorough in (False, True):
+            run_compact(lake, now(), is_thorough=is_thorough)
+        assert all(Path(path).exists() for path in read)
+        assert not any(Path(path).exists() for path in younger)
+        # nobody reads of a version that is younger than the log: that is no lease
+        leases.release(held)
+        leases.forget(held)
+        leases.take(seen)
+        run_compact(lake, now())
+    leases.close()
+    assert not any(Path(path).exists() for path in read)
+
+
+def test_all_is_on_the_disk_before_it_is_published(
+    database: Database, tenant_id: UUID, lake: LakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(lake.location)
+    synced: set[Path] = set()
+    fsync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        fsync(descriptor)
+        synced.add(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+    def written() -> set[Path]:
+        """All but what the lake tells of itself, which follows what is published."""
+        return {folder, *folder.rglob("*")} - {*folder.glob("_lake"), *folder.glob("_lake/**/*")}
+
+    lacking: list[set[Path]] = []
+    known: set[Path] = set()
+
+    def look(step: str) -> None:
+        if step == "publish":
+            lacking.append(written() - known - synced)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    watching = open_context(database, folder, on_step=look)
+    orders = sell(database, tenant_id)
+    run_export(watching, now())
+    assert folder / manifest_key(str(tenant_id)) in synced
+    known |= written()
+    synced.clear()
+    change(database, tenant_id, orders[0])
+    run_export(watching, now())
+    # what was there before is not asked for again, but for folders and the log's last commit
+    assert {path.suffix for path in synced & known} <= {"", ".json"}
+    assert len(synced & known) < len(known) / 2
+    assert lacking == [set(), set()]

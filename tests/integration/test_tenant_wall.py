@@ -51,7 +51,9 @@ from shop_api.models import (
     PLATFORM_TABLES,
     job_rejects,
     lake_quarantine,
+    lake_snapshots,
     metadata,
+    notices,
     notifications,
     pipeline_run_shares,
     pipeline_runs,
@@ -290,6 +292,10 @@ def victim(app: App, api: ApiClient, database: Database) -> Victim:
         connection.execute(pipeline_run_shares.insert(), {"tenant_id": shop.tenant_id, **share})
         hold = {"attempt": 1, "retry_at": NOW, "as_of": NOW, "cause": "rule", "created_at": NOW}
         connection.execute(lake_quarantine.insert(), {"tenant_id": shop.tenant_id, **hold})
+        snapshot = {"as_of": NOW, "versions": {}, "xid": 1, "transactions": "1:1:"}
+        connection.execute(lake_snapshots.insert(), {**snapshot, "system_identifier": 1})
+        notice = {"id": new_id(NOW), "content": {"Resolution": {"key": "x"}}, "created_at": NOW}
+        connection.execute(notices.insert(), {"tenant_id": shop.tenant_id, **notice})
     found |= {"token_id": token[0], "family_id": token[1], "owner_id": token[2]}
     return Victim(shop, product, found)
 
@@ -315,6 +321,9 @@ def is_nothing(answer: Any) -> bool:
     """Whether a method's answer tells nothing of the other tenant."""
     if isinstance(answer, KeysetPage):
         return not answer.rows
+    if isinstance(answer, Row) and "is_held" in answer._fields:
+        # with it comes the newest snapshot, which is nobody's
+        return not answer.is_held and answer.held_as_of is None
     if isinstance(answer, tuple | Row):
         return not any(answer)
     if isinstance(answer, list):

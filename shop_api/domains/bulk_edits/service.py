@@ -9,7 +9,12 @@ from shop_api.domains.bulk_edits import errors
 from shop_api.domains.bulk_edits.repository import COLUMNS, BulkEditRepository
 from shop_api.domains.catalog.errors import EXTERNAL_ID_TAKEN, PRODUCT_IN_USE, SKU_TAKEN
 from shop_api.domains.catalog.repository import CatalogRepository
-from shop_api.domains.catalog.service import check_amounts, record_change, record_deletion
+from shop_api.domains.catalog.service import (
+    check_amounts,
+    end_low_stock,
+    record_change,
+    record_deletion,
+)
 from shop_api.kernel.errors import DomainError, not_found
 from shop_api.kernel.etag import make_etag, matches_version
 from shop_api.kernel.problem import STATUS
@@ -119,7 +124,7 @@ def delete_products(work: UnitOfWork, ids: list[UUID], *, is_atomic: bool) -> li
     With `is_atomic` raises `items_refused` when one cannot be deleted.
     """
     edits = work.repository(BulkEditRepository)
-    work.repository(CatalogRepository).lock_stock(ids)
+    levels = work.repository(CatalogRepository).lock_stock(ids)
     present = edits.lock_products(ids, changes_keys=True)
     sold = edits.find_sold(ids)
     refusals = {
@@ -133,6 +138,11 @@ def delete_products(work: UnitOfWork, ids: list[UUID], *, is_atomic: bool) -> li
     if accepted:
         before = edits.read_products(accepted)
         edits.delete_products(accepted)
+        deleted = set(accepted)
+        end_low_stock(
+            work,
+            [(at.variant_id, at.location_id) for at in levels if at.product_id in deleted],
+        )
         for product_id in accepted:
             record_deletion(work, before[product_id])
     return [

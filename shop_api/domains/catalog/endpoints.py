@@ -135,10 +135,10 @@ def update_product(call: Call, product_id: UUID) -> Reply:
 def delete_product(call: Call, product_id: UUID) -> Reply:
     """Delete a product that was never sold. Archive one that was."""
     catalog = CatalogRepository(call.session)
-    catalog.lock_stock([product_id])
+    levels = catalog.lock_stock([product_id])
     before = catalog.find_product(product_id, for_update=True)
     if before is None:
         raise not_found("product")
     call.require_version(before.version)
-    service.delete_product(call.work, product_id, before)
+    service.delete_product(call.work, product_id, before, levels)
     return Reply.empty()

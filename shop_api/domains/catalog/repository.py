@@ -79,10 +79,9 @@ TENANT_TERMS = text("""
 
 # In key order, as orders and adjustments take them.
 LOCK_STOCK = text("""
-    SELECT 1 FROM stock_levels s
-    WHERE s.tenant_id = :tenant_id AND s.variant_id IN (
-        SELECT v.id FROM variants v
-        WHERE v.tenant_id = :tenant_id AND v.product_id = ANY(:product_ids))
+    SELECT s.variant_id, s.location_id, s.quantity - s.reserved AS available, v.product_id
+    FROM stock_levels s JOIN variants v ON v.tenant_id = s.tenant_id AND v.id = s.variant_id
+    WHERE s.tenant_id = :tenant_id AND v.product_id = ANY(:product_ids)
     ORDER BY s.variant_id, s.location_id FOR UPDATE OF s
 """)
 
@@ -299,13 +298,13 @@ class CatalogRepository(Repository):
                 ],
             )
 
-    def lock_stock(self, product_ids: Sequence[UUID]) -> None:
-        """Hold the stock of products, before the products themselves, by whoever deletes any of it:
-        an order holds stock first, too, and its lines then hold the product, so that neither waits
-        for the other in a circle."""
-        self.session.execute(
-            LOCK_STOCK, {"tenant_id": self.tenant_id, "product_ids": list(product_ids)}
-        )
+    def lock_stock(self, product_ids: Sequence[UUID]) -> list[AnyRow]:
+        """Hold the stock of products, before the products themselves, by whoever deletes any of it
+        or changes its alert: an order holds stock first, too, and its lines then hold the product,
+        so that neither waits for the other in a circle. What there is: `variant_id`, `location_id`,
+        `available` and `product_id` of each level."""
+        held = {"tenant_id": self.tenant_id, "product_ids": list(product_ids)}
+        return list(self.session.execute(LOCK_STOCK, held))
 
     def delete_product(self, product_id: UUID) -> None:
         """Delete a product, its variants and their stock; refused when it is on an order."""

@@ -1,5 +1,6 @@
 """Changing the catalogue; knows no HTTP."""
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -13,6 +14,7 @@ from shop_api.kernel.errors import not_found
 from shop_api.kernel.ids import new_id
 from shop_api.kernel.money import is_exact, round_money
 from shop_api.models import locations, stock_levels, stock_movements
+from shop_api.spine.notifications import LOW_STOCK, resolve
 from shop_api.spine.unit_of_work import UnitOfWork
 
 PRICES = ("price", "compare_price", "cost_price")
@@ -174,6 +176,17 @@ def add_stock(work: UnitOfWork, quantities: dict[UUID, int]) -> None:
         work.session.execute(insert(stock_movements), moved)
 
 
+def low_stock_key(variant_id: UUID, location_id: UUID) -> str:
+    """Of what the tenant is told where a variant runs low."""
+    return f"{LOW_STOCK}:{variant_id}:{location_id}"
+
+
+def end_low_stock(work: UnitOfWork, places: Iterable[tuple[UUID, UUID]]) -> None:
+    """That a variant runs low at a location is over, where the tenant was told so of these: there
+    is more than its alert, or no alert, or nothing any more that could run low."""
+    resolve(work, [low_stock_key(variant_id, location_id) for variant_id, location_id in places])
+
+
 def check_amounts(
     body: dict[str, Any], currency: str, given_variants: list[dict[str, Any]] | None = None
 ) -> None:
@@ -239,9 +252,13 @@ def _plain(values: dict[str, Any], currency: str) -> dict[str, Any]:
     }
 
 
-def delete_product(work: UnitOfWork, product_id: UUID, before: Row[Any]) -> None:
-    """Delete a product nobody ever bought; refused with `product_in_use` otherwise."""
+def delete_product(
+    work: UnitOfWork, product_id: UUID, before: Row[Any], levels: list[AnyRow]
+) -> None:
+    """Delete a product nobody ever bought, with its `levels`, which are held; refused with
+    `product_in_use` otherwise."""
     work.repository(CatalogRepository).delete_product(product_id)
+    end_low_stock(work, [(level.variant_id, level.location_id) for level in levels])
     record_deletion(work, before)
 
 

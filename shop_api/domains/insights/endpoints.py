@@ -163,7 +163,7 @@ def ask_lake(
 ) -> T:
     """What `build` makes of the newest snapshot; its answer may be kept while that is current."""
     lake: Insights = current_app.extensions[EXTENSION]
-    snapshot = lake.snapshot()
+    snapshot = lake.snapshot_of(call.tenant_id)
     answer = ask_snapshot(call, build, parameters, snapshot, call.now, refuse)
     call.exchange.cache_grant = CacheGrant(
         lake.fingerprint(snapshot, call.tenant_id),

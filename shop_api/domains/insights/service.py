@@ -6,6 +6,7 @@ depends on. Does not: the figures (analytics).
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from uuid import UUID
 
 import psycopg
 from sqlalchemy import Engine as DatabaseEngine
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from analytics.access import LakeAccess, access_of
 from analytics.contracts import API_USAGE, CONTRACTS
@@ -74,7 +77,9 @@ from shop_api.db.outages import describe
 from shop_api.db.tenancy import tenant_session
 from shop_api.domains.insights import errors
 from shop_api.domains.insights.repository import (
+    POLL_SECONDS,
     HoldRepository,
+    Present,
     find_snapshot,
     follow_snapshots,
 )
@@ -140,6 +145,8 @@ __all__ = [
 EXTENSION = "shop_api.insights"
 FIRST_LOOK_SECONDS = 5.0
 RETRY_SECONDS = 0.5
+# How long a snapshot that Postgres has may not be the present one: found, and its logs read.
+MOVE_SECONDS = POLL_SECONDS + 1.0
 # What kept answers are made from. Usage is not: it changes with whatever is asked.
 KEPT_FROM = tuple(table for table in CONTRACTS if table != API_USAGE.name)
 
@@ -158,17 +165,6 @@ class Profile:
     tenant_id: UUID
     currency: str
     timezone: str
-
-
-@dataclass(frozen=True, slots=True)
-class Present:
-    """A snapshot, and by tenants' ids, as far as they were asked, what their files in it amount
-    to, and what it is to who may be held back from it."""
-
-    snapshot: Snapshot
-    held_tenants: int
-    fingerprints: dict[int, str]
-    seen: dict[int, Snapshot]
 
 
 class Insights:
@@ -210,9 +206,42 @@ class Insights:
             raise errors.lake_not_ready()
         return self._present.snapshot
 
-    def snapshot_named(self, engine: DatabaseEngine, snapshot_id: int) -> Snapshot:
-        """A snapshot by its id, or 422 when nothing is known of it any more."""
-        newest = self.snapshot()
+    def snapshot_of(self, tenant_id: UUID) -> Snapshot:
+        """The newest as it is to a tenant: of an earlier instant while its data is refused.
+
+        Asked of Postgres while any tenant's is, and then once for each instant that is published.
+        While Postgres is away it is of the last instant known; 503 where none ever was.
+        """
+        self.snapshot()
+        end = time.monotonic() + MOVE_SECONDS
+        while (present := self._present) is not None:
+            as_of = self._as_of_seen(present, tenant_id)
+            if as_of is not None:
+                return present.snapshot.held_at(as_of)
+            if not present.is_followed.wait(end - time.monotonic()):
+                raise errors.snapshot_gone()
+        raise errors.lake_not_ready()
+
+    def _as_of_seen(self, present: Present, tenant_id: UUID) -> datetime | None:
+        """None where Postgres has moved on and nothing is known from before."""
+        seen = present.seen_as_of(tenant_id)
+        if seen is not None:
+            return seen
+        known = present.known_as_of(tenant_id)
+        if known is not None and self._is_cut_off:
+            return known
+        try:
+            with tenant_session(self._database, tenant_id) as session:
+                hold = HoldRepository(session).find()
+        except (OperationalError, PoolTimeoutError):
+            if known is None:
+                raise
+            return known
+        return present.see(tenant_id, hold) or known
+
+    def snapshot_named(self, engine: DatabaseEngine, snapshot_id: int, tenant_id: UUID) -> Snapshot:
+        """A snapshot by its id as it is to a tenant; 422 when nothing is known of it any more."""
+        newest = self.snapshot_of(tenant_id)
         if newest.id == snapshot_id:
             return newest
         found = find_snapshot(engine, snapshot_id)
@@ -220,7 +249,7 @@ class Insights:
             raise errors.no_such_snapshot(snapshot_id, newest.id)
         if found is None:
             raise errors.named_snapshot_gone(snapshot_id)
-        return found
+        return found.held_at(newest.as_of)
 
     def answer(
         self,
@@ -240,7 +269,7 @@ class Insights:
         chosen = {name: value for name, value in parameters.items() if name != "currency"}
         request = AnalyticsRequest(
             tenant_id=str(profile.tenant_id),
-            snapshot=self._as_seen(snapshot, profile.tenant_id),
+            snapshot=snapshot,
             timezone=profile.timezone,
             currency=currency,
             currency_digits=currency_digits(currency),
@@ -274,22 +303,6 @@ class Insights:
                 raise errors.named_snapshot_gone(snapshot.id) from error
             self.lake.forget()
             raise errors.snapshot_gone() from error
-
-    def _as_seen(self, snapshot: Snapshot, tenant_id: UUID) -> Snapshot:
-        """A snapshot as it is to a tenant: of an earlier instant while its data is refused.
-
-        Asked of Postgres while any tenant's is, and then once for each instant that is published.
-        """
-        present = self._present
-        if present is None or not present.held_tenants:
-            return snapshot
-        newest = present.seen.get(tenant_id.int)
-        if newest is None:
-            with tenant_session(self._database, tenant_id) as session:
-                hold = HoldRepository(session).find()
-            newest = present.snapshot if hold is None else present.snapshot.held_at(hold.as_of)
-            present.seen[tenant_id.int] = newest
-        return snapshot if newest is present.snapshot else snapshot.held_at(newest.as_of)
 
     def current_version(self, tenant_id: UUID) -> str | None:
         """What a tenant's figures are made from now; None when that is not known.
@@ -368,15 +381,13 @@ class Insights:
         """Take a snapshot as the present one, once its file lists are read."""
         self._is_cut_off = False
         present = self._present
-        if snapshot is None:
-            self._present = None
-        elif present is not None and present.snapshot.id == snapshot.id:
-            if (present.snapshot.as_of, present.held_tenants) != (snapshot.as_of, held_tenants):
-                self._present = Present(snapshot, held_tenants, present.fingerprints, {})
-        else:
+        if snapshot is not None and (present is None or present.snapshot.id != snapshot.id):
             for table in CONTRACTS:
                 self.lake.tenant_ids(table, snapshot)
-            self._present = Present(snapshot, held_tenants, {}, {})
+        following = None if snapshot is None else Present.after(present, snapshot, held_tenants)
+        self._present = following
+        if present is not None and following is not present:
+            present.is_followed.set()
         self._has_looked.set()
 
 

@@ -110,17 +110,19 @@ SELECT %(tenant_id)s, w.movement_id, w.variant_id, w.location_id, w.delta, 0, %(
        %(actor)s, %(note)s, %(now)s
 FROM w WHERE w.delta <> 0
 """
-NAME_LEVEL = """
-SELECT CASE WHEN v.title = 'Default' THEN p.name ELSE p.name || ' – ' || v.title END AS title,
+NAME_LEVELS = """
+SELECT v.id AS variant_id, a.id AS location_id,
+    CASE WHEN v.title = 'Default' THEN p.name ELSE p.name || ' – ' || v.title END AS title,
     coalesce(v.sku, p.sku) AS sku, a.name AS location
-FROM variants v JOIN products p ON p.tenant_id = v.tenant_id AND p.id = v.product_id
-JOIN locations a ON a.tenant_id = v.tenant_id AND a.id = %(location_id)s
-WHERE v.tenant_id = %(tenant_id)s AND v.id = %(variant_id)s
+FROM unnest(%(variant_ids)s::uuid[], %(location_ids)s::uuid[]) AS w (variant_id, location_id)
+JOIN variants v ON v.tenant_id = %(tenant_id)s AND v.id = w.variant_id
+JOIN products p ON p.tenant_id = v.tenant_id AND p.id = v.product_id
+JOIN locations a ON a.tenant_id = v.tenant_id AND a.id = w.location_id
 """
 # Variants without a level get one; that another order made meanwhile is as good.
 HOLD_BACKORDERS = """
 WITH w AS (
-    SELECT w.*, a.id AS location_id FROM unnest(
+    SELECT w.*, v.product_id, v.low_stock_alert, a.id AS location_id FROM unnest(
         %(variant_ids)s::uuid[], %(quantities)s::int[], %(movement_ids)s::uuid[]
     ) AS w (variant_id, wanted, movement_id)
     JOIN variants v ON v.tenant_id = %(tenant_id)s AND v.id = w.variant_id AND v.allow_backorder
@@ -139,7 +141,8 @@ WITH w AS (
     SELECT %(tenant_id)s, w.movement_id, w.variant_id, w.location_id, 0, w.wanted, 'reserved',
         %(order_id)s, %(actor)s, %(now)s FROM w
 )
-SELECT h.variant_id, h.location_id, h.available + w.wanted AS available
+SELECT h.variant_id, w.product_id, w.low_stock_alert, h.location_id,
+    h.available + w.wanted AS available
 FROM held h JOIN w USING (variant_id)
 """
 
@@ -200,20 +203,24 @@ class InventoryRepository(Repository):
             .values(is_default=False, version=locations.c.version + 1, updated_at=now)
         )
 
-    def delete_empty_levels(self, location_id: UUID) -> None:
-        """Drop the location's levels without stock; those with stock or a hold stay, locked."""
+    def delete_empty_levels(self, location_id: UUID) -> list[UUID]:
+        """Drop the location's levels without stock, and tell whose they were; those with stock or a
+        hold stay, locked."""
         at = (s.c.tenant_id == self.tenant_id, s.c.location_id == location_id)
         levels = select(s.c.variant_id).where(*at).order_by(s.c.variant_id)
         # locked first: a level is emptied or filled before or after, not meanwhile
         self.session.execute(levels.with_for_update())
-        self.session.execute(
-            delete(stock_levels).where(
+        deleted = self.session.execute(
+            delete(stock_levels)
+            .where(
                 stock_levels.c.tenant_id == self.tenant_id,
                 stock_levels.c.location_id == location_id,
                 stock_levels.c.quantity == 0,
                 stock_levels.c.reserved == 0,
             )
+            .returning(stock_levels.c.variant_id)
         )
+        return list(deleted.scalars())
 
     def has_levels(self, location_id: UUID) -> bool:
         """Whether the location has a stock level, be it empty."""
@@ -318,12 +325,15 @@ class InventoryRepository(Repository):
             )
         )
 
-    def name_level(self, variant_id: UUID, location_id: UUID) -> Row[Any] | None:
-        """What people call a variant, and the place where it lies: title, sku, location."""
-        names = {"variant_id": variant_id, "location_id": location_id}
-        return self.session.connection.exec_driver_sql(
-            NAME_LEVEL, {"tenant_id": self.tenant_id, **names}
-        ).first()
+    def name_levels(
+        self, variant_ids: list[UUID], location_ids: list[UUID]
+    ) -> dict[tuple[UUID, UUID], Row[Any]]:
+        """What people call each variant, and the place where it lies: title, sku, location."""
+        named = {"variant_ids": variant_ids, "location_ids": location_ids}
+        rows = self.session.connection.exec_driver_sql(
+            NAME_LEVELS, {"tenant_id": self.tenant_id, **named}
+        )
+        return {(row.variant_id, row.location_id): row for row in rows}
 
     def adjust(self, arguments: dict[str, Any]) -> None:
         """Add deltas to locked levels, with their ledger rows."""

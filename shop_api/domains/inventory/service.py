@@ -1,15 +1,19 @@
 """Changing stock; knows no HTTP."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row
 
+from shop_api.db.types import AnyRow
+from shop_api.domains.catalog.service import end_low_stock, low_stock_key
 from shop_api.domains.inventory import errors
 from shop_api.domains.inventory.repository import InventoryRepository
 from shop_api.kernel.errors import not_found
 from shop_api.kernel.ids import new_id
-from shop_api.spine.notifications import LOW_STOCK, Notification, Resolution, tell
+from shop_api.spine.notifications import LOW_STOCK, Notification, tell_anew
 from shop_api.spine.unit_of_work import UnitOfWork
 
 
@@ -48,10 +52,11 @@ def delete_location(work: UnitOfWork, location_id: UUID, before: Row[Any]) -> No
     if before.is_default:
         raise errors.DEFAULT_LOCATION
     inventory = work.repository(InventoryRepository)
-    inventory.delete_empty_levels(location_id)
+    emptied = inventory.delete_empty_levels(location_id)
     if inventory.has_levels(location_id) or inventory.has_sessions(location_id):
         raise errors.LOCATION_IN_USE
     inventory.delete_location(location_id)
+    end_low_stock(work, [(variant_id, location_id) for variant_id in emptied])
     work.audit("location_deleted", "location", location_id, before.body, None)
 
 
@@ -100,22 +105,21 @@ def adjust_stock(
             "now": work.now,
         }
     )
-    results = []
+    results, changes = [], []
     for item, level, location_id, delta in zip(
         adjustments, levels, location_ids, deltas, strict=True
     ):
-        new_quantity = level.quantity + delta
-        old_available = level.quantity - level.reserved
-        announce(work, level, location_id, old_available, new_quantity - level.reserved)
+        changes.append(StockChange(level, location_id, level.quantity - level.reserved, delta))
         results.append(
             {
                 "variant_id": item["variant_id"],
                 "location_id": location_id,
                 "old_quantity": level.quantity,
-                "new_quantity": new_quantity,
+                "new_quantity": level.quantity + delta,
                 "reserved_quantity": level.reserved,
             }
         )
+    announce(work, changes)
     work.audit(
         "stock_adjusted",
         "inventory",
@@ -195,67 +199,89 @@ def _check_deltas(deltas: list[int], levels: list[Row[Any]]) -> None:
         raise errors.below_zero(short)
 
 
-def announce(
-    work: UnitOfWork,
-    level: Row[Any],
-    location_id: UUID,
-    old_available: int,
-    new_available: int,
-) -> None:
-    """`inventory_updated`: the quantity that can be sold, before and after, at the level's place.
+@dataclass(frozen=True, slots=True)
+class StockChange:
+    """What can be sold of a variant at a location, and what comes to it."""
 
-    `level` has variant_id, product_id and low_stock_alert. Its row is locked, so of what crosses
-    the threshold each way the tenant is told once: by a statement of this transaction, and by none
-    where nothing crosses.
+    # variant_id, product_id and low_stock_alert
+    variant: AnyRow
+    location_id: UUID
+    old_available: int
+    delta: int
+
+    @property
+    def new_available(self) -> int:
+        return self.old_available + self.delta
+
+    @property
+    def is_low(self) -> bool:
+        """It has fallen to the alert."""
+        alert = self.variant.low_stock_alert
+        return alert is not None and self.new_available <= alert < self.old_available
+
+    @property
+    def has_risen(self) -> bool:
+        """It has risen above the alert."""
+        alert = self.variant.low_stock_alert
+        return alert is not None and self.old_available <= alert < self.new_available
+
+
+def announce(work: UnitOfWork, changes: Iterable[StockChange]) -> None:
+    """`inventory_updated` of each; the levels' rows are locked.
+
+    So of what crosses its alert the tenant is told once, each way: by statements of this
+    transaction, as many for one as for all, and by none where nothing crosses.
     """
-    threshold = level.low_stock_alert
-    is_low = threshold is not None and new_available <= threshold < old_available
-    if is_low:
-        _tell_low(work, level, location_id, new_available)
-    elif threshold is not None and old_available <= threshold < new_available:
-        tell(work, Resolution(_low_key(level.variant_id, location_id)))
-    work.append(
-        "inventory_updated",
-        "inventory",
-        level.variant_id,
-        {
-            "product_id": str(level.product_id),
-            "variant_id": str(level.variant_id),
-            "location_id": str(location_id),
-            "old_quantity": old_available,
-            "new_quantity": new_available,
-            "threshold_alert": is_low,
-        },
+    changes = list(changes)
+    if low := [change for change in changes if change.is_low]:
+        _tell_low(work, low)
+    end_low_stock(
+        work, [(one.variant.variant_id, one.location_id) for one in changes if one.has_risen]
+    )
+    for change in changes:
+        variant = change.variant
+        work.append(
+            "inventory_updated",
+            "inventory",
+            variant.variant_id,
+            {
+                "product_id": str(variant.product_id),
+                "variant_id": str(variant.variant_id),
+                "location_id": str(change.location_id),
+                "old_quantity": change.old_available,
+                "new_quantity": change.new_available,
+                "threshold_alert": change.is_low,
+            },
+        )
+
+
+def _tell_low(work: UnitOfWork, low: list[StockChange]) -> None:
+    """What goes on of an alert that was changed while an order was placed is over by it."""
+    names = work.repository(InventoryRepository).name_levels(
+        [change.variant.variant_id for change in low], [change.location_id for change in low]
+    )
+    tell_anew(
+        work,
+        [_low(one, names[one.variant.variant_id, one.location_id]) for one in low],
     )
 
 
-def _tell_low(work: UnitOfWork, level: Row[Any], location_id: UUID, available: int) -> None:
-    place = work.repository(InventoryRepository).name_level(level.variant_id, location_id)
-    if place is None:
-        raise LookupError(f"variant {level.variant_id} vanished from {location_id}")
-    key = _low_key(level.variant_id, location_id)
-    low = Notification(
+def _low(change: StockChange, names: AnyRow) -> Notification:
+    variant = change.variant
+    return Notification(
         kind=LOW_STOCK,
         level="warning",
-        title=f"Stock is low: {place.title}",
-        message=f"{available} of {place.title} left to sell at {place.location};"
-        f" you asked to be told at {level.low_stock_alert}.",
-        key=key,
-        action_url=f"/api/v1/inventory?variant_id={level.variant_id}",
+        title=f"Stock is low: {names.title}",
+        message=f"{change.new_available} of {names.title} left to sell at {names.location};"
+        f" you asked to be told at {variant.low_stock_alert}.",
+        key=low_stock_key(variant.variant_id, change.location_id),
+        action_url=f"/api/v1/inventory?variant_id={variant.variant_id}",
         data={
-            "product_id": str(level.product_id),
-            "variant_id": str(level.variant_id),
-            "location_id": str(location_id),
-            "sku": place.sku,
-            "available_quantity": available,
-            "low_stock_alert": level.low_stock_alert,
+            "product_id": str(variant.product_id),
+            "variant_id": str(variant.variant_id),
+            "location_id": str(change.location_id),
+            "sku": names.sku,
+            "available_quantity": change.new_available,
+            "low_stock_alert": variant.low_stock_alert,
         },
     )
-    if not tell(work, low):
-        # of an alert that was changed meanwhile: stock rose above it and nobody said so
-        tell(work, Resolution(key))
-        tell(work, low)
-
-
-def _low_key(variant_id: UUID, location_id: UUID) -> str:
-    return f"{LOW_STOCK}:{variant_id}:{location_id}"

@@ -78,8 +78,9 @@ def _deliver(context: WorkerContext, row: AnyRow) -> None:
     # `now` is when it was found
     origin = Origin(row.tenant_id, ACTOR, f"notice-{row.id}", row.created_at)
     with context.exporter_engine.begin() as connection:
-        waits = delete(notices).where(notices.c.id == row.id).returning(notices.c.id)
-        if connection.execute(waits).first() is None:
+        columns = notices.c
+        waits = delete(notices).where(columns.tenant_id == row.tenant_id, columns.id == row.id)
+        if connection.execute(waits.returning(columns.id)).first() is None:
             # told over again after what followed it, it would take that back
             return
         with unit_of_work(context.engine, context.waker, origin) as work:

@@ -113,7 +113,7 @@ def find_offers_sql(*, has_customer: bool, **has: bool) -> str:
     terms = terms_json(**has)
     customer, erased_at = (BUYER, "(SELECT erased_at FROM buyer)") if has_customer else ("", "NULL")
     return f"""{customer}
-SELECT w.position, v.id AS variant_id, v.product_id, v.low_stock_alert,
+SELECT w.position, v.id AS variant_id, v.product_id,
     CASE WHEN v.title = 'Default' THEN p.name ELSE p.name || ' – ' || v.title END AS title,
     coalesce(v.sku, p.sku) AS sku, coalesce(v.price, p.price) AS price,
     coalesce(v.cost_price, p.cost_price) AS cost, p.status, t.currency,
@@ -133,8 +133,8 @@ ORDER BY w.position
 # no location in the answer; one whose stock is not counted is not in it.
 RESERVE = """
 WITH w AS (
-    SELECT w.*, v.allow_backorder FROM json_to_recordset(%(wanted)s::json)
-        AS w (variant_id uuid, wanted int, movement_id uuid)
+    SELECT w.*, v.allow_backorder, v.product_id, v.low_stock_alert
+    FROM json_to_recordset(%(wanted)s::json) AS w (variant_id uuid, wanted int, movement_id uuid)
     JOIN variants v ON v.tenant_id = %(tenant_id)s AND v.id = w.variant_id AND v.track_quantity
 ), locked AS (
     SELECT s.variant_id, s.location_id, s.quantity, s.reserved
@@ -160,7 +160,7 @@ WITH w AS (
     SELECT %(tenant_id)s, c.movement_id, c.variant_id, c.location_id, 0, c.wanted, 'reserved',
         %(order_id)s, %(actor)s, %(now)s FROM chosen c
 )
-SELECT w.variant_id, c.location_id, c.available
+SELECT w.variant_id, w.product_id, w.low_stock_alert, c.location_id, c.available
 FROM w LEFT JOIN chosen c USING (variant_id) ORDER BY w.variant_id
 """
 
@@ -240,8 +240,9 @@ WITH moved AS (
     SELECT %(tenant_id)s, gen_random_uuid(), c.variant_id, c.location_id, c.quantity_delta,
         c.reserved_delta, %(reason)s, %(order_id)s, %(actor)s, %(now)s FROM changed c
 )
-SELECT variant_id, location_id, product_id, low_stock_alert, available,
-    available - quantity_delta + reserved_delta AS old_available
+SELECT variant_id, location_id, product_id, low_stock_alert,
+    available - quantity_delta + reserved_delta AS old_available,
+    quantity_delta - reserved_delta AS available_delta
 FROM changed ORDER BY variant_id, location_id
 """
 

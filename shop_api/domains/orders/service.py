@@ -10,7 +10,7 @@ from sqlalchemy import Row
 
 from shop_api.db.json import encode_json
 from shop_api.domains.customers.service import refuse_erased, refuse_erased_buyer
-from shop_api.domains.inventory.service import announce, hold_backorders
+from shop_api.domains.inventory.service import StockChange, announce, hold_backorders
 from shop_api.domains.orders import errors
 from shop_api.domains.orders.repository import OrderRepository, numbered_order
 from shop_api.domains.pricing.repository import parse_terms
@@ -63,7 +63,8 @@ def place_order(
         raise errors.amount_too_large()
     places = {level.variant_id: level.location_id for level in levels}
     _check_stock(work, offers, lines, places, shows_stock=shows_stock)
-    _announce_stock(work, offers, levels, units)
+    held = [StockChange(s, s.location_id, s.available, -units[s.variant_id]) for s in levels]
+    announce(work, held)
     placed = PlacedOrder(
         goods=goods,
         currency=currency,
@@ -116,6 +117,8 @@ def _announce_placed(
 
 
 def _goods(offer: Row[Any], quantity: int) -> Goods:
+    if (offer.cost or ZERO) * quantity >= TOTAL_LIMIT:
+        raise errors.cost_too_large()
     return Goods(
         subtotal=round_money(offer.price * quantity, offer.currency),
         tax_class=offer.tax_class,
@@ -248,15 +251,6 @@ def _check_stock(
         raise errors.out_of_stock(missing, available, lines)
 
 
-def _announce_stock(
-    work: UnitOfWork, offers: list[Row[Any]], levels: list[Row[Any]], units: dict[UUID, int]
-) -> None:
-    variants = {offer.variant_id: offer for offer in offers}
-    for level in levels:
-        available = level.available - units[level.variant_id]
-        announce(work, variants[level.variant_id], level.location_id, level.available, available)
-
-
 def lock_order(work: UnitOfWork, order_id: UUID) -> Row[Any]:
     """The order, locked until the end: whatever changes it, its payments or its goods waits."""
     row = work.repository(OrderRepository).lock(order_id)
@@ -372,9 +366,8 @@ def move_stock(
     )
     if len(levels) < len(units):
         raise RuntimeError(f"order {order_id}: {len(units)} levels to move, {len(levels)} found")
-    for level in levels:
-        if level.available != level.old_available:
-            announce(work, level, level.location_id, level.old_available, level.available)
+    changes = (StockChange(s, s.location_id, s.old_available, s.available_delta) for s in levels)
+    announce(work, [change for change in changes if change.delta])
 
 
 def check_move(before: Row[Any], wanted: str) -> None:
@@ -386,14 +379,5 @@ def check_move(before: Row[Any], wanted: str) -> None:
 def announce_move(work: UnitOfWork, order_id: UUID, old: str, new: str) -> None:
     """`order_status_changed`, if it has."""
     if old != new:
-        work.append(
-            "order_status_changed",
-            "order",
-            order_id,
-            {
-                "order_id": str(order_id),
-                "old_status": old,
-                "new_status": new,
-                "timestamp": work.now,
-            },
-        )
+        moved = {"order_id": str(order_id), "old_status": old, "new_status": new}
+        work.append("order_status_changed", "order", order_id, {**moved, "timestamp": work.now})

@@ -229,9 +229,9 @@ def _answer(
 ) -> dict[str, Any]:
     lake: Insights = current_app.extensions[EXTENSION]
     if place.snapshot_id is None:
-        snapshot = lake.snapshot()
+        snapshot = lake.snapshot_of(call.tenant_id)
     else:
-        snapshot = lake.snapshot_named(call.services.engine, place.snapshot_id)
+        snapshot = lake.snapshot_named(call.services.engine, place.snapshot_id, call.tenant_id)
     return ask_snapshot(call, build, parameters, snapshot, place.asked_at, refuse)
 
 

@@ -34,7 +34,8 @@ def get_traffic(call: Call) -> Reply:
     `include_bots=true`.
     """
     lake: Insights = current_app.extensions[EXTENSION]
-    answer = ask_snapshot(call, build_traffic, call.query, lake.snapshot(), call.now)
+    snapshot = lake.snapshot_of(call.tenant_id)
+    answer = ask_snapshot(call, build_traffic, call.query, snapshot, call.now)
     answer["visitors_online"] = _visitors_online(call)
     return Reply.of(answer)
 

@@ -29,7 +29,7 @@ def get_usage(call: Call) -> Reply:
     principal = call.principal
     answer = lake.answer(
         build_usage,
-        lake.snapshot(),
+        lake.snapshot_of(call.tenant_id),
         Profile(call.tenant_id, principal.currency, principal.timezone),
         {**call.query, "compare": "none"},
         call.exchange.started_at,

@@ -89,9 +89,10 @@ def replace_variant(call: Call, product_id: UUID, variant_id: UUID) -> Reply:
     Where `inherits_price` is true leave `price` out, or send null: an amount makes it the variant's
     own.
     """
+    levels = CatalogRepository(call.session).lock_stock([product_id])
     product = _locked_product(call, product_id)
     before = _found(call, product_id, variant_id)
-    return Reply.resource(service.replace_variant(call.work, product, before, call.body))
+    return Reply.resource(service.replace_variant(call.work, product, before, call.body, levels))
 
 
 @variants.mutation(
@@ -103,17 +104,19 @@ def replace_variant(call: Call, product_id: UUID, variant_id: UUID) -> Reply:
 )
 def update_variant(call: Call, product_id: UUID, variant_id: UUID) -> Reply:
     """Change some fields of a variant. `price` null makes it the product's again."""
+    changes_alert = service.ALERT in call.body.get("inventory", {})
+    levels = CatalogRepository(call.session).lock_stock([product_id]) if changes_alert else []
     product = _locked_product(call, product_id)
     before = _found(call, product_id, variant_id)
-    return Reply.resource(service.change_variant(call.work, product, before, call.body))
+    return Reply.resource(service.change_variant(call.work, product, before, call.body, levels))
 
 
 @variants.mutation("DELETE", "/<id:variant_id>", scope="catalog:write")
 def delete_variant(call: Call, product_id: UUID, variant_id: UUID) -> Reply:
     """Delete a variant that was never sold, with its stock. A product keeps at least one."""
-    CatalogRepository(call.session).lock_stock([product_id])
+    levels = CatalogRepository(call.session).lock_stock([product_id])
     product = _locked_product(call, product_id)
-    service.delete_variant(call.work, product, _found(call, product_id, variant_id))
+    service.delete_variant(call.work, product, _found(call, product_id, variant_id), levels)
     return Reply.empty()
 
 

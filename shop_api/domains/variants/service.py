@@ -5,11 +5,13 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
+from shop_api.db.types import AnyRow
 from shop_api.domains.catalog.repository import CatalogRepository
 from shop_api.domains.catalog.service import (
     add_stock,
     check_amounts,
     default_inventory,
+    end_low_stock,
     read_options,
 )
 from shop_api.domains.variants import errors
@@ -27,7 +29,8 @@ DEFAULTS: dict[str, Any] = {
     "weight_grams": None,
     "external_id": None,
 }
-KEPT = ("track_quantity", "allow_backorder", "low_stock_alert")
+ALERT = "low_stock_alert"
+KEPT = ("track_quantity", "allow_backorder", ALERT)
 
 
 def create_variant(work: UnitOfWork, product: Row[Any], body: dict[str, Any]) -> Row[Any]:
@@ -70,22 +73,37 @@ def _inventory(work: UnitOfWork, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def replace_variant(
-    work: UnitOfWork, product: Row[Any], before: Row[Any], body: dict[str, Any]
+    work: UnitOfWork,
+    product: Row[Any],
+    before: Row[Any],
+    body: dict[str, Any],
+    levels: list[AnyRow],
 ) -> Row[Any]:
-    """The variant as `body` says; what it leaves out is as in a new one. Its stock stays."""
+    """The variant as `body` says; what it leaves out is as in a new one. Its stock stays.
+
+    `levels` of the product, which are held.
+    """
     inventory = _inventory(work, body)
     return change_variant(
         work,
         product,
         before,
         {**DEFAULTS, **body, "inventory": {name: inventory[name] for name in KEPT}},
+        levels,
     )
 
 
 def change_variant(
-    work: UnitOfWork, product: Row[Any], before: Row[Any], body: dict[str, Any]
+    work: UnitOfWork,
+    product: Row[Any],
+    before: Row[Any],
+    body: dict[str, Any],
+    levels: list[AnyRow],
 ) -> Row[Any]:
-    """Change what `body` names; the new resource row. Raises `options_taken`, `inexact_amount`."""
+    """Change what `body` names; the new resource row. Raises `options_taken`, `inexact_amount`.
+
+    `levels` of the product, which are held: where the alert changes.
+    """
     if not body:
         return before
     variants = work.repository(VariantRepository)
@@ -95,22 +113,37 @@ def change_variant(
         _check_options(body["options"], siblings)
     values = {**_columns(body), **body.get("inventory", {})}
     variants.change(before.id, values, work.now)
+    if ALERT in values:
+        alert = values[ALERT]
+        levels = [level for level in levels if alert is None or level.available > alert]
+        _end_low_stock(work, before.id, levels)
     row = _variant(variants, product.id, before.id)
     _announce(work, product.id)
     work.audit("variant_updated", "variant", before.id, before.body, row.body)
     return row
 
 
-def delete_variant(work: UnitOfWork, product: Row[Any], before: Row[Any]) -> None:
-    """Delete a variant that was never sold. Raises `last_variant` or `variant_in_use`."""
+def delete_variant(
+    work: UnitOfWork, product: Row[Any], before: Row[Any], levels: list[AnyRow]
+) -> None:
+    """Delete a variant that was never sold. Raises `last_variant` or `variant_in_use`.
+
+    `levels` of the product, which are held.
+    """
     variants = work.repository(VariantRepository)
     if variants.count(product.id) == 1:
         raise errors.LAST_VARIANT
     if variants.is_sold(before.id):
         raise errors.VARIANT_IN_USE
     variants.delete(before.id)
+    _end_low_stock(work, before.id, levels)
     _announce(work, product.id)
     work.audit("variant_deleted", "variant", before.id, before.body, None)
+
+
+def _end_low_stock(work: UnitOfWork, variant_id: UUID, levels: list[AnyRow]) -> None:
+    own = [level for level in levels if level.variant_id == variant_id]
+    end_low_stock(work, [(variant_id, level.location_id) for level in own])
 
 
 def _columns(body: dict[str, Any]) -> dict[str, Any]:
