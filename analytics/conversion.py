@@ -12,7 +12,7 @@ currency are left out. What is told per unit stays as it is: `line_cost` multipl
 import re
 
 from analytics.contracts import CONTRACTS, ORDER_LINES, ORDERS, Contract
-from analytics.contracts.contract import BASE_CURRENCY, EXCHANGE_RATE, Column
+from analytics.contracts.contract import BASE_CURRENCY, EXCHANGE_RATE, SQL_TYPES, Column
 
 PER_UNIT = ("unit_price", "unit_cost")
 # The currency an amount was in, and what it was multiplied by.
@@ -26,6 +26,8 @@ RATE = (
 # The one width whose product with a rate, DECIMAL(18,10), is exact on both: DuckDB keeps that of
 # two of 18 digits within 18, which 10 000 overflows, and Spark cuts what needs more than 38.
 FACTOR_TYPE = "DECIMAL(19,4)"
+# The greatest amount at the greatest rate is of 10^22, which the amount's own type does not hold.
+WORTH_TYPE = SQL_TYPES["money_sum"]
 # What an order tells of its lines; the rest of it is its own.
 OF_LINES = ("gross_sales", "discounts", "cost_of_goods", "costed_sales")
 _NAMES_THEM = re.compile(rf"\b({'|'.join(OF_LINES)})\b")
@@ -93,7 +95,7 @@ def _column(column: Column, digits: int, is_joined: bool) -> str:
         worth = f"COALESCE(of_lines.{column.name}, {worth})"
     # few orders of a shop are in another currency: the others are not multiplied
     chosen = f"CASE WHEN fact.currency = $currency THEN {name} ELSE {worth} END"
-    return f"CAST({chosen} AS {column.sql_type}) AS {column.name}"
+    return f"CAST({chosen} AS {WORTH_TYPE}) AS {column.name}"
 
 
 def _lines(digits: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from analytics.dashboard.question import Question
 from analytics.engine import Row
-from analytics.metrics.definitions import CUSTOMERS, money, ratio, select_list
+from analytics.metrics.definitions import CUSTOMERS, EXACT, money, ratio, select_list
 
 FULFILLMENT_STATUSES = ("unfulfilled", "partial", "fulfilled", "returned")
 PRODUCT_STATUSES = ("active", "draft", "archived")
@@ -60,13 +60,13 @@ def read_products(question: Question) -> SoldProducts:
 
 
 def _amounts(row: Row, digits: int) -> dict[str, Any]:
-    net_sales = row["gross_sales"] - row["discounts"] - row["returns"]
+    taken_off = EXACT.add(row["discounts"], row["returns"])
     return {
         "units": int(row["units"]),
         "gross_sales": money(row["gross_sales"], digits),
         "discounts": money(row["discounts"], digits),
         "returns": money(row["returns"], digits),
-        "net_sales": money(net_sales, digits),
+        "net_sales": money(EXACT.subtract(row["gross_sales"], taken_off), digits),
     }
 
 

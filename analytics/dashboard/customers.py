@@ -4,7 +4,7 @@ Belongs here: the customers' answer and its sections, from rows to values. Does 
 (queries/), the definitions (metrics/) and the report with a row per customer (reports/).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -22,7 +22,7 @@ from analytics.metrics.customers import (
     REPEAT_INTERVALS,
     quotient_sides,
 )
-from analytics.metrics.definitions import average, money, ratio, select_list
+from analytics.metrics.definitions import added, average, money, ratio, relative_change, select_list
 from analytics.metrics.segments import SEGMENTS
 from analytics.periods import BadParameter, Period, bucket_starts, date_buckets, local_date
 
@@ -94,7 +94,7 @@ def _changes(now: Figures, before: Figures) -> Figures:
     return {
         name: None
         if now[name] is None or before[name] is None
-        else ratio(now[name] - before[name], abs(before[name]))
+        else relative_change(now[name], before[name])
         for name in now
     }
 
@@ -198,7 +198,7 @@ def _cohort(
 ) -> dict[str, Any]:
     own = [cells.get((place, bucket)) for bucket in range(place, len(labels))]
     customers = next((int(row["customers"]) for row in own if row), 0)
-    sold = sum((row["cohort_net_sales"] for row in own if row), Decimal(0))
+    sold = added(row["cohort_net_sales"] for row in own if row)
     return {
         "cohort": labels[place],
         "customers": customers,
@@ -235,7 +235,7 @@ def read_segments(question: Question) -> dict[str, Any]:
     return {
         "until": format_instant(until),
         "customers": customers,
-        "net_sales": money(_sum_of(rows, "segment_net_sales"), question.digits),
+        "net_sales": money(added(row["segment_net_sales"] for row in rows), question.digits),
         "segments": [
             {
                 "segment": each.name,
@@ -246,10 +246,6 @@ def read_segments(question: Question) -> dict[str, Any]:
             for each in SEGMENTS
         ],
     }
-
-
-def _sum_of(rows: Iterable[Row], name: str) -> Decimal:
-    return sum((row[name] for row in rows), Decimal(0))
 
 
 def _segment_figures(row: Row | None, customers: int, digits: int) -> Figures:

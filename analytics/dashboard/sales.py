@@ -12,7 +12,15 @@ from typing import Any
 
 from analytics.dashboard.question import Question, Span, format_instant
 from analytics.engine import Row
-from analytics.metrics.definitions import SALES, average, money, ratio, select_list
+from analytics.metrics.definitions import (
+    EXACT,
+    SALES,
+    average,
+    money,
+    ratio,
+    relative_change,
+    select_list,
+)
 from analytics.periods import Period, bucket_starts, date_buckets
 
 Figures = dict[str, Any]
@@ -38,7 +46,7 @@ class Sales:
             return None
         before = self.previous[name]
         now = self.totals[name]
-        return None if before is None or now is None else ratio(now - before, abs(before))
+        return None if before is None or now is None else relative_change(now, before)
 
 
 def read_sales(question: Question) -> Sales:
@@ -152,7 +160,7 @@ def _add(rows: Iterable[Mapping[str, Any] | None]) -> Figures:
     for row in rows:
         if row is not None:
             for name in _NAMES:
-                totals[name] += row[name]
+                totals[name] = EXACT.add(totals[name], row[name])
     return totals
 
 
@@ -162,10 +170,10 @@ def _finish(figures: Figures, digits: int) -> Figures:
         name: money(value, digits) if name in _MONEY else int(value)
         for name, value in figures.items()
     }
-    costed_sales = figures["gross_profit"] + figures["cost_of_goods"]
+    costed_sales = EXACT.add(figures["gross_profit"], figures["cost_of_goods"])
     finished["profit_margin"] = ratio(figures["gross_profit"], costed_sales)
     finished["cost_coverage"] = ratio(costed_sales, figures["net_sales"])
     finished["average_order_value"] = average(
-        figures["gross_sales"] - figures["discounts"], figures["orders"], digits
+        EXACT.subtract(figures["gross_sales"], figures["discounts"]), figures["orders"], digits
     )
     return finished

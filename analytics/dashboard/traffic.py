@@ -20,7 +20,7 @@ from analytics.dashboard.question import (
 )
 from analytics.engine import Engine, Row
 from analytics.lake import Lake
-from analytics.metrics.definitions import ratio, select_list
+from analytics.metrics.definitions import ratio, relative_change, select_list
 from analytics.metrics.traffic import FUNNEL, TRAFFIC
 from analytics.periods import bucket_starts, date_buckets
 
@@ -148,7 +148,7 @@ def _change(totals: Figures, previous: Figures) -> Figures:
     found: Figures = {}
     for name, before in previous.items():
         now = totals[name]
-        found[name] = None if before is None or now is None else ratio(now - before, before)
+        found[name] = None if before is None or now is None else relative_change(now, before)
     return found
 
 

@@ -7,7 +7,8 @@ expressions of sales metrics are sums over rows of the shape of `daily_sales`, s
 rollup, over facts, over any period and any grouping alike.
 """
 
-from decimal import ROUND_HALF_UP, Decimal
+from collections.abc import Iterable
+from decimal import ROUND_HALF_UP, Context, Decimal
 
 from analytics.metrics.customers import CUSTOMERS, OF_CUSTOMERS, RETURNING_CUSTOMER_RATE
 from analytics.metrics.inventory import OF_STOCK
@@ -195,20 +196,36 @@ METRICS: dict[str, Metric] = {
 }
 
 RATIO_QUANTUM = Decimal("0.0001")
+# What DuckDB adds up has up to 38 digits. Python's own 28 are too few for two hundred converted
+# orders of the greatest amounts at the greatest rate, which are of 10^22 each.
+EXACT = Context(prec=60, rounding=ROUND_HALF_UP)
 
 
 def money(amount: Decimal | int, digits: int) -> Decimal:
     """An amount with exactly its currency's digits, rounded half up."""
-    return Decimal(amount).quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP)
+    return Decimal(amount).quantize(Decimal(1).scaleb(-digits), context=EXACT)
 
 
 def ratio(part: Decimal | int, whole: Decimal | int) -> Decimal | None:
     """part ÷ whole to four places; of nothing there is none."""
     if not whole:
         return None
-    return (Decimal(part) / Decimal(whole)).quantize(RATIO_QUANTUM, rounding=ROUND_HALF_UP)
+    return EXACT.divide(part, whole).quantize(RATIO_QUANTUM, context=EXACT)
 
 
 def average(total: Decimal | int, number: int, digits: int) -> Decimal | None:
     """total ÷ number in the currency's digits; of nothing there is none."""
-    return money(Decimal(total) / number, digits) if number else None
+    return money(EXACT.divide(total, number), digits) if number else None
+
+
+def added(amounts: Iterable[Decimal | int]) -> Decimal:
+    """Their sum, to the last digit."""
+    whole = Decimal(0)
+    for amount in amounts:
+        whole = EXACT.add(whole, amount)
+    return whole
+
+
+def relative_change(now: Decimal | int, before: Decimal | int) -> Decimal | None:
+    """What it has changed by to four places; None from nothing."""
+    return ratio(EXACT.subtract(now, before), EXACT.abs(before))

@@ -12,7 +12,7 @@ from typing import Any
 from analytics.dashboard.question import AnalyticsRequest, Question, format_instant
 from analytics.engine import Engine, Row
 from analytics.lake import Lake
-from analytics.metrics.definitions import Metric, average, money, ratio
+from analytics.metrics.definitions import Metric, average, money, ratio, relative_change
 from analytics.periods import date_buckets, hour_buckets
 from analytics.query.asked import Asked, Value, check
 from analytics.query.opening import opened_before, opened_by
@@ -209,7 +209,7 @@ def relative_changes(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[
 
 
 def _change(now: Any, before: Any) -> Any:
-    return None if now is None or before is None else ratio(now - before, abs(before))
+    return None if now is None or before is None else relative_change(now, before)
 
 
 def _name(question: Question, asked: Asked, parts: list[dict[str, Any]]) -> None:

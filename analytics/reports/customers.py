@@ -18,7 +18,7 @@ from analytics.dashboard.question import (
 )
 from analytics.engine import Engine, Row
 from analytics.lake import Lake
-from analytics.metrics.definitions import average, money
+from analytics.metrics.definitions import EXACT, average, money
 from analytics.reports.formats import EVERY_ROW, ReportFile, Table, write_file
 
 DEFAULT_LIMIT = 100
@@ -151,7 +151,9 @@ def _finished(row: Row, question: Question) -> Row:
         **{name: money(row[name], question.digits) for name in _MONEY},
         **{name: int(row[name]) for name in _COUNTS},
         "average_order_value": average(
-            row["gross_sales"] - row["discounts"], int(row["orders"]), question.digits
+            EXACT.subtract(row["gross_sales"], row["discounts"]),
+            int(row["orders"]),
+            question.digits,
         ),
         # DuckDB gives instants without their offset; they are UTC
         "first_order_at": row["first_order_at"].replace(tzinfo=UTC),

@@ -12,7 +12,7 @@ from typing import Any
 from analytics.dashboard.question import AnalyticsRequest, Question
 from analytics.engine import Engine
 from analytics.lake import Lake
-from analytics.metrics.definitions import ratio
+from analytics.metrics.definitions import EXACT, added, ratio
 from analytics.query.asked import Asked
 from analytics.query.figures import ask_figures, build_figures
 
@@ -91,13 +91,14 @@ def build_products(
 def classify(sales: Iterable[tuple[str | None, Decimal]]) -> dict[str | None, str]:
     """The class of each by the rule of `abc_class` (metrics/inventory.py)."""
     ranked = sorted(sales, key=lambda pair: (-pair[1], pair[0] is None, pair[0] or ""))
-    whole = sum((amount for _, amount in ranked if amount > 0), Decimal(0))
+    whole = added(amount for _, amount in ranked if amount > 0)
     classes: dict[str | None, str] = {}
     before = Decimal(0)
     for key, amount in ranked:
-        if amount <= 0 or before * 100 >= whole * 95:
+        share = EXACT.multiply(before, 100)
+        if amount <= 0 or share >= EXACT.multiply(whole, 95):
             classes[key] = "C"
         else:
-            classes[key] = "A" if before * 100 < whole * 80 else "B"
-        before += amount
+            classes[key] = "A" if share < EXACT.multiply(whole, 80) else "B"
+        before = EXACT.add(before, amount)
     return classes

@@ -72,6 +72,11 @@ ORDER_CHECKS = (
                 f"s.quantity * s.unit_price > {TOTAL_LIMIT}",
                 "'the line comes to more than an amount can hold'",
             ),
+            Rule(
+                "unit_cost",
+                f"s.quantity * s.unit_cost > {TOTAL_LIMIT}",
+                "'the line costs more than an amount can hold'",
+            ),
         ),
         _ORDER + existing("products", "p", "product") + existing("variants", "v", "variant"),
     ),

@@ -267,6 +267,11 @@ def test_a_total_beyond_what_can_be_stored_is_refused(shop: Shop) -> None:
     refused = shop.order((variant_id(product), 100_000))
     assert (refused.status, refused.code) == (422, "amount_too_large")
     assert shop.order((variant_id(product), 1)).json["total"] == Decimal("99999999999999.99")
+    cheap = shop.product("0.01", 200_000, cost_price=Decimal("1000000000.01"))
+    refused = shop.order((variant_id(cheap), 100_000))
+    assert (refused.status, refused.code) == (422, "amount_too_large")
+    assert refused.json["detail"].startswith("What the goods of a line cost")
+    assert shop.order((variant_id(cheap), 99_999)).status == 201
 
 
 def test_backorders_go_below_zero_only_while_they_are_allowed(app: App, shop: Shop) -> None:

@@ -124,6 +124,38 @@ def awkward_shop(source: Random) -> Tables:
     return tables
 
 
+# What is accepted of an amount and of a rate, from the least to the greatest.
+AMOUNTS = [D("0.0001"), D("0.01"), D("119.16"), D("99999999.99"), D("99999999999999.9999")]
+RATES = [D("0.0000000001"), D("0.5"), D("98.9999999999"), D(9_999_999), D("99999999.9999999999")]
+
+
+def great_shop(drawn: list[tuple[Decimal, Decimal]], copies: int) -> Tables:
+    """An order of each amount at each rate, of two lines, refunded in part, and paid; and copies
+    of the last."""
+    tables: Tables = {"orders": [], "order_lines": [], "refunds": [], "payments": []}
+    for number, (amount, rate) in enumerate([*drawn, *drawn[-1:] * copies]):
+        key = f"o{number}"
+        each = order(key, "USD", str(rate), str(amount), taxes=amount, customer_id=f"c{number % 3}")
+        each |= {"costed_sales": amount, "cost_of_goods": amount}
+        shared = {n: each[n] for n in ("order_id", "currency", "base_currency", "exchange_rate")}
+        shared |= {n: each[n] for n in ("channel", "placed_at")}
+        line = {"product_id": "tea", "order_status": "completed", "unit_price": amount}
+        line["customer_id"] = each["customer_id"]
+        line |= {"gross_sales": amount, "unit_cost": amount, "quantity": 1}
+        free = {**line, "product_id": "cup", "unit_price": D(0), "gross_sales": D(0)}
+        many = {"unit_cost": D("999999999.9999"), "quantity": 100_000}
+        tables["orders"].append(each)
+        tables["order_lines"].append({**shared, **line, "line_id": f"{key}-1"})
+        tables["order_lines"].append({**shared, **free, **many, "line_id": f"{key}-2"})
+        back = {"refund_id": f"r{number}", "refunded_at": at(3, 20), "line_id": f"{key}-1"}
+        back |= {"product_id": "tea", "goods_amount": amount, "costed_amount": amount}
+        tables["refunds"].append({**shared, **back})
+        paid = {"payment_id": key, "amount": amount, "created_at": at(3, 10), "method": "cash"}
+        paid |= {"provider": "manual", "status": "captured", "order_status": "completed"}
+        tables["payments"].append({**shared, **paid})
+    return tables
+
+
 def opening(parameters: dict[str, str]) -> Asked:
     """The question that a part is opened by."""
     filters = [

@@ -3,11 +3,11 @@ counted by hand, and what holds of every shop."""
 
 from dataclasses import replace
 from datetime import date, datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 from random import Random
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from analytics.dashboard.answers import build_dashboard, build_orders, build_revenue
@@ -17,7 +17,17 @@ from analytics.query.asked import Asked
 from analytics.query.figures import build_figures
 from analytics.query.rows import build_rows
 from analytics.reports.products import ProductOptions, build_products
-from tests.factories.converted_shop import CENT, at, awkward_shop, opening, order, serve
+from tests.factories.converted_shop import (
+    AMOUNTS,
+    CENT,
+    RATES,
+    at,
+    awkward_shop,
+    great_shop,
+    opening,
+    order,
+    serve,
+)
 from tests.factories.random_shops import Tables, metrics_of, movements, shops
 
 D = Decimal
@@ -312,3 +322,62 @@ def test_converted_parts_and_rows_add_up_to_the_cent(seed: int, basis: str) -> N
                 figure = part["metrics"][name]
                 assert sum(row["amounts"][name] for row in opened["data"]) == figure
                 assert opened["figures"] == {name: figure}
+
+
+SOLD = ("gross_sales", "discounts", "returns", "net_sales", "taxes", "cost_of_goods")
+
+
+def worth_of(drawn: list[tuple[Decimal, Decimal]], copies: int, digits: int) -> Decimal:
+    every, unit = [*drawn, *drawn[-1:] * copies], D(1).scaleb(-digits)
+    return sum(((a * r).quantize(unit, ROUND_HALF_UP) for a, r in every), D(0))
+
+
+@settings(BOUNDED, max_examples=4)
+@example(drawn=[(AMOUNTS[-1], RATES[-1])], copies=200, digits=4)
+@example(drawn=[(a, r) for a in AMOUNTS for r in RATES], copies=0, digits=2)
+@given(
+    drawn=st.lists(
+        st.tuples(
+            st.sampled_from(AMOUNTS) | st.decimals(D("0.01"), AMOUNTS[-1], places=4),
+            st.sampled_from(RATES) | st.decimals(RATES[0], RATES[-1], places=10),
+        ),
+        min_size=1,
+        max_size=8,
+    ),
+    copies=st.integers(0, 30),
+    digits=st.sampled_from([0, 2, 3, 4]),
+)
+def test_the_greatest_amounts_at_the_greatest_rates_are_exact(
+    drawn: list[tuple[Decimal, Decimal]], copies: int, digits: int
+) -> None:
+    period = {**MARCH, "currency_digits": digits}
+    with localcontext(prec=60):
+        whole = worth_of(drawn, copies, digits)
+        costs = [(D("99999999999990"), rate) for _, rate in drawn]
+        goods = worth_of(costs, copies, digits) + whole
+        expected = dict.fromkeys(("gross_sales", "returns", "taxes"), whole)
+        expected |= {"net_sales": D(0), "discounts": D(0), "cost_of_goods": goods}
+    with serve(great_shop(drawn, copies)) as place:
+        revenue = place.ask(build_revenue, **period)
+        assert {name: revenue["metrics"][name] for name in SOLD} == expected
+        assert revenue["metrics"]["total_sales"] == whole
+        assert revenue["by_payment_method"][0]["amount"] == whole
+        assert {p["product_id"]: p["gross_sales"] for p in revenue["top_products"]} == {
+            "tea": whole,
+            "cup": 0,
+        }
+        dashboard = place.ask(build_dashboard, **period)
+        assert dashboard["revenue"]["total"] == whole
+        for dimension in ("channel", "product", "weekday"):
+            names = SOLD if dimension != "product" else tuple(n for n in SOLD if n != "taxes")
+            asked = Asked(metrics=names, dimensions=(dimension,), limit=1000)
+            answer = place.ask(build_figures, asked, **period)
+            for name in names:
+                assert answer["totals"]["metrics"][name] == expected[name]
+                with localcontext(prec=60):
+                    assert sum(p["metrics"][name] for p in answer["data"]) == expected[name]
+        rows = place.ask(build_rows, Asked(metrics=("gross_sales",), limit=1000), **period)
+        assert rows["figures"]["gross_sales"] == whole
+        place.ask(build_products, ProductOptions(), **period)
+        customers = place.ask(build_customers, **period)
+        assert customers["lifetime_value"]["net_sales"] == 0

@@ -1,6 +1,7 @@
 """Bad rows of an import are named by file, row, column and reason, and the good ones go in."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -209,6 +210,25 @@ def test_parts_that_come_to_more_than_a_sum_can_hold_are_refused(
         Reject("orders.csv", 3, None, "refused with its row 102 of refunds.csv"),
     ]
     assert orders == ["A2"]
+
+
+def test_a_line_that_costs_more_than_an_amount_holds_is_refused(
+    database: Database, tmp_path: Path
+) -> None:
+    costs = {"pieces": "2000000000", "each": "0.01"}
+    lines = [
+        *({**line, "cost": "1.25"} for line in LINES),
+        {**LINES[0], **costs, "line": "A1-3", "cost": "50000.00"},
+        {**LINES[-1], **costs, "line": "A9-9", "cost": "49999.99"},
+    ]
+    write_export(tmp_path, "csv", lines=lines)
+    mapped = mapping_text().replace("unit_price: each", "unit_price: each, unit_cost: cost")
+    tenant_id = make_tenant(database, "EUR")
+    summary = import_folder(database, tenant_id, tmp_path, parse_mapping(mapped))
+    reason = "the line costs more than an amount can hold"
+    assert summary.rejects.kept[0] == Reject("lines.csv", 5, "cost", reason)
+    [(most,)] = query(database, tenant_id, "SELECT max(quantity * unit_cost) FROM order_lines")
+    assert most == 2_000_000_000 * Decimal("49999.99")
 
 
 @pytest.mark.parametrize(

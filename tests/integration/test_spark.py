@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -30,7 +31,7 @@ from analytics.query.rows import build_rows
 from analytics.reports.inventory import InventoryOptions, build_inventory
 from analytics.reports.products import ProductOptions, build_products
 from pipelines.runner import run_export
-from tests.factories import golden_shop, stocked_shop
+from tests.factories import converted_shop, golden_shop, stocked_shop
 from tests.factories.lake import write_lake
 from tests.factories.rows import make_tenant
 from tests.factories.sales import add_customer, cancel, place, refund, selling
@@ -85,6 +86,9 @@ def golden(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Snapshot]:
     tenants = {
         golden_shop.TENANT: {**rated(golden_shop.TABLES), **TRAFFIC},
         stocked_shop.TENANT: stocked_shop.TABLES,
+        converted_shop.TENANT: converted_shop.great_shop(
+            list(product(converted_shop.AMOUNTS, converted_shop.RATES)), copies=200
+        ),
     }
     return str(folder), write_lake(folder, tenants)
 
@@ -182,6 +186,21 @@ def test_the_golden_shop_has_one_set_of_figures(
     asked, lake, duckdb = request(snapshot, **changes), Lake(location), Engine(location)
     try:
         assert build(spark, lake, asked) == build(duckdb, lake, asked)
+    finally:
+        duckdb.close()
+
+
+def test_the_greatest_amounts_are_converted_to_one_set_of_figures(
+    spark: Engine, golden: tuple[str, Snapshot]
+) -> None:
+    location, snapshot = golden
+    metrics = ("gross_sales", "net_sales", "cost_of_goods")
+    changes = {**MARCH, "converted": True, "currency": "EUR", "currency_digits": 4}
+    asked = request(snapshot, converted_shop.TENANT, **changes)
+    lake, duckdb = Lake(location), Engine(location)
+    try:
+        for build in (build_revenue, of_query("product", metrics=metrics)):
+            assert build(spark, lake, asked) == build(duckdb, lake, asked)
     finally:
         duckdb.close()
 

@@ -174,6 +174,15 @@ def inexact_amount(currency: str, pointer: str = "/amount") -> DomainError:
     return invalid("inexact_amount", f"Too many decimals: {told_digits(currency)}.", pointer)
 
 
+def cost_too_large() -> DomainError:
+    """A line whose goods cost more than figures converted into another currency can hold."""
+    return invalid(
+        "amount_too_large",
+        "What the goods of a line cost is beyond 10^14: order fewer, or correct their cost.",
+        "/lines",
+    )
+
+
 def amount_too_large() -> DomainError:
     """A total beyond what can be stored."""
     return invalid(

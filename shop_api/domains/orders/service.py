@@ -117,6 +117,8 @@ def _announce_placed(
 
 
 def _goods(offer: Row[Any], quantity: int) -> Goods:
+    if (offer.cost or ZERO) * quantity >= TOTAL_LIMIT:
+        raise errors.cost_too_large()
     return Goods(
         subtotal=round_money(offer.price * quantity, offer.currency),
         tax_class=offer.tax_class,
@@ -377,14 +379,5 @@ def check_move(before: Row[Any], wanted: str) -> None:
 def announce_move(work: UnitOfWork, order_id: UUID, old: str, new: str) -> None:
     """`order_status_changed`, if it has."""
     if old != new:
-        work.append(
-            "order_status_changed",
-            "order",
-            order_id,
-            {
-                "order_id": str(order_id),
-                "old_status": old,
-                "new_status": new,
-                "timestamp": work.now,
-            },
-        )
+        moved = {"order_id": str(order_id), "old_status": old, "new_status": new}
+        work.append("order_status_changed", "order", order_id, {**moved, "timestamp": work.now})
