@@ -21,7 +21,7 @@ from typing import Any
 
 import duckdb
 
-from analytics.beside import Beside
+from analytics.beside import STOP_SECONDS, Beside, interruptible
 from analytics.contracts import CONTRACTS, Column
 from analytics.contracts.contract import OlderFile
 from analytics.mirror import Mirror
@@ -31,8 +31,6 @@ Row = dict[str, Any]
 Relation = duckdb.DuckDBPyRelation
 # What DuckDB says of bytes that are no Parquet; its other errors are of statements.
 IN_THE_FILES = (duckdb.Error, duckdb.InvalidInputException, duckdb.SerializationException)
-# How long queries that are interrupted have to end.
-STOP_SECONDS = 5.0
 # Given the text of a query; what it returns is entered before the query and left behind it.
 Observe = Callable[[str], AbstractContextManager[object]]
 
@@ -217,8 +215,9 @@ class Engine:
             cursor = self._database.cursor()
             ticket = self._watchdog.watch(cursor, deadline)
             try:
-                cursor.execute(text, bound)
-                yield cursor
+                with interruptible(cursor.interrupt):
+                    cursor.execute(text, bound)
+                    yield cursor
             except duckdb.InterruptException as error:
                 raise QueryTimeout("a query ran past its deadline") from error
             except duckdb.OutOfMemoryException as error:

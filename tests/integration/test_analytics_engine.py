@@ -229,9 +229,12 @@ def test_an_engine_of_one_thread_works_out_each_part_when_it_is_asked_for(
     alone.close()
 
 
-def test_closing_ends_a_part_that_still_runs(files: list[str]) -> None:
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_what_still_runs_is_ended_by_closing_and_when_another_part_fails(
+    files: list[str], is_closed: bool
+) -> None:
     engine = Engine(str(Path(files[0]).parent), threads=2)
-    running = threading.Event()
+    running, is_over = threading.Event(), threading.Event()
     ended: list[type[Exception]] = []
 
     def ask() -> None:
@@ -240,13 +243,17 @@ def test_closing_ends_a_part_that_still_runs(files: list[str]) -> None:
             engine.run(ENDLESS, {"orders": files}, {})
         except QueryTimeout as error:
             ended.append(type(error))
+        is_over.set()
 
     with pytest.raises(QueryTooLarge), engine.beside() as beside:
         beside.begin(ask)
         assert running.wait(10)
         time.sleep(0.2)
+        started = time.monotonic()
+        if is_closed:
+            engine.close()
         raise QueryTooLarge("another part")
-    started = time.monotonic()
-    engine.close()
+    assert is_over.wait(1)
     assert time.monotonic() - started < 3
     assert ended == [QueryTimeout]
+    engine.close()
