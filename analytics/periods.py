@@ -93,21 +93,28 @@ def local_date(instant: datetime, zone: ZoneInfo) -> date:
 
 def day_start(day: date, zone: ZoneInfo) -> datetime:
     """The first instant of a local date, in UTC: midnight, or the moment clocks jump over it."""
-    midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
-    start = midnight.astimezone(UTC)
-    if start.astimezone(zone).replace(tzinfo=None) == midnight.replace(tzinfo=None):
+    return hour_start(day, 0, zone)
+
+
+def hour_start(day: date, hour: int, zone: ZoneInfo) -> datetime:
+    """The first instant, in UTC, at which the clocks of a local date show an hour, or have jumped
+    over it."""
+    shown = datetime(day.year, day.month, day.day, hour, tzinfo=zone)
+    start = shown.astimezone(UTC)
+    if start.astimezone(zone).replace(tzinfo=None) == shown.replace(tzinfo=None):
         return start
-    # Midnight is skipped; reading it with the offset after the jump lands before the jump.
-    early = midnight.replace(fold=1).astimezone(UTC)
-    return _first_instant_of(day, zone, early, start)
+    # It is skipped; reading it with the offset after the jump lands before the jump.
+    early = shown.replace(fold=1).astimezone(UTC)
+    return _jump_over(shown.replace(tzinfo=None), zone, early, start)
 
 
-def _first_instant_of(day: date, zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
-    """The jump between an instant before the date and one in it, to the second, by halving."""
+def _jump_over(shown: datetime, zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
+    """The jump between an instant before what clocks never show and one after it, to the second, by
+    halving."""
     low, high = int(before.timestamp()), int(after.timestamp())
     while high - low > 1:
         middle = (low + high) // 2
-        if datetime.fromtimestamp(middle, zone).date() < day:
+        if datetime.fromtimestamp(middle, zone).replace(tzinfo=None) < shown:
             low = middle
         else:
             high = middle

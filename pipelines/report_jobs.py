@@ -7,12 +7,13 @@ listing and downloading (the reports domain).
 import logging
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from analytics.lake import Snapshot
-from analytics.periods import BadParameter, day_start, find_zone
+from analytics.periods import BadParameter, day_start, find_zone, hour_start
 from analytics.reports.daily_sales import (
     KIND,
     DailySales,
@@ -73,7 +74,7 @@ class DueReport:
     day: date
     # when the day was over
     ends_at: datetime
-    # when its hour had come
+    # when the clocks of the shop showed its hour
     due_at: datetime
 
     @property
@@ -153,7 +154,12 @@ def find_due(context: WorkerContext, now: datetime) -> list[DueReport]:
         }
         rows = connection.execute(DUE, parameters).all()
     return [
-        DueReport(Shop(*row[:4]), row.day, row.ends_at, row.ends_at + timedelta(hours=row.hour))
+        DueReport(
+            Shop(*row[:4]),
+            row.day,
+            row.ends_at,
+            hour_start(row.day + ONE_DAY, row.hour, _zone_of(row.timezone)),
+        )
         for row in rows
     ]
 
@@ -161,15 +167,20 @@ def find_due(context: WorkerContext, now: datetime) -> list[DueReport]:
 def due_days(timezone: str, now: datetime, report_hour: int) -> list[tuple[date, datetime]]:
     """The days whose report is due in a timezone, and their ends. Yesterday is when its hour has
     come."""
-    try:
-        zone = find_zone(timezone)
-    except BadParameter:
-        # its shops are due on some day too: making their reports says what is wrong with them
-        zone = find_zone("UTC")
+    zone = _zone_of(timezone)
     wall = now.astimezone(zone).replace(tzinfo=None)
     last_day = (wall - timedelta(hours=report_hour)).date() - ONE_DAY
     days = [last_day - timedelta(days=back) for back in range(DAYS_KEPT)]
     return [(day, day_start(day + ONE_DAY, zone)) for day in days]
+
+
+def _zone_of(timezone: str) -> ZoneInfo:
+    """Of a timezone that is not known UTC: its shops are due on some day too, and making their
+    reports says what is wrong with them."""
+    try:
+        return find_zone(timezone)
+    except BadParameter:
+        return find_zone("UTC")
 
 
 def make_report(

@@ -146,6 +146,7 @@ CREATE TABLE pipeline_run_shares (
     CONSTRAINT pk_pipeline_run_shares PRIMARY KEY (tenant_id, started_at, run_id),
     CONSTRAINT ck_pipeline_run_shares_state CHECK (state IN ('succeeded', 'refused', 'failed'))
 );
+CREATE INDEX ix_pipeline_run_shares_started_at ON pipeline_run_shares (started_at);
 CREATE TABLE notifications (
     tenant_id UUID NOT NULL,
     id UUID NOT NULL,

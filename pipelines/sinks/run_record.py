@@ -33,14 +33,17 @@ RECORDS_KEPT = timedelta(days=7)
 # Of one tenant; a shop that sells all the time has a share in each run, 300 000 a week. These are
 # of its last three hours then, in 0.7 MB; between two runs of the housekeeping 450 more come.
 SHARES_KEPT = 5_000
+# Of the tenants with a share since then: the housekeeping comes each quarter of an hour, and has
+# seen to the others.
+NEW_SHARES = timedelta(hours=1)
 FORGET_SHARES = """
 DELETE FROM pipeline_run_shares s USING (
-    SELECT tenant_id, started_at, run_id,
-        row_number() OVER (PARTITION BY tenant_id ORDER BY started_at DESC, run_id DESC) AS place
-    FROM pipeline_run_shares
-) p
-WHERE (s.tenant_id, s.started_at, s.run_id) = (p.tenant_id, p.started_at, p.run_id)
-    AND (p.place > :kept OR s.started_at < :oldest)
+    SELECT DISTINCT tenant_id FROM pipeline_run_shares WHERE started_at >= :new_since
+) t CROSS JOIN LATERAL (
+    SELECT o.started_at, o.run_id FROM pipeline_run_shares o WHERE o.tenant_id = t.tenant_id
+    ORDER BY o.started_at DESC, o.run_id DESC OFFSET :kept
+) over
+WHERE (s.tenant_id, s.started_at, s.run_id) = (t.tenant_id, over.started_at, over.run_id)
 """
 
 
@@ -226,5 +229,7 @@ def forget_old(connection: Connection, now: datetime) -> None:
     ):
         newest = select(order).order_by(order.desc()).limit(1).scalar_subquery()
         connection.execute(delete(table).where(moment < oldest, order < newest))
-    connection.execute(text(FORGET_SHARES), {"kept": SHARES_KEPT, "oldest": oldest})
+    connection.execute(delete(pipeline_run_shares).where(pipeline_run_shares.c.started_at < oldest))
+    over = {"kept": SHARES_KEPT, "new_since": now - NEW_SHARES}
+    connection.execute(text(FORGET_SHARES), over)
     connection.commit()

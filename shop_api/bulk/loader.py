@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from shop_api.bulk.staging import Staging
 from shop_api.db.tenancy import tenant_session
+from shop_api.spine.notifications import resolve
 from shop_api.spine.unit_of_work import Origin, UnitOfWork, unit_of_work
 from shop_api.spine.waker import Waker
 
@@ -91,6 +92,8 @@ class Phase:
     # the same, only for batches with subjects that are there already
     repairs: tuple[str, ...] = ()
     guard: Guard | None = None
+    # keys of what the tenant was told of subjects that are there already, and a batch has ended
+    ended: str | None = None
     batch_rows: int = BATCH_ROWS
 
     def changes(self) -> Iterator[str]:
@@ -182,6 +185,8 @@ class Loader:
         with unit_of_work(self.staging.engine, self.waker, self.origin) as work:
             spared_count = self._spare_changed(work.connection, phase, batch, values)
             created, updated = self._write_rows(work.connection, phase, batch, values)
+            if phase.ended is not None and batch.has_existing:
+                resolve(work, list(work.connection.exec_driver_sql(phase.ended, values).scalars()))
             unchanged_count = batch.row_count - spared_count - len(created) - len(updated)
             written = Written(len(created), len(updated), unchanged_count)
             if ids := [str(i) for i in (*created, *sorted(updated))]:

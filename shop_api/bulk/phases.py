@@ -6,6 +6,7 @@ compared, and updated, only when the mapping fills it: what the file does not sp
 
 from shop_api.bulk.fields import ADDRESS_PARTS, ENTITIES, SEO_PARTS, Mapped
 from shop_api.bulk.loader import CATEGORY_BATCH_ROWS, IN_BATCH, TIMES, Guard, Phase, TableLoad
+from shop_api.spine.notifications import LOW_STOCK
 
 # everything an entity has, for rows that come from no mapping
 ALL_FIELDS: Mapped = {name: frozenset(entity.fields) for name, entity in ENTITIES.items()}
@@ -54,6 +55,17 @@ WITH level AS (
 )
 SELECT DISTINCT r.parent_id FROM level JOIN ready_stock r USING (variant_id, location_id)
 WHERE {IN_BATCH}
+"""
+# That stock is low, as the inventory domain tells it: of variants whose alert was taken away, or
+# lies below what there is. Orders placed meanwhile wait for the product, or were told before.
+LOW_STOCK_ENDED = f"""
+SELECT n.key FROM ready_variants r
+JOIN variants v ON v.tenant_id = %(tenant_id)s AND v.id = r.id
+JOIN stock_levels s ON s.tenant_id = v.tenant_id AND s.variant_id = v.id
+JOIN notifications n ON n.tenant_id = s.tenant_id AND n.resolved_at IS NULL
+    AND n.key = '{LOW_STOCK}:' || s.variant_id || ':' || s.location_id
+WHERE {IN_BATCH} AND r.is_existing
+    AND (v.low_stock_alert IS NULL OR s.quantity - s.reserved > v.low_stock_alert)
 """
 # As its new variants have it before any stock is there: the trigger finds it so, and does not write
 # the product again.
@@ -185,6 +197,7 @@ def products_phase(mapped: Mapped) -> Phase:
         ),
         (PRODUCT_CATEGORIES, *((LISTED_CATEGORIES,) if has_list else ()), STOCK),
         (EXTRA_CATEGORIES,) if has_list else (),
+        ended=LOW_STOCK_ENDED if "low_stock_alert" in mapped.get("variants", ()) else None,
     )
 
 

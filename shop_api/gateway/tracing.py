@@ -17,6 +17,8 @@ from shop_api.tracing.errors import fail
 
 HEADERS = {"traceparent": "HTTP_TRACEPARENT", "tracestate": "HTTP_TRACESTATE"}
 SERVER_ERROR = 500
+# what OpenTelemetry calls a method that is none of the known ones
+UNKNOWN_METHOD = "_OTHER"
 
 _propagator = TraceContextTextMapPropagator()
 
@@ -33,7 +35,7 @@ class Tracing:
             return self.forward(exchange)
         environ = exchange.environ
         given = {name: environ[key] for name, key in HEADERS.items() if key in environ}
-        method = "_OTHER" if exchange.method == OTHER_METHOD else exchange.method
+        method = UNKNOWN_METHOD if exchange.method == OTHER_METHOD else exchange.method
         span = self.tracer.start_span(
             method,
             _propagator.extract(given, Context()),
@@ -60,7 +62,7 @@ class Tracing:
 def _describe(span: Span, method: str, exchange: Exchange, answer: Answer) -> None:
     if not span.is_recording():
         return
-    name = "HTTP" if method == "_OTHER" else method
+    name = "HTTP" if method == UNKNOWN_METHOD else method
     if exchange.route is not None:
         name = f"{name} {exchange.route}"
         span.set_attribute("http.route", exchange.route)

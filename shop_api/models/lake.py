@@ -112,6 +112,8 @@ pipeline_run_shares = Table(
     Column("files_written", BigInteger, nullable=False),
     tenant_primary_key("started_at", "run_id"),
     CheckConstraint("state IN ('succeeded', 'refused', 'failed')", name="state"),
+    # of all tenants, by the housekeeping: which are old, and who has new ones
+    Index("ix_pipeline_run_shares_started_at", "started_at"),
 )
 
 # While the published figures are older than they may be there is one without an end.

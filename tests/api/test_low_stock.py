@@ -112,10 +112,13 @@ def open_alerts(shop: Shop) -> set[tuple[str, str]]:
 def test_it_is_over_when_the_alert_or_what_it_is_of_goes(shop: Shop) -> None:
     names = ("kept", "raised", "lowered", "replaced", "silenced", "deleted", "moved")
     stock = {"quantity": 5, "low_stock_alert": ALERT}
+    plenty = {"title": "plenty", "inventory": {**stock, "quantity": 50}}
     product = shop.product(
-        variants=[{"title": name, "inventory": stock} for name in names],
+        variants=[plenty, *({"title": name, "inventory": stock} for name in names)]
     )
     ids = {variant["title"]: variant["id"] for variant in product["variants"]}
+    # what there is of another says nothing of these
+    del ids["plenty"]
     single = shop.product(name="Single", inventory=stock)
     bulk = [shop.product(name="Bulk", inventory=stock) for _ in range(2)]
     alone = [one["variants"][0]["id"] for one in (single, *bulk)]

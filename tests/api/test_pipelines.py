@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -22,7 +21,7 @@ from shop_api.domains.notifications import tasks
 from shop_api.domains.notifications.tasks import deliver
 from shop_api.models import events, notices
 from shop_api.spine.jobs import WorkerContext
-from tests.factories.sales import change_order, day, place, selling
+from tests.factories.sales import day, place, selling, spoil
 from tests.fixtures.api import PLATFORM_KEY, ApiClient, Shop, open_shop
 from tests.fixtures.lake import new_lake, now, published
 from tests.fixtures.stores import Database
@@ -63,13 +62,6 @@ def pushed(database: Database, tenant_id: UUID) -> list[dict[str, Any]]:
     with tenant_session(database.engine, tenant_id) as session:
         own = query.where(events.c.tenant_id == tenant_id)
         return list(session.execute(own.where(events.c.type == "system_notification")).scalars())
-
-
-def spoil(database: Database, shop: Shop, order_id: UUID, by: int) -> None:
-    """Make the order's amounts not add up, or add up again."""
-    with selling(database, shop.tenant_id) as work:
-        values = {"subtotal": Decimal(20) + by, "total": Decimal("24.75") + by}
-        change_order(work, order_id, **values)
 
 
 def sell(database: Database, shop: Shop, number: int) -> UUID:
@@ -125,7 +117,7 @@ def test_broken_rows_hold_back_one_shop_which_is_told(
     assert share["bytes_written"] > share["files_written"] > 0
     assert 0 < share["duration_seconds"] <= share["lag_seconds"] < 60
 
-    spoil(database, bad, order_id, 1)
+    spoil(database, bad.tenant_id, order_id, 1)
     sell(database, good, 2)
     run_export(lake, start + timedelta(seconds=1))
     deliver(worker)
@@ -158,7 +150,7 @@ def test_broken_rows_hold_back_one_shop_which_is_told(
     assert told(bad) == [held]
     assert bad.api.get(PIPELINES).json["freshness"]["held"]["attempts"] == 2
 
-    spoil(database, bad, order_id, 0)
+    spoil(database, bad.tenant_id, order_id, 0)
     run_export(lake, start + timedelta(seconds=120))
     deliver(worker)
     over, released = told(bad)

@@ -30,6 +30,7 @@ ACROSS_TENANTS = {
     "ix_orders_hold_expires_at": "the worker looks for orders of all tenants",
     "ix_notices_number": "the worker tells all tenants, each in order",
     "ix_jobs_open": "the worker looks for open jobs of all tenants",
+    "ix_pipeline_run_shares_started_at": "the housekeeping looks at all tenants",
 }
 
 every_tenant_table = pytest.mark.parametrize("table", TENANT_TABLES, ids=lambda table: table.name)

@@ -81,6 +81,13 @@ def change_order(work: UnitOfWork, order_id: UUID, **values: Any) -> None:
     work.append("order_status_changed", "order", order_id, {})
 
 
+def spoil(database: Database, tenant_id: UUID, order_id: UUID, by: int) -> None:
+    """Make the amounts of a placed order not add up; by 0, add up again."""
+    with selling(database, tenant_id) as work:
+        values = {"subtotal": Decimal(20) + by, "total": Decimal("24.75") + by}
+        change_order(work, order_id, **values)
+
+
 def cancel(work: UnitOfWork, order_id: UUID, at: datetime) -> None:
     change_order(work, order_id, status="cancelled", cancelled_at=at)
 

@@ -51,6 +51,11 @@ def event(at: datetime | None = None, **changes: object) -> TrafficEvent:
     )
 
 
+def new_intake(redis_url: str) -> TrafficIntake:
+    """The way into the stream."""
+    return TrafficIntake(RequestRedis(redis_url), 1_000_000)
+
+
 def send(
     intake: TrafficIntake, tenant_id: UUID, *events: TrafficEvent, at: datetime | None = None
 ) -> None:
@@ -59,7 +64,7 @@ def send(
 
 def put_into_lake(lake: LakeContext, redis_url: str, *tenant_ids: UUID) -> None:
     """An event of each tenant, by way of the stream."""
-    intake = TrafficIntake(RequestRedis(redis_url), 1_000_000)
+    intake = new_intake(redis_url)
     for tenant_id in tenant_ids:
         send(intake, tenant_id, event())
     with redis.Redis.from_url(redis_url) as client:

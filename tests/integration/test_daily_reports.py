@@ -174,6 +174,30 @@ def test_due_from_the_hour_of_the_shop(context: WorkerContext, shop_id: UUID) ->
         assert due.get(shop_id) == day, at
 
 
+@pytest.mark.parametrize(
+    ("timezone", "hour", "day", "due_at"),
+    [
+        # five hours after midnight, and seven; an hour that is skipped, and one shown twice
+        ("America/New_York", 6, date(2026, 3, 8), datetime(2026, 3, 8, 10, tzinfo=UTC)),
+        ("America/New_York", 6, date(2026, 11, 1), datetime(2026, 11, 1, 11, tzinfo=UTC)),
+        ("America/New_York", 2, date(2026, 3, 8), datetime(2026, 3, 8, 7, tzinfo=UTC)),
+        ("America/New_York", 1, date(2026, 11, 1), datetime(2026, 11, 1, 5, tzinfo=UTC)),
+        # midnight is skipped
+        ("America/Sao_Paulo", 0, date(2018, 11, 4), datetime(2018, 11, 4, 3, tzinfo=UTC)),
+        ("America/Sao_Paulo", 6, date(2018, 11, 4), datetime(2018, 11, 4, 8, tzinfo=UTC)),
+    ],
+)
+def test_due_by_the_clocks_of_the_wall(
+    context: WorkerContext, shop_id: UUID, timezone: str, hour: int, day: date, due_at: datetime
+) -> None:
+    with tenant_session(context.engine, shop_id) as session:
+        changes = {"timezone": timezone, "created_at": due_at - timedelta(hours=20)}
+        session.execute(update(tenants).values(settings={"report_hour": hour}, **changes))
+    assert find_due(context, due_at - timedelta(seconds=1)) == []
+    [due] = find_due(context, due_at)
+    assert (due.day, due.due_at) == (day - timedelta(days=1), due_at)
+
+
 @pytest.mark.parametrize(("minute", "day"), [(59, 18), (60, 19)])
 def test_due_by_the_clocks_of_the_lake(minute: int, day: int) -> None:
     """Vancouver is on UTC-7 all year since 2026: six is at 13:00, and days end at 07:00."""

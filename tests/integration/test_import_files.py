@@ -16,6 +16,7 @@ import pytest
 from shop_api.bulk.importer import Summary
 from shop_api.bulk.loader import Loader, Phase
 from shop_api.bulk.mapping import parse_mapping
+from shop_api.domains.inventory.service import adjust_stock
 from shop_api.kernel.clock import utc_now
 from shop_api.spine.unit_of_work import Origin, unit_of_work
 from tests.factories.exports import (
@@ -25,6 +26,7 @@ from tests.factories.exports import (
     REFUNDS,
     mapping_text,
     write_export,
+    write_table,
 )
 from tests.factories.imports import fingerprint, import_folder, query
 from tests.factories.rows import make_tenant
@@ -333,3 +335,47 @@ def test_what_the_shop_changes_while_an_import_runs_is_left_alone(
         ("A2", "processing", "paid", *map(Decimal, ("120", "120", "120", "120"))),
         ("A3", "cancelled", "unpaid", *map(Decimal, ("0", "1", "1")), None),
     ]
+
+
+ALERTS = """
+name: alerts
+files: {products: {name: products.csv}}
+entities:
+  products:
+    from: products
+    fields: {external_id: code, name: code, price: {constant: 1}}
+  variants:
+    from: products
+    fields: {external_id: code, product: code, title: {constant: Default}, low_stock_alert: alert}
+  stock:
+    from: products
+    fields: {variant: code, quantity: {constant: 9}}
+"""
+
+
+def test_an_alert_that_is_lowered_or_taken_away_ends_what_was_told_of_it(
+    database: Database, tmp_path: Path
+) -> None:
+    tenant_id, bystander_id = make_tenant(database), make_tenant(database)
+    codes = "SELECT external_id, id FROM variants"
+
+    def load(shop_id: UUID, *alerts: str) -> None:
+        table = [{"code": f"P{n}", "alert": alert} for n, alert in enumerate(alerts)]
+        write_table(tmp_path, "products", table)
+        import_folder(database, shop_id, tmp_path, parse_mapping(ALERTS))
+
+    for shop_id in (tenant_id, bystander_id):
+        load(shop_id, "5", "5", "5")
+        with selling(database, shop_id) as work:
+            ids = [id_ for _, id_ in query(database, shop_id, codes)]
+            adjust_stock(work, [{"variant_id": id_, "delta": -5} for id_ in ids], None)
+    # of four that are left three are too few, four are not, and nobody wants to hear of the third
+    load(tenant_id, "3", "4", "")
+    going_on = (
+        "SELECT v.external_id FROM notifications n JOIN variants v ON n.data->>'variant_id' ="
+        " v.id::text WHERE n.kind = 'low_stock' AND n.resolved_at IS NULL ORDER BY 1"
+    )
+    assert query(database, tenant_id, going_on) == [("P1",)]
+    assert query(database, bystander_id, going_on) == [("P0",), ("P1",), ("P2",)]
+    over = "SELECT count(*) FROM events WHERE data->>'message' = 'This is over.'"
+    assert query(database, tenant_id, over) == [(2,)]

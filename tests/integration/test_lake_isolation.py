@@ -3,7 +3,6 @@
 import logging
 import shutil
 from datetime import timedelta
-from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
 
@@ -20,18 +19,11 @@ from pipelines.runner import run_export, run_rebuild
 from pipelines.verification import run_verify
 from shop_api.models import lake_quarantine, pipeline_runs
 from tests.factories.rows import make_tenant
-from tests.factories.sales import add_customer, change_order, day, place, selling
+from tests.factories.sales import add_customer, day, place, selling, spoil
 from tests.fixtures.lake import new_lake, now, open_lake, published, rows
 from tests.fixtures.stores import Database
 
 pytestmark = pytest.mark.usefixtures("no_tenants")
-
-
-def spoil(database: Database, tenant_id: UUID, order_id: UUID, by: int) -> None:
-    """Make the order's amounts not add up (or add up again)."""
-    with selling(database, tenant_id) as work:
-        values = {"subtotal": Decimal(20) + by, "total": Decimal("24.75") + by}
-        change_order(work, order_id, **values)
 
 
 def orders_of(lake: LakeContext, tenant_id: UUID) -> int:

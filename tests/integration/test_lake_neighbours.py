@@ -25,7 +25,7 @@ from pipelines.compaction import run_compact
 from pipelines.context import LakeContext
 from pipelines.runner import run_export, run_rebuild
 from pipelines.sinks.publication import LOCK_KEY, LockLostError, writer_lock
-from pipelines.sinks.run_record import RECORDS_KEPT, SHARES_KEPT
+from pipelines.sinks.run_record import FORGET_SHARES, RECORDS_KEPT, SHARES_KEPT
 from shop_api.domains.insights.service import Insights, Profile
 from shop_api.kernel.errors import DomainError
 from tests.factories.rows import make_tenant
@@ -191,10 +191,13 @@ def test_shares_are_of_what_changed_and_no_more_than_are_kept(
     )
     with database.exporter_engine.connect() as connection:
         found = {row[0]: row[1:] for row in connection.execute(counts)}
+        connection.execute(text("ANALYZE pipeline_run_shares"))
+        over = {"kept": SHARES_KEPT, "new_since": now() - timedelta(hours=1)}
+        plan = str(connection.execute(text(f"EXPLAIN {FORGET_SHARES}"), over).all())
+    assert ("ix_pipeline_run_shares_started_at" in plan, "Seq Scan" in plan) == (True, False)
     # the newest, among them that of the first export
-    assert found[busy][0] == SHARES_KEPT
+    assert (found[busy][0], found[calm]) == (SHARES_KEPT, (1, timedelta(0)))
     assert found[busy][1] < timedelta(seconds=SHARES_KEPT + 30)
-    assert found[calm] == (1, timedelta(0))
 
 
 def test_a_tenant_that_is_gone_holds_up_nobody(

@@ -9,13 +9,10 @@ import redis
 
 from pipelines import cli
 from pipelines.context import LakeContext
-from pipelines.runner import run_export
 from pipelines.traffic import run_traffic
-from shop_api.db.request_redis import RequestRedis
 from shop_api.spine.traffic_stream import TrafficIntake
-from tests.factories.sales import day, place, selling
-from tests.factories.traffic import event, send
-from tests.fixtures.lake import invoke, new_lake, now, rows
+from tests.factories.traffic import event, new_intake, send
+from tests.fixtures.lake import exported_lake, invoke, rows
 from tests.fixtures.stores import Database
 
 pytestmark = pytest.mark.usefixtures("no_tenants")
@@ -24,17 +21,13 @@ pytestmark = pytest.mark.usefixtures("no_tenants")
 @pytest.fixture
 def lake(database: Database, tmp_path: Path, tenant_id: UUID) -> LakeContext:
     """A lake that was exported once."""
-    made = new_lake(database, tmp_path / "lake")
-    with selling(database, tenant_id) as work:
-        place(work, 1, day(0))
-    run_export(made, now())
-    return made
+    return exported_lake(database, tmp_path / "lake", tenant_id)
 
 
 @pytest.fixture
 def intake(redis_url: str, redis_client: redis.Redis) -> TrafficIntake:
     """The way into an emptied stream."""
-    return TrafficIntake(RequestRedis(redis_url), 1_000_000)
+    return new_intake(redis_url)
 
 
 def test_the_command_takes_in_what_waits_when_it_begins(

@@ -20,7 +20,6 @@ from pipelines.context import LakeContext
 from pipelines.runner import run_export, run_rebuild
 from pipelines.traffic import BATCHES_A_RUN, run_traffic
 from pipelines.verification import run_verify
-from shop_api.db.request_redis import RequestRedis
 from shop_api.metrics.definitions import traffic_events, traffic_lag
 from shop_api.spine.traffic_stream import (
     STREAM,
@@ -33,8 +32,8 @@ from shop_api.spine.traffic_stream import (
 )
 from tests.factories.rows import make_tenant
 from tests.factories.sales import day, place, selling
-from tests.factories.traffic import event, send
-from tests.fixtures.lake import new_lake, now, open_lake, published, rows
+from tests.factories.traffic import event, new_intake, send
+from tests.fixtures.lake import exported_lake, new_lake, now, open_lake, published, rows
 from tests.fixtures.stores import Database
 
 pytestmark = pytest.mark.usefixtures("no_tenants")
@@ -52,17 +51,13 @@ STEPS = [
 @pytest.fixture
 def lake(database: Database, tmp_path: Path, tenant_id: UUID) -> LakeContext:
     """A lake that was exported once."""
-    made = new_lake(database, tmp_path / "lake")
-    with selling(database, tenant_id) as work:
-        place(work, 1, day(0))
-    run_export(made, now())
-    return made
+    return exported_lake(database, tmp_path / "lake", tenant_id)
 
 
 @pytest.fixture
 def intake(redis_url: str, redis_client: redis.Redis) -> TrafficIntake:
     """The way into an emptied stream."""
-    return TrafficIntake(RequestRedis(redis_url), 1_000_000)
+    return new_intake(redis_url)
 
 
 def in_lake(lake: LakeContext) -> pl.DataFrame:
