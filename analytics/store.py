@@ -40,7 +40,8 @@ ADVICE = {
     "NoSuchBucket": "There is no such bucket: look at SHOP_LAKE_URL.",
     "SignatureDoesNotMatch": "The secret is another's: look at SHOP_LAKE_SECRET_ACCESS_KEY.",
     "InvalidAccessKeyId": "The store knows no such key: look at SHOP_LAKE_ACCESS_KEY_ID.",
-    "403": "The credentials do not allow it: docs/guides/analysts.md has the rights one needs.",
+    "status code: 403 Forbidden": "The credentials do not allow it: docs/guides/analysts.md has the"
+    " rights one needs.",
     "UnknownConfigurationKey": "Name options as Polars does: aws_region, aws_endpoint_url, …",
     "operation timed out": "It does not answer: is it up, and reachable from here?",
 }

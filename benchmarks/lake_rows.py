@@ -280,17 +280,43 @@ def _payments(source: random.Random, orders: pl.DataFrame, start: datetime) -> p
     )
 
 
-def make_customers(catalogue: Catalogue, ordered: pl.DataFrame) -> pl.DataFrame:
+def make_moves(facts: dict[str, pl.DataFrame]) -> pl.DataFrame:
+    """What each order tells of its customer."""
+    refunded = (
+        facts[REFUNDS.name]
+        .group_by("order_id")
+        .agg(pl.col("goods_amount").sum(), pl.col("refunded_at").max())
+    )
+    return (
+        facts[ORDERS.name]
+        .join(refunded, on="order_id", how="left")
+        .select(
+            "customer_id",
+            "country",
+            pl.col("placed_at"),
+            pl.col("cancelled_at").is_null().alias("is_kept"),
+            pl.max_horizontal("placed_at", "cancelled_at", "refunded_at").alias("moved_at"),
+            (
+                pl.col("gross_sales") - pl.col("discounts") - pl.col("goods_amount").fill_null(0)
+            ).alias("net_sales"),
+        )
+    )
+
+
+def make_customers(catalogue: Catalogue, moves: pl.DataFrame) -> pl.DataFrame:
     """All customers, those who never ordered too."""
-    known = ordered.group_by("customer_id").agg(
-        pl.col("placed_at").min().alias("first_order_at"),
-        pl.col("placed_at").max().alias("last_order_at"),
-        pl.len().alias("orders"),
+    is_kept = pl.col("is_kept")
+    known = moves.group_by("customer_id").agg(
+        pl.col("placed_at").filter(is_kept).min().alias("first_order_at"),
+        pl.col("placed_at").filter(is_kept).max().alias("last_order_at"),
+        is_kept.sum().cast(pl.Int64).alias("orders"),
+        pl.col("net_sales").filter(is_kept).sum().alias("net_sales"),
+        pl.col("moved_at").max().alias("last_moved_at"),
         pl.col("country").first(),
     )
     everyone = pl.DataFrame({"customer_id": catalogue.customers})
     return everyone.join(known, on="customer_id", how="left").with_columns(
-        pl.col("orders").fill_null(0),
+        pl.col("orders", "net_sales").fill_null(0),
         pl.lit(midnight(FIRST_DAY), dtype=INSTANT).alias("created_at"),
         pl.lit(None, dtype=pl.String).alias("region"),
     )

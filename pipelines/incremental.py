@@ -37,6 +37,7 @@ from pipelines.sources.tenants import Tenant, read_tenants
 from pipelines.stock import apply_stock
 from pipelines.transforms.categories import first_categories
 from pipelines.transforms.daily_sales import KEY
+from pipelines.transforms.order_sums import ORDER, sums_by_order
 
 # A tenant is rebuilt when at least this many of its orders changed, and a quarter of them.
 REBUILD_ORDERS = 10_000
@@ -132,19 +133,35 @@ def _apply_orders(
     }
     touched = [tenants[tenant_id] for tenant_id in keys["tenant_id"].unique()]
     _apply_rollups(changeset, touched, old, new)
-    return _customers_told_of(old[ORDERS.name], new[ORDERS.name])
+    return _customers_told_of(old, new)
 
 
-def _customers_told_of(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
+def _customers_told_of(
+    old: Mapping[str, pl.DataFrame], new: Mapping[str, pl.DataFrame]
+) -> pl.DataFrame:
     """(tenant_id, customer_id) whose orders come, go, or count otherwise than they did.
 
     Customers are in no order of time: those of a thousand orders lie in all files of a million.
     """
-    told = ["tenant_id", "order_id", "customer_id", "placed_at", "is_cancelled"]
-    is_cancelled = (pl.col("status") == "cancelled").alias("is_cancelled")
-    both = pl.concat([side.with_columns(is_cancelled).select(told).unique() for side in (old, new)])
+    both = pl.concat([_told(side) for side in (old, new)])
     changed = both.filter(~both.is_duplicated())
     return changed.select("tenant_id", "customer_id").drop_nulls().unique()
+
+
+def _told(facts: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """What each order tells of its customer."""
+    refunded = sums_by_order(
+        facts[REFUNDS.name], pl.col("goods_amount").sum(), pl.col("refunded_at").max()
+    )
+    orders = facts[ORDERS.name].select(
+        *ORDER,
+        "customer_id",
+        "placed_at",
+        "cancelled_at",
+        (pl.col("gross_sales") - pl.col("discounts")).alias("sold"),
+    )
+    # an old order may have lain in two files
+    return orders.unique().join(refunded, on=ORDER, how="left")
 
 
 def _apply_customers(changeset: Changeset, reader: Reader, keys: pl.DataFrame) -> None:

@@ -5,7 +5,7 @@ from analytics.contracts.contract import Column, Contract
 DIM_CUSTOMERS = Contract(
     name="dim_customers",
     grain="one customer",
-    source="customers, customer_addresses, orders",
+    source="customers, customer_addresses, orders, refunds",
     key=("customer_id",),
     file_key="customer_id",
     period_source=None,
@@ -24,6 +24,19 @@ DIM_CUSTOMERS = Contract(
             is_nullable=True,
         ),
         Column("orders", "integer", "Orders not cancelled.", "orders"),
+        Column(
+            "net_sales",
+            "money_sum",
+            "gross_sales − discounts − returns of these orders, as if all were in one currency.",
+            "the orders' currency",
+        ),
+        Column(
+            "last_moved_at",
+            "instant",
+            "When something of any of their orders last counted under event_date: an order, its"
+            " cancelling or a refund.",
+            is_nullable=True,
+        ),
         Column("created_at", "instant", "When the customer was first known."),
         Column("country", "text", "Country of the default shipping address.", is_nullable=True),
         Column(

@@ -98,14 +98,18 @@ def read_customers(question: Question) -> dict[str, Any]:
     }
 
 
+def reaches_now(question: Question) -> bool:
+    """Whether what customers' own rows say, as they are now, may be what is asked."""
+    is_past = question.period.end_instant < question.request.snapshot.as_of
+    return not is_past and not question.request.converted
+
+
 def customers_until_now(question: Question) -> Row | None:
     """Their counts by the customers' own rows; None where these do not tell.
 
     Of five million orders that is 15 ms, by the orders 0.2 s for a month and 5 s for three years.
     """
-    request = question.request
-    is_past = question.period.end_instant < request.snapshot.as_of
-    if is_past or request.converted:
+    if not reaches_now(question):
         return None
     tables = ("dim_customers", "daily_sales")
     row = question.ask_facts("customers_until_now", tables, metrics=_CUSTOMER_SELECT)[0]

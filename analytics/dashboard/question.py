@@ -199,7 +199,7 @@ class Question:
         text, tables = self._converted(text, tables)
         spans = self._spans(tables, (first, end_at), parameters.get("basis", "order_date"))
         values = {**self._filters, **instants, **parameters}
-        return text, self._files(spans), values
+        return text, self._files(spans), {n: v for n, v in values.items() if f"${n}" in text}
 
     def _converted(self, text: str, tables: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
         """The statement as it is asked, and the tables it reads."""

@@ -1,7 +1,5 @@
 -- Each customer who has an order that is not cancelled by $end_at: what all of it amounts to, what of
 -- it is of the period from $start_at on, its three scores, and the segment they make.
--- A customer's scores are ranks among all of them: equal values get equal scores. An age is counted
--- in whole days of 86 400 s, from the second of the last order to $end_at.
 -- Grain of the answer: customer_id.
 WITH movements AS (
     {query customer_movements}
@@ -22,28 +20,4 @@ customers AS (
     GROUP BY customer_id
     HAVING sum(orders) > 0
 ),
-aged AS (
-    SELECT
-        *,
-        ($end_epoch - CAST(floor(epoch(last_order_at)) AS BIGINT)) // 86400 AS recency_days
-    FROM customers
-),
-ranked AS (
-    SELECT
-        *,
-        RANK() OVER (ORDER BY recency_days) - 1 AS more_recent,
-        RANK() OVER (ORDER BY frequency) - 1 AS less_frequent,
-        RANK() OVER (ORDER BY monetary) - 1 AS less_monetary,
-        GREATEST(count(*) OVER () - 1, 1) AS others
-    FROM aged
-),
-scored AS (
-    SELECT
-        *,
-        {scores}
-    FROM ranked
-)
-SELECT
-    *,
-    {segment}
-FROM scored
+{query customer_scores}

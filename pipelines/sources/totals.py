@@ -127,11 +127,23 @@ FROM products p LEFT JOIN (
 ) AS c ON c.tenant_id = p.tenant_id AND c.product_id = p.id
 GROUP BY 1
 """
-DIM_CUSTOMERS = """
-SELECT c.tenant_id, 'all', count(*), count(o.orders), coalesce(sum(o.orders), 0)
+DIM_CUSTOMERS = f"""
+WITH {WITHOUT_TAX}, refund AS (
+    SELECT tenant_id, order_id, max(created_at) AS refunded_at,
+           sum(amount - tax_amount - shipping_amount) AS returns
+    FROM refunds GROUP BY 1, 2
+)
+SELECT c.tenant_id, 'all', count(*), count(o.first_order_at), coalesce(sum(o.orders), 0),
+       count(DISTINCT o.last_moved_at), coalesce(sum(o.net_sales), 0)
 FROM customers c LEFT JOIN (
-    SELECT tenant_id, customer_id, count(*) AS orders FROM orders
-    WHERE status <> 'cancelled' GROUP BY 1, 2
+    SELECT s.tenant_id, customer_id,
+           min(placed_at) FILTER (WHERE status <> 'cancelled') AS first_order_at,
+           count(*) FILTER (WHERE status <> 'cancelled') AS orders,
+           max(GREATEST(placed_at, cancelled_at, r.refunded_at)) AS last_moved_at,
+           sum(s.gross_sales - s.discounts - coalesce(r.returns, 0))
+               FILTER (WHERE status <> 'cancelled') AS net_sales
+    FROM sold s LEFT JOIN refund r ON r.tenant_id = s.tenant_id AND r.order_id = s.id
+    GROUP BY 1, 2
 ) AS o ON o.tenant_id = c.tenant_id AND o.customer_id = c.id
 GROUP BY 1
 """
@@ -344,8 +356,9 @@ TOTALS = (
             "rows": ROWS,
             "buyers": pl.col("first_order_at").count(),
             "orders": pl.col("orders").sum(),
+            "last_moves": pl.col("last_moved_at").drop_nulls().n_unique(),
         },
-        (),
+        ("net_sales",),
     ),
     Totals(
         "exchange_rates",

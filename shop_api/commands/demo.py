@@ -37,6 +37,7 @@ from shop_api.commands.demo_days import ORDERS, LastDays
 from shop_api.commands.platform import (
     find_tenant_id_or_none,
     is_lake_published,
+    is_traffic_published,
     not_acceptable,
     open_work,
 )
@@ -189,8 +190,11 @@ def prepare(
     try:
         with progress_listener("filling the demo shop") as listener:
             seed_demo_shop(engine, waker, tenant_id, utc_now(), SEED, listener, order_count=orders)
-        last_days, now = LastDays(engine, waker, tenant_id, SEED), utc_now()
-        if last_days.place_orders(now):
+        last_days = LastDays(engine, waker, tenant_id, SEED)
+        now = last_days.begun_at(utc_now())
+        last_days.place_orders(now)
+        # Redis may have lost them with a start that ended before the lake had taken them in
+        if not is_traffic_published(settings):
             intake = TrafficIntake(request_redis, settings.traffic_event_limit)
             last_days.send_visits(intake, now)
     finally:

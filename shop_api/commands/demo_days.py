@@ -28,6 +28,7 @@ from shop_api.spine.waker import Waker
 
 ACTOR = "system:demo"
 ORDERS = 40
+NAMES = [f"L{number:03d}" for number in range(1, ORDERS + 1)]
 ORDER_DAYS = 14
 VISIT_DAYS = 30
 # Of a day's orders those whose visitors let themselves be counted.
@@ -53,7 +54,8 @@ FIND_CODES = """
 SELECT code FROM discounts WHERE tenant_id = %(tenant_id)s AND code IS NOT NULL ORDER BY code
 """
 FIND_PLAYED = """
-SELECT external_id FROM orders WHERE tenant_id = %(tenant_id)s AND external_id = ANY(%(names)s)
+SELECT external_id, placed_at FROM orders
+WHERE tenant_id = %(tenant_id)s AND external_id = ANY(%(names)s)
 """
 FIND_PRODUCTS = """
 SELECT id, name FROM products WHERE tenant_id = %(tenant_id)s AND status = 'active'
@@ -62,7 +64,8 @@ ORDER BY external_id
 FIND_SALES = """
 SELECT o.id, o.placed_at, array_agg(DISTINCT l.product_id) AS product_ids
 FROM orders o JOIN order_lines l ON l.tenant_id = o.tenant_id AND l.order_id = o.id
-WHERE o.tenant_id = %(tenant_id)s AND o.channel = 'web' AND o.placed_at >= %(start)s
+WHERE o.tenant_id = %(tenant_id)s AND o.channel = 'web'
+    AND o.placed_at >= %(start)s AND o.placed_at <= %(end)s
 GROUP BY o.id, o.placed_at ORDER BY o.placed_at, o.id
 """
 
@@ -75,27 +78,33 @@ class LastDays:
         self._waker = waker
         self._tenant_id = tenant_id
         self._rng = Random(seed)
+        # of their own: the same visits also when the orders are there
+        self._visits_rng = Random(f"{seed} visits")
 
-    def place_orders(self, now: datetime) -> bool:
-        """Orders with discounts, by customers who come again; False when they are there.
+    def begun_at(self, now: datetime) -> datetime:
+        """Of when the days that were begun are; `now` when none are: a run that was cut short is
+        gone on with as of its beginning."""
+        first = self._rows(FIND_PLAYED, names=NAMES[:1])
+        return first[0].placed_at + timedelta(days=ORDER_DAYS) if first else now
 
-        A run that was cut short is gone on with: each order is told by its external_id.
+    def place_orders(self, now: datetime) -> None:
+        """Orders with discounts, by customers who come again; those that are there stay.
+
+        Each is told by its external_id.
         """
-        names = [f"L{number:03d}" for number in range(1, ORDERS + 1)]
-        played = {row.external_id for row in self._rows(FIND_PLAYED, names=names)}
-        if played.issuperset(names):
-            return False
+        played = {row.external_id for row in self._rows(FIND_PLAYED, names=NAMES)}
+        if played.issuperset(NAMES):
+            return
         variants = [row.id for row in self._rows(FIND_VARIANTS)]
         customers = [row.id for row in self._rows(FIND_CUSTOMERS)]
         rates = [row.id for row in self._rows(FIND_RATE)]
         codes = [row.code for row in self._rows(FIND_CODES)] if rates else []
-        for number, name in enumerate(names):
+        for number, name in enumerate(NAMES):
             placed_at = now - timedelta(days=ORDER_DAYS * (1 - number / ORDERS))
             body = self._order(name, variants, customers, rates, codes)
             method = self._rng.choice(METHODS)
             if name not in played and variants:
                 self._sell(body, method, placed_at, now)
-        return True
 
     def _order(
         self,
@@ -129,10 +138,13 @@ class LastDays:
                 complete_order(work, lock_order(work, order_id))
 
     def send_visits(self, intake: TrafficIntake, now: datetime) -> int:
-        """The visits around the web shop's orders, as they would have been sent; their events."""
+        """The visits around the web shop's orders, as they would have been sent; their events.
+
+        Of the same orders they are the same, and an event counts once by its id.
+        """
         products = {row.id: Shown(row.id, row.name) for row in self._rows(FIND_PRODUCTS)}
-        storefront = Storefront(self._rng, list(products.values()))
-        sales = self._rows(FIND_SALES, start=now - timedelta(days=VISIT_DAYS))
+        storefront = Storefront(self._visits_rng, list(products.values()))
+        sales = self._rows(FIND_SALES, start=now - timedelta(days=VISIT_DAYS), end=now)
         count = 0
         for _, of_day in groupby(sales, lambda sale: sale.placed_at.date()):
             events: list[Event] = []
@@ -140,7 +152,7 @@ class LastDays:
                 bought = [products[p] for p in sale.product_ids if p in products]
                 events += storefront.purchase(sale.placed_at, sale.id, bought)
                 for _ in range(VISITS_A_SALE - 1):
-                    at = sale.placed_at + timedelta(minutes=self._rng.uniform(-90, 90))
+                    at = sale.placed_at + timedelta(minutes=self._visits_rng.uniform(-90, 90))
                     events += storefront.visit(at)
             past = sorted(
                 (event for event in events if event["occurred_at"] <= now),

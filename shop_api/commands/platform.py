@@ -73,6 +73,13 @@ def is_lake_published(settings: Settings) -> bool:
     return bool(_read_as_exporter(settings, "SELECT EXISTS (SELECT FROM lake_snapshots)"))
 
 
+def is_traffic_published(settings: Settings) -> bool:
+    """Whether the published lake has storefront events: their table is made empty, as version 0."""
+    newest = "SELECT versions FROM lake_snapshots ORDER BY id DESC LIMIT 1"
+    version = f"SELECT (versions ->> 'traffic_events')::bigint FROM ({newest}) s"
+    return (_read_as_exporter(settings, version) or 0) > 0
+
+
 def _read_as_exporter(settings: Settings, statement: str, **parameters: Any) -> Any:
     """The value that a statement gives to the exporter, the only role that sees all tenants."""
     if settings.exporter_database_url is None:

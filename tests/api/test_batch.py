@@ -1,6 +1,8 @@
 """Batches: each request as if it had come alone, and no way out of the API."""
 
+import json
 import logging
+import threading
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -261,10 +263,17 @@ def slow(seconds: float) -> Any:
 
 
 def test_requests_run_at_the_same_time() -> None:
-    runner = BatchRunner(slow(0.2))
-    started = time.monotonic()
-    runner.run(outer(), [get(CATEGORIES)] * service.THREADS, None, 10)
-    assert time.monotonic() - started < 0.2 * service.THREADS / 2
+    # each waits until all are there
+    together = threading.Barrier(service.THREADS)
+
+    def meet(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        together.wait(10)
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"met"]
+
+    runner = BatchRunner(meet)
+    answers, _ = runner.run(outer(), [get(CATEGORIES)] * service.THREADS, None, 10)
+    assert [json.loads(answer)["status"] for answer in answers] == [200] * service.THREADS
     runner.close()
 
 

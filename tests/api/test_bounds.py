@@ -65,10 +65,10 @@ def test_a_length_that_is_no_number_is_malformed(app: App, length: str) -> None:
 def test_a_text_that_never_ends_is_refused_at_once(api: ApiClient) -> None:
     """The bound is of nesting: more brackets than are allowed deep, then an endless text."""
     data = b"[" * 33 + b'"' + b'\\"' * 24_000
-    started = time.perf_counter()
+    started = time.process_time()
     answered = api.post("/api/v1/auth/login", data=data, content_type="application/json")
     assert answered.status == 400
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_a_list_beyond_its_length_is_refused_before_its_items_are_read(

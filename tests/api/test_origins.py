@@ -125,9 +125,8 @@ def test_a_database_that_hangs_holds_one_thread_for_its_time(
         first.start()
         time.sleep(0.2)
         # the others are answered as of before
-        asked = time.monotonic()
         assert directory.is_known(listed)
-        assert time.monotonic() - asked < 0.1
+        assert first.is_alive()
         first.join(READING_SECONDS + 2 * ENDING_SECONDS + 1)
         assert not first.is_alive()
         assert time.monotonic() - started > 1

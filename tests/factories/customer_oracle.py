@@ -73,17 +73,25 @@ def standing(orders: Rows) -> Rows:
     return [order for order in orders if order["cancelled_at"] is None]
 
 
-def dim_customers(orders: Rows) -> Rows:
-    """The rows of the dimension that these orders make."""
+def dim_customers(orders: Rows, refunds: Rows) -> Rows:
+    """The rows of the dimension that these orders and refunds make."""
     rows = []
     for customer in sorted({order["customer_id"] for order in orders} - {None}):
-        placed = [o["placed_at"] for o in standing(orders) if o["customer_id"] == customer]
+        own = [order for order in orders if order["customer_id"] == customer]
+        kept = standing(own)
+        placed = [order["placed_at"] for order in kept]
+        own_ids, kept_ids = ({o["order_id"] for o in some} for some in (own, kept))
+        returned = sum(r["goods_amount"] for r in refunds if r["order_id"] in kept_ids)
+        moved = [order[name] for order in own for name in ("placed_at", "cancelled_at")]
+        moved += [refund["refunded_at"] for refund in refunds if refund["order_id"] in own_ids]
         rows.append(
             {
                 "customer_id": customer,
                 "first_order_at": min(placed, default=None),
                 "last_order_at": max(placed, default=None),
                 "orders": len(placed),
+                "net_sales": sum(o["gross_sales"] - o["discounts"] for o in kept) - returned,
+                "last_moved_at": max(at for at in moved if at is not None),
                 "created_at": datetime(2017, 1, 1, tzinfo=find_zone("UTC")),
             }
         )
@@ -118,7 +126,7 @@ def movements(orders: Rows, refunds: Rows, asked: Asked) -> list[Movement]:
 
 def counts(orders: Rows, asked: Asked) -> dict[str, int]:
     """Customers, new and returning ones, and orders of guests."""
-    first_ever = {row["customer_id"]: row["first_order_at"] for row in dim_customers(orders)}
+    first_ever = {row["customer_id"]: row["first_order_at"] for row in dim_customers(orders, [])}
     placed: dict[str | None, list[datetime]] = defaultdict(list)
     for order in filter(asked.takes, standing(orders)):
         if asked.start_at <= order["placed_at"] < asked.end_at:
@@ -172,7 +180,7 @@ def cohorts(
 
     first_ever = {
         row["customer_id"]: row["first_order_at"]
-        for row in dim_customers(orders)
+        for row in dim_customers(orders, [])
         if row["first_order_at"] and asked.start_at <= row["first_order_at"] < asked.end_at
     }
     moved = [

@@ -185,7 +185,7 @@ def shops(draw: st.DrawFn) -> Tables:
     for number in range(draw(st.integers(1, 8))):
         for name, rows in draw(_orders(number)).items():
             tables[name] += rows
-    return {**tables, "dim_customers": dim_customers(tables["orders"])}
+    return {**tables, "dim_customers": dim_customers(tables["orders"], tables["refunds"])}
 
 
 def _goods(row: dict[str, Any]) -> dict[str, Any]:

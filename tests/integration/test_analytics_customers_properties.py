@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analytics.dashboard.breakdowns import customers_until_now, read_customers
-from analytics.dashboard.customers import build_customers
+from analytics.dashboard.customers import build_customers, segments_until_now
 from analytics.dashboard.question import AnalyticsRequest, Question
 from analytics.engine import Engine
 from analytics.lake import Lake, Snapshot
@@ -101,7 +101,8 @@ shops = st.integers(0, 2**32 - 1).map(shop_of)
 
 @contextmanager
 def serve(tables: Tables) -> Iterator[tuple[Engine, Lake, Snapshot]]:
-    complete = {**tables, "dim_customers": oracle.dim_customers(tables["orders"])}
+    facts = {name: tables[name] for name in ("orders", "refunds")}
+    complete = {**tables, "dim_customers": oracle.dim_customers(**facts)}
     with tempfile.TemporaryDirectory() as folder:
         snapshot = write_lake(Path(folder), {TENANT: complete})
         engine = Engine(folder)
@@ -235,18 +236,25 @@ def test_the_dashboards_customers_are_those_of_the_orders(
     """Whether told by the customers' own rows or, where these do not tell, by the orders."""
     for order in tables["orders"]:
         order["currency"] = only_currency or order["currency"]
-    ends = (date(2017, 10, 20), date(2018, 1, 1))
+    currency_of = {order["order_id"]: order["currency"] for order in tables["orders"]}
+    for refund in tables["refunds"]:
+        refund["currency"] = currency_of[refund["order_id"]]
+    ends = (date(2017, 10, 20), date(2018, 2, 1))
+    bases = ("order_date", "event_date")
     utc = find_zone("UTC")
-    by_rows = 0
+    by_rows = valued_by_rows = 0
     with serve({**tables, "daily_sales": rollup(tables["orders"])}) as (engine, lake, snapshot):
-        for start, end, channel in product((START.date(), date(2017, 10, 15)), ends, (None, "pos")):
+        for start, end, channel, basis in product(
+            (START.date(), date(2017, 10, 15)), ends, (None, "pos"), bases
+        ):
             request = AnalyticsRequest(
                 tenant_id=TENANT, snapshot=replace(snapshot, as_of=START), timezone="UTC",
-                currency="BRL", currency_digits=2, now=END, start=start, end=end, channel=channel,
+                currency="BRL", currency_digits=2, now=datetime(2018, 3, 1, tzinfo=UTC),
+                start=start, end=end, channel=channel, basis=basis,
             )  # fmt: skip
             asked = oracle.Asked(
-                day_start(start, utc), day_start(end, utc), "order_date", "UTC", "BRL", channel
-            )  # fmt: skip
+                day_start(start, utc), day_start(end, utc), basis, "UTC", "BRL", channel
+            )
             question = Question(engine, lake, request)
             answer = read_customers(question)
             found = oracle.counts(tables["orders"], asked)
@@ -254,5 +262,14 @@ def test_the_dashboards_customers_are_those_of_the_orders(
             assert answer["new"] == found["new_customers"]
             assert answer["returning"] == found["returning_customers"]
             by_rows += customers_until_now(question) is not None
-    currencies = {order["currency"] for order in oracle.standing(tables["orders"])}
-    assert by_rows >= 2 if currencies == {"BRL"} else by_rows == 0
+            everything = build_customers(engine, lake, request)
+            assert {name: everything["metrics"][name] for name in found} == found
+            check_segments(
+                everything, oracle.scored(tables["orders"], tables["refunds"], asked=asked)
+            )
+            valued_by_rows += segments_until_now(question) != []
+    standing = oracle.standing(tables["orders"])
+    is_alone = {order["currency"] for order in standing} == {"BRL"}
+    has_customers = any(order["customer_id"] for order in standing)
+    assert by_rows >= 4 if is_alone else by_rows == 0
+    assert valued_by_rows >= 4 if is_alone and has_customers else valued_by_rows == 0

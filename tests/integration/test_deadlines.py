@@ -45,13 +45,14 @@ def test_statements_together_keep_to_the_deadline(
     ):
         while True:
             if is_raw:
-                session.fetch(SLEEP, {"seconds": 0.3})
+                session.fetch(SLEEP, {"seconds": 0.35})
             else:
-                session.execute(text("SELECT pg_sleep(0.3)"))
+                session.execute(text("SELECT pg_sleep(0.35)"))
             ran += 1
     assert code_of(raised.value) == "deadline_exceeded"
-    assert ran == 3
-    assert 0.9 < time.monotonic() - started < 1.3
+    assert ran == 2
+    # later the server would be left, and its connection with it
+    assert 0.9 < time.monotonic() - started < 1.0 + ENDING_SECONDS
     # the connection is whole: nothing of it is left behind
     assert database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
     with tenant_session(database.engine, tenant_id) as session:
@@ -71,7 +72,7 @@ def test_the_deadline_ends_what_is_still_being_sent(database: Database, tenant_i
             Statement("SELECT length(%(text)s::text)", {"text": "x" * 8_388_608}),
         )
     assert code_of(raised.value) == "deadline_exceeded"
-    assert time.monotonic() - started < 1.3
+    assert time.monotonic() - started < 0.5 + ENDING_SECONDS
     with tenant_session(database.engine, tenant_id) as session:
         assert session.fetch("SELECT 1 AS one", {})[0].one == 1
 
@@ -152,7 +153,8 @@ def test_a_request_that_waits_twice_ends_when_its_own_time_is_over(
         release.join()
         assert (answered.status, answered.code) == (503, "deadline_exceeded")
         assert answered.headers["Retry-After"] == "1"
-        assert 0.9 < seconds < 1.4
+        # with a limit of each statement's own it would be 1.7
+        assert 0.9 < seconds < 1.6
         second.rollback()
     assert shop.api.get("/api/v1/orders").json["data"] == []
     assert shop.order((variant, 1)).status == 201

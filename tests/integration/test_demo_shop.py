@@ -1,12 +1,16 @@
 """The demo shop: the same for the same seed, whole, believable, written once."""
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 
 from shop_api.bulk.demo_shop.seeding import seed_demo_shop
 from shop_api.bulk.journal import Progress
+from shop_api.commands.demo_days import ORDER_DAYS, ORDERS, LastDays
+from shop_api.db.request_redis import RequestRedis
+from shop_api.spine.traffic_stream import TrafficEvent, TrafficIntake
 from tests.factories.imports import fingerprint, query
 from tests.factories.rows import make_tenant
 from tests.fixtures.stores import Database
@@ -148,6 +152,58 @@ def test_a_run_that_was_cut_short_goes_on_as_of_its_beginning(
     assert query(database, cut, "SELECT count(*) FROM orders") == [(0,)]
     assert seed(database, cut, 9, datetime(2027, 1, 1, tzinfo=UTC))
     assert query(database, cut, CONTENT) == query(database, tenant, CONTENT)
+
+
+class Intake(TrafficIntake):
+    """Knows which events it took; its process is killed with the `last`th batch."""
+
+    def __init__(self, redis_url: str, last: int | None = None) -> None:
+        super().__init__(RequestRedis(redis_url), 1_000_000)
+        self.batches: list[list[str]] = []
+        self._last = last
+
+    def add(
+        self,
+        tenant_id: UUID,
+        events: Sequence[TrafficEvent],
+        visitor_ids: Sequence[str],
+        now: datetime,
+    ) -> bool:
+        is_added = super().add(tenant_id, events, visitor_ids, now)
+        self.batches.append([event.event_id for event in events])
+        if len(self.batches) == self._last:
+            raise KeyboardInterrupt
+        return is_added
+
+
+def test_last_days_that_were_cut_short_are_gone_on_with_as_of_their_beginning(
+    database: Database, redis_url: str
+) -> None:
+    tenant_id = make_tenant(database, "EUR", "Europe/Berlin")
+    seed_demo_shop(database.engine, database.waker, tenant_id, NOW, 7, lambda _: None, 300)
+    last = "SELECT count(*), max(placed_at) FROM orders WHERE external_id LIKE 'L%%'"
+
+    def days() -> LastDays:
+        return LastDays(database.engine, database.waker, tenant_id, 7)
+
+    first = days()
+    assert first.begun_at(NOW) == NOW
+    first.place_orders(NOW)
+    placed = query(database, tenant_id, last)
+    assert placed == [(ORDERS, NOW - timedelta(days=ORDER_DAYS / ORDERS))]
+    cut, whole = Intake(redis_url, 2), Intake(redis_url)
+    with pytest.raises(KeyboardInterrupt):
+        first.send_visits(cut, NOW)
+    # the next start
+    again = days()
+    began = again.begun_at(NOW + timedelta(hours=5))
+    assert began == NOW
+    again.place_orders(began)
+    assert query(database, tenant_id, last) == placed
+    count = again.send_visits(whole, began)
+    assert count == sum(map(len, whole.batches)) > 1000
+    # an event that was sent before is the same: it counts once
+    assert cut.batches == whole.batches[:2]
 
 
 def test_a_shop_in_a_currency_without_decimals(database: Database) -> None:

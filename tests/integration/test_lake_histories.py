@@ -22,7 +22,7 @@ from pipelines.runner import run_export, run_rebuild
 from pipelines.verification import run_verify
 from tests.factories.rows import make_tenant
 from tests.factories.sales import add_customer, cancel, change_order, pay, place, refund, selling
-from tests.fixtures.lake import everything, new_lake, now, published, rows
+from tests.fixtures.lake import everything, everything_of, new_lake, now, published, rows
 from tests.fixtures.shop import forget_tenants
 from tests.fixtures.stores import Database
 
@@ -30,6 +30,7 @@ ZONE = "America/Sao_Paulo"
 # Around the turns of the clock in São Paulo and of the year.
 STARTS = [datetime(2018, 2, 17, 22, tzinfo=UTC), datetime(2018, 11, 3, 20, tzinfo=UTC)]
 STARTS += [datetime(2017, 12, 31, 20, tzinfo=UTC)]
+SAO_PAULO = "America/Sao_Paulo"
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,16 @@ def test_rollup_facts_postgres_and_rebuild_agree(
     database: Database, tmp_path_factory: pytest.TempPathFactory, history: list[Step]
 ) -> None:
     forget_tenants(database)
-    tenant_id = make_tenant(database, timezone=ZONE)
+    tenant_id, bystander = (make_tenant(database, timezone=ZONE) for _ in range(2))
+    with selling(database, bystander) as work:
+        order = place(work, 0, STARTS[0], customer_id=add_customer(work))
+        pay(work, order, Decimal(20))
+        refund(work, order, STARTS[1], Decimal(5))
     lake = new_lake(database, tmp_path_factory.mktemp("lake") / "lake")
     # the first run makes all anew, those of the history what changed
     run_export(lake, now())
+    beside = everything_of(lake, bystander)
+    assert beside["orders"].height == 1
     live(database, lake, tenant_id, history)
 
     run_export(lake, now())
@@ -84,6 +91,8 @@ def test_rollup_facts_postgres_and_rebuild_agree(
         assert days["units"].sum() == facts["units"].sum()
         assert days["gross_sales"].sum() == facts["gross_sales"].sum()
     assert_live_figures_are_the_lakes(database, lake, tenant_id)
+    for table, untouched in everything_of(lake, bystander).items():
+        assert_frame_equal(untouched, beside[table])
     incremental = everything(lake)
     run_rebuild(lake, now())
     for table, anew in everything(lake).items():

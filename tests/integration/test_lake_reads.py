@@ -4,6 +4,7 @@ from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
 
+import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
@@ -12,8 +13,18 @@ from pipelines.frames import TEXT
 from pipelines.runner import run_export, run_rebuild
 from pipelines.sources import customers, orders, reader
 from pipelines.sources.reader import one_instant
+from pipelines.verification import run_verify
 from tests.factories.rows import make_tenant
-from tests.factories.sales import add_customer, cancel, change_order, day, pay, place, selling
+from tests.factories.sales import (
+    add_customer,
+    cancel,
+    change_order,
+    day,
+    pay,
+    place,
+    refund,
+    selling,
+)
 from tests.fixtures.lake import everything, new_lake, now, published, rows
 from tests.fixtures.stores import Database
 
@@ -86,10 +97,20 @@ def test_a_run_leaves_customers_whose_orders_count_as_they_did(
             change_order(work, order, **change)
         run_export(lake, now())
         assert (known()[str(buyer)], known()[str(other)]) == (of_buyer, of_other)
+    worth = pl.col("net_sales", "last_moved_at")
+    before = rows(lake, "dim_customers").filter(orders=1).select(worth).row(0)
     with selling(database, tenant_id) as work:
-        cancel(work, order, day(2))
+        refund(work, order, day(3), Decimal(4), tax=Decimal(1), shipping=Decimal(2))
+    run_export(lake, now())
+    after = rows(lake, "dim_customers").filter(orders=1).select(worth).row(0)
+    assert after == (before[0] - 4, day(3))
+    with selling(database, tenant_id) as work:
+        cancel(work, order, day(4))
     run_export(lake, now())
     assert known()[str(other)] == (0, None)
+    worthless = rows(lake, "dim_customers").filter(customer_id=str(other)).select(worth).row(0)
+    assert worthless == (Decimal(0), day(4))
+    assert run_verify(lake, now()).differences == []
 
 
 def test_reading_that_is_given_up_leaves_the_transaction_fit(database: Database) -> None:

@@ -22,7 +22,7 @@ from shop_api import models
 from tests.factories.rows import make_tenant
 from tests.factories.sales import add_product, day, place, selling
 from tests.factories.stock import add_location, add_variant, fulfill, main_location, move
-from tests.fixtures.lake import everything, new_lake, now, published, rows
+from tests.fixtures.lake import everything, everything_of, new_lake, now, published, rows
 from tests.fixtures.shop import forget_tenants
 from tests.fixtures.stores import Database
 
@@ -247,10 +247,14 @@ def test_levels_are_the_sum_of_the_ledger_at_any_moment(
 ) -> None:
     """And both are those of Postgres and of a rebuild."""
     forget_tenants(database)
-    tenant_id = make_tenant(database, timezone="America/Sao_Paulo")
+    tenant_id, bystander = (make_tenant(database, timezone="America/Sao_Paulo") for _ in range(2))
+    with selling(database, bystander) as work:
+        move(work, add_variant(work, add_product(work, "Tea")), 7, 2, at=START)
     lake = new_lake(database, tmp_path_factory.mktemp("lake") / "lake")
     # the first run makes all anew, those of the history what changed
     run_export(lake, now())
+    beside = everything_of(lake, bystander)
+    assert beside["stock_levels"].height == 1
     with selling(database, tenant_id) as work:
         variants = [add_variant(work, add_product(work, "Tea")) for _ in range(3)]
         places = [main_location(work), add_location(work, "outlet")]
@@ -280,6 +284,8 @@ def test_levels_are_the_sum_of_the_ledger_at_any_moment(
         .sort(place_of)
     )
     assert_frame_equal(of(lake, "stock_levels", tenant_id), summed)
+    for table, untouched in everything_of(lake, bystander).items():
+        assert_frame_equal(untouched, beside[table])
     assert_equals_rebuild(lake)
 
 

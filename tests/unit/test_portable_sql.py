@@ -34,6 +34,7 @@ METRICS = {
     "customers_until_now": select_list(CUSTOMERS),
     "cohorts": select_list(COHORT_CELL),
     "customer_segments": select_list(CUSTOMER_VALUES),
+    "segments_until_now": select_list(CUSTOMER_VALUES),
     "inventory": select_list(INVENTORY),
     "traffic_by_bucket": select_list(TRAFFIC),
     "unconverted_orders": select_list((UNCONVERTED_ORDERS,)),
@@ -48,6 +49,7 @@ TEMPLATES = {
     "movement_rows",
     "customer_rows",
     "clock",
+    "customer_scores",
     "period_customers",
     "period_sessions",
 }
