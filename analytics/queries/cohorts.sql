@@ -27,7 +27,12 @@ firsts AS (
     WHERE first_order_at >= $start_at AND first_order_at < $end_at
 ),
 members AS (
-    SELECT firsts.customer_id, firsts.first_order_second, b.bucket AS cohort
+    -- numbered, for grouping by ids of text took more memory than there is
+    SELECT
+        firsts.customer_id,
+        ROW_NUMBER() OVER (ORDER BY firsts.first_order_second) AS member,
+        firsts.first_order_second,
+        b.bucket AS cohort
     FROM firsts
     JOIN bucket_days AS b
         ON b.day = firsts.first_order_second // 86400
@@ -36,7 +41,7 @@ members AS (
 ),
 moved AS (
     SELECT
-        members.customer_id,
+        members.member,
         members.cohort,
         GREATEST(
             CAST(floor(epoch(movements.moved_at)) AS BIGINT), members.first_order_second
@@ -49,7 +54,7 @@ moved AS (
 ),
 cohort_customers AS (
     SELECT
-        moved.customer_id,
+        moved.member,
         moved.cohort,
         b.bucket,
         sum(moved.orders) AS orders,
@@ -59,13 +64,12 @@ cohort_customers AS (
         ON b.day = moved.moved_second // 86400
         AND b.first_second <= moved.moved_second
         AND b.next_second > moved.moved_second
-    GROUP BY moved.customer_id, moved.cohort, b.bucket
+    GROUP BY moved.member, moved.cohort, b.bucket
 ),
 buyers AS (
-    SELECT customer_id, cohort
-    FROM cohort_customers
-    GROUP BY customer_id, cohort
-    HAVING sum(orders) > 0
+    SELECT DISTINCT member, cohort
+    FROM moved
+    WHERE orders = 1
 ),
 sizes AS (
     SELECT cohort, count(*) AS customers
@@ -78,7 +82,7 @@ cells AS (
         cohort_customers.bucket,
         {metrics}
     FROM cohort_customers
-    JOIN buyers ON buyers.customer_id = cohort_customers.customer_id
+    JOIN buyers ON buyers.member = cohort_customers.member
     GROUP BY cohort_customers.cohort, cohort_customers.bucket
 )
 SELECT cells.*, sizes.customers
