@@ -45,15 +45,29 @@ RETURNING id
 EXPORTED = {
     "orders": "id, number, customer_id, status, payment_status, fulfillment_status, channel,"
     " currency, base_currency, exchange_rate, placed_at, completed_at, cancelled_at, subtotal,"
-    " discount_total, shipping_total, tax_total, total, refunded_total, shipping_address",
-    "order_lines": "id, order_id, product_id, variant_id, quantity, unit_price, unit_cost,"
-    " subtotal, discount_total, tax_total, total",
+    " discount_total, shipping_total, shipping_tax_total, tax_total, tax_included, total,"
+    " refunded_total, shipping_address",
+    "order_lines": "id, order_id, product_id, variant_id, location_id, quantity, unit_price,"
+    " unit_cost, subtotal, discount_total, tax_rate_ratio, tax_total, tax_included, total",
+    "order_discounts": "id, order_id, discount_id, position, code, kind, title, line_amounts,"
+    " shipping_amount",
     "payments": "id, order_id, method, provider, status, amount, currency, created_at",
     "refunds": "id, order_id, amount, shipping_amount, tax_amount, currency, created_at",
     "refund_lines": "id, refund_id, order_line_id, quantity, amount",
+    "fulfillments": "id, order_id, carrier, created_at",
+    "fulfillment_lines": "fulfillment_id, order_line_id, quantity",
+    "categories": "id, parent_id, name",
     "products": "id, name, sku, status, price, cost_price, currency, created_at",
+    "product_categories": "product_id, category_id",
+    "variants": "id, product_id, title, sku, cost_price, created_at",
+    "stock_levels": "variant_id, location_id, quantity, reserved",
+    "stock_movements": "id, variant_id, location_id, quantity_delta, reserved_delta, reason,"
+    " order_id, created_at",
     "customers": "id, created_at",
     "customer_addresses": "customer_id, country, region, is_default_shipping",
+    "exchange_rates": "id, currency, rate, effective_at, created_at",
+    "api_usage": "hour, method, route, status_class, requests, refusals, cache_hits,"
+    " request_bytes, response_bytes, duration_microseconds",
 }
 
 
