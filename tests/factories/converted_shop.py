@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -154,6 +154,12 @@ def great_shop(drawn: list[tuple[Decimal, Decimal]], copies: int) -> Tables:
         paid |= {"provider": "manual", "status": "captured", "order_status": "completed"}
         tables["payments"].append({**shared, **paid})
     return tables
+
+
+def worth_of(drawn: list[tuple[Decimal, Decimal]], copies: int, digits: int) -> Decimal:
+    """What its orders are worth together in a currency of so many digits."""
+    every, unit = [*drawn, *drawn[-1:] * copies], D(1).scaleb(-digits)
+    return sum(((a * r).quantize(unit, ROUND_HALF_UP) for a, r in every), D(0))
 
 
 def opening(parameters: dict[str, str]) -> Asked:

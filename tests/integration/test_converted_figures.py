@@ -1,10 +1,12 @@
 """Figures of all currencies in the shop's own, each order at the rate it was placed at: a shop
 counted by hand, and what holds of every shop."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from random import Random
+from threading import get_ident
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, example, given, settings
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from analytics.dashboard.answers import build_dashboard, build_orders, build_revenue
 from analytics.dashboard.customers import build_customers
+from analytics.engine import Engine
 from analytics.metrics.dimensions import ASKABLE, DIMENSIONS, is_of_sales
 from analytics.query.asked import Asked
 from analytics.query.figures import build_figures
@@ -27,6 +30,7 @@ from tests.factories.converted_shop import (
     opening,
     order,
     serve,
+    worth_of,
 )
 from tests.factories.random_shops import Tables, metrics_of, movements, shops
 
@@ -195,6 +199,26 @@ def test_rows_name_the_currency_and_the_rate_of_their_order() -> None:
         }
 
 
+def test_parts_of_a_long_converted_answer_do_not_share_its_memory() -> None:
+    threads: list[int] = []
+
+    def observe(_: str) -> AbstractContextManager[None]:
+        threads.append(get_ident())
+        return nullcontext()
+
+    with serve(SHOP) as place:
+        place.engine = Engine(place.engine.folder, threads=2, observe=observe)
+        year = {"start": date(2026, 1, 1), "end": date(2027, 1, 1)}
+        place.ask(build_dashboard, **year)
+        place.ask(build_revenue, **year)
+        assert set(threads) == {get_ident()}
+        for changes in (MARCH, {**year, "converted": False}):
+            threads.clear()
+            place.ask(build_dashboard, **changes)
+            assert len(set(threads)) == 2
+        place.engine.close()
+
+
 BOUNDED = settings(
     max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
@@ -327,11 +351,6 @@ def test_converted_parts_and_rows_add_up_to_the_cent(seed: int, basis: str) -> N
 SOLD = ("gross_sales", "discounts", "returns", "net_sales", "taxes", "cost_of_goods")
 
 
-def worth_of(drawn: list[tuple[Decimal, Decimal]], copies: int, digits: int) -> Decimal:
-    every, unit = [*drawn, *drawn[-1:] * copies], D(1).scaleb(-digits)
-    return sum(((a * r).quantize(unit, ROUND_HALF_UP) for a, r in every), D(0))
-
-
 @settings(BOUNDED, max_examples=4)
 @example(drawn=[(AMOUNTS[-1], RATES[-1])], copies=200, digits=4)
 @example(drawn=[(a, r) for a in AMOUNTS for r in RATES], copies=0, digits=2)
@@ -362,12 +381,9 @@ def test_the_greatest_amounts_at_the_greatest_rates_are_exact(
         assert {name: revenue["metrics"][name] for name in SOLD} == expected
         assert revenue["metrics"]["total_sales"] == whole
         assert revenue["by_payment_method"][0]["amount"] == whole
-        assert {p["product_id"]: p["gross_sales"] for p in revenue["top_products"]} == {
-            "tea": whole,
-            "cup": 0,
-        }
-        dashboard = place.ask(build_dashboard, **period)
-        assert dashboard["revenue"]["total"] == whole
+        sold = {part["product_id"]: part["gross_sales"] for part in revenue["top_products"]}
+        assert sold == {"tea": whole, "cup": 0}
+        assert place.ask(build_dashboard, **period)["revenue"]["total"] == whole
         for dimension in ("channel", "product", "weekday"):
             names = SOLD if dimension != "product" else tuple(n for n in SOLD if n != "taxes")
             asked = Asked(metrics=names, dimensions=(dimension,), limit=1000)
