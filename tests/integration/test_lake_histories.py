@@ -30,7 +30,6 @@ ZONE = "America/Sao_Paulo"
 # Around the turns of the clock in São Paulo and of the year.
 STARTS = [datetime(2018, 2, 17, 22, tzinfo=UTC), datetime(2018, 11, 3, 20, tzinfo=UTC)]
 STARTS += [datetime(2017, 12, 31, 20, tzinfo=UTC)]
-SAO_PAULO = "America/Sao_Paulo"
 
 
 @dataclass(frozen=True)
