@@ -10,8 +10,8 @@ from typing import Any
 from analytics.dashboard.question import Question
 from analytics.engine import Row
 from analytics.metrics.definitions import CUSTOMERS, EXACT, money, ratio, select_list
+from analytics.metrics.dimensions import FULFILLMENT_STATUSES
 
-FULFILLMENT_STATUSES = ("unfulfilled", "partial", "fulfilled", "returned")
 PRODUCT_STATUSES = ("active", "draft", "archived")
 
 _CUSTOMER_SELECT = select_list(CUSTOMERS)

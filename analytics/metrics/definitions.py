@@ -21,6 +21,7 @@ __all__ = [
     "CUSTOMERS",
     "DAY_GRAIN",
     "METRICS",
+    "PAYMENTS",
     "PROFIT_MARGIN",
     "RETURNING_CUSTOMER_RATE",
     "SALES",
@@ -140,6 +141,28 @@ SALES: tuple[Metric, ...] = (
     ),
 )
 
+# Sums over rows of captured payments, as queries/movements_by_payment.sql makes them.
+PAYMENTS: tuple[Metric, ...] = (
+    Metric(
+        "captured_amount",
+        "Captured payments",
+        "money",
+        "Σ captured payments of orders not cancelled, of which refunds take nothing off",
+        "payment",
+        "payments",
+        "sum(captured_amount)",
+    ),
+    Metric(
+        "captured_payments",
+        "Payments captured",
+        "count",
+        "captured payments of orders not cancelled",
+        "payment",
+        "payments",
+        "sum(captured_payments)",
+    ),
+)
+
 AVERAGE_ORDER_VALUE = _ratio(
     "average_order_value",
     "Average order value",
@@ -186,6 +209,7 @@ METRICS: dict[str, Metric] = {
         AVERAGE_ORDER_VALUE,
         PROFIT_MARGIN,
         COST_COVERAGE,
+        *PAYMENTS,
         UNCONVERTED_ORDERS,
         *OF_CUSTOMERS,
         *OF_STOCK,

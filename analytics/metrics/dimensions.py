@@ -17,8 +17,8 @@ from analytics.metrics.segments import SEGMENT_NAMES
 from analytics.metrics.sums import summed_columns
 
 # What of a shop's sales is known by order, and what by line: `line` is of both. Customers are
-# counted by their orders, sessions by their events.
-Grain = Literal["order", "line", "customer", "session"]
+# counted by their orders, sessions by their events, payments one by one.
+Grain = Literal["order", "line", "payment", "customer", "session"]
 Kind = Literal["text", "whole", "time"]
 
 # The measures that lines tell; the others belong to the order as a whole.
@@ -38,9 +38,11 @@ MIXED, SEVERAL, UNNAMED = ":mixed", ":several", ":unnamed"
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 SALES, CUSTOMERS, TRAFFIC = "daily_sales", "period_customers", "period_sessions"
+PAYMENTS = "payments"
 DEVICES = ("desktop", "mobile", "tablet", "other")
-OF_ORDERS = frozenset({SALES, CUSTOMERS})
-ANYTHING = frozenset({SALES, CUSTOMERS, TRAFFIC})
+FULFILLMENT_STATUSES = ("unfulfilled", "partial", "fulfilled", "returned")
+OF_ORDERS = frozenset({SALES, PAYMENTS, CUSTOMERS})
+ANYTHING = OF_ORDERS | {TRAFFIC}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +153,20 @@ _ALL = (
         needs="orders",
     ),
     Dimension(
+        "fulfillment_status",
+        "Fulfillment status",
+        "How far the order is delivered now.",
+        "text",
+        "order",
+        ", ".join(FULFILLMENT_STATUSES),
+        "fulfillment_status",
+        needs="orders",
+        choices=FULFILLMENT_STATUSES,
+    ),
+    Dimension(
         "payment_method",
         "Payment method",
-        "How the order was paid: of its captured payments.",
+        "How the order was paid: of its captured payments. Of a payment, how it was made.",
         "text",
         "order",
         f"the method; `{MIXED}` of an order paid in several; null where nothing was captured; one"
@@ -172,6 +185,17 @@ _ALL = (
         " colon has it twice",
         "discount",
         lookup="order_discounts",
+    ),
+    Dimension(
+        "customer",
+        "Customer",
+        "Who ordered.",
+        "text",
+        "order",
+        "a customer's id, a UUID; null of a guest",
+        "customer_id",
+        needs="orders",
+        shape=UUID,
     ),
     Dimension(
         "customer_type",

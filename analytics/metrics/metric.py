@@ -11,7 +11,7 @@ from typing import Literal
 Unit = Literal["money", "count", "ratio", "days", "score", "label"]
 
 # of whose rows each is of one part of a period
-SUMMED = ("daily_sales", "period_sessions")
+SUMMED = ("daily_sales", "payments", "period_sessions")
 
 
 @dataclass(frozen=True, slots=True)

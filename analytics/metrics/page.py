@@ -18,9 +18,10 @@ at `GET /api/v1/analytics/metrics`. This page is made by `make docs` from `analy
 ## Metrics
 
 The SQL aggregates rows of the source: `daily_sales`, or movements of its shape, which each order,
-cancellation and refund makes. `converted=true` aggregates movements in the shop's own currency,
-each at its order's `exchange_rate`. Every converted answer says beside its figures how many orders
-had none, and so are not in them: `unconverted_orders`.
+cancellation and refund makes; of payments what was captured, and taken back with its order.
+`converted=true` aggregates movements in the shop's own currency, each at its order's
+`exchange_rate`. Every converted answer says beside its figures how many orders had none, and so are
+not in them: `unconverted_orders`.
 
 | metric | unit | is | source | SQL | adds up |
 |---|---|---|---|---|---|
@@ -38,12 +39,12 @@ What belongs to an order as a whole (shipping, taxes, the orders themselves) bel
 it, so it is not told by product, variant or category. How an order was paid, what discount it was
 given and who ordered is told of all of it, its lines and refunds too. One that was paid in several
 ways, or has several discounts, is `:mixed` or `:several`: no fact says which part of a sale each of
-them is of. What was captured by method is in `/analytics/revenue`.
+them is of. `captured_amount` is of payments, each of one method.
 
 Customers and sessions are distinct ones: who ordered in two channels is a customer of both, so
 parts add up to more than the whole. They are counted of other things than sales: ask for customers,
-for sessions and for sales in a question each. A customer is opened to the last of the orders that
-make one count; sessions are events, and have no rows.
+for sessions, for payments and for sales in a question each. A customer is opened to the last of the
+orders that make one count, a session to its last event.
 
 | metric | """
 

@@ -28,8 +28,7 @@ opened AS (
         CAST(max(last_order_at) AS VARCHAR) AS counted_at,
         max(order_id) AS order_id,
         max(order_number) AS order_number,
-        CAST(NULL AS VARCHAR) AS line_id,
-        CAST(NULL AS VARCHAR) AS refund_id,
+        customer_id,
         {columns}
     FROM units
     JOIN last_orders USING (customer_id)

@@ -6,8 +6,7 @@ WITH movements AS (
 ){clock}{lookups},
 opened AS (
     SELECT
-        kind, moved_at, CAST(moved_at AS VARCHAR) AS counted_at, order_id, order_number, line_id,
-        refund_id,
+        kind, moved_at, CAST(moved_at AS VARCHAR) AS counted_at, {ids},
         {columns}
     FROM movements
     {join}

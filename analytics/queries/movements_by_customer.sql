@@ -4,6 +4,7 @@
 SELECT
     'customer' AS kind, orders.placed_at AS moved_at, orders.order_id,
     orders.number AS order_number, orders.customer_id, orders.channel, orders.country, orders.region,
+    orders.fulfillment_status,
     CAST(floor(epoch(c.first_order_at)) AS BIGINT) AS first_second, c.first_order_at
 FROM orders
 LEFT JOIN dim_customers AS c ON c.customer_id = orders.customer_id

@@ -63,11 +63,13 @@ moved AS (
 )
 SELECT
     moved.*, product.category_id, of_order.number AS order_number, of_order.country,
-    of_order.region
+    of_order.region, of_order.customer_id, of_order.fulfillment_status
 FROM moved
 LEFT JOIN (
     SELECT product_id, category_id FROM dim_products WHERE $needs_categories
 ) AS product ON product.product_id = moved.product_id
 LEFT JOIN (
-    SELECT order_id, number, country, region FROM orders WHERE $needs_orders
+    SELECT order_id, number, country, region, customer_id, fulfillment_status
+    FROM orders
+    WHERE $needs_orders
 ) AS of_order ON of_order.order_id = moved.order_id

@@ -13,6 +13,7 @@ from analytics.metrics.dimensions import (
     ASKABLE,
     CUSTOMERS,
     DIMENSIONS,
+    PAYMENTS,
     TRAFFIC,
     Dimension,
     Grain,
@@ -33,8 +34,8 @@ class Filter:
     is_in: bool = True
 
 
-# Of the metrics that are not sums over movements: of what they are distinct counts.
-GRAINS: dict[str, Grain] = {CUSTOMERS: "customer", TRAFFIC: "session"}
+# Of the metrics that are not of sales: what they are counted of.
+GRAINS: dict[str, Grain] = {PAYMENTS: "payment", CUSTOMERS: "customer", TRAFFIC: "session"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +78,9 @@ class Asked:
     @property
     def grain(self) -> Grain:
         """The coarsest facts that can answer it."""
-        of_units = GRAINS.get(METRICS[self.metrics[0]].source)
-        if of_units is not None:
-            return of_units
+        own = GRAINS.get(METRICS[self.metrics[0]].source)
+        if own is not None:
+            return own
         return "line" if any(d.grain == "line" for d in self.read) else "order"
 
     @property
@@ -104,8 +105,12 @@ class Asked:
         return replace(self, dimensions=(), sort=None, is_descending=None, limit=1, offset=0)
 
 
-def check(asked: Asked) -> None:
-    """Refuse what the definitions do not know, naming the place and what there is."""
+def check(asked: Asked, channel: str | None = None) -> None:
+    """Refuse what the definitions do not know, naming the place and what there is.
+
+    A channel that is asked for beside the filters is one of them.
+    """
+    asked = replace(asked, filters=asked.all_filters(channel))
     _check_names("metrics", asked.metrics, list(ASKABLE))
     _check_names("dimensions", asked.dimensions, list(DIMENSIONS))
     for place, chosen in enumerate(asked.filters):

@@ -38,7 +38,7 @@ def build_figures(
     The points of a series are compared as a whole only: each of them lies in another place of the
     period before.
     """
-    check(asked)
+    check(asked, request.channel)
     question = Question(engine, lake, request)
     is_compared = question.comparison is not None
     whole = asked.without_dimensions()
@@ -154,15 +154,13 @@ def _part(
     is_compared = question.comparison is not None and "time" not in asked.dimensions
     before = read_figures(question, asked, "before", row) if is_compared else None
     change = relative_changes(now, before) if before else None
-    # sessions are events, of which no order tells
-    is_opened = asked.grain != "session"
     return {
         **part,
         "metrics": now,
         "previous": before,
         "change": change,
-        "rows": opened_by(question, asked, values) if is_opened else None,
-        "previous_rows": opened_before(question, asked, values) if before and is_opened else None,
+        "rows": opened_by(question, asked, values),
+        "previous_rows": opened_before(question, asked, values) if before else None,
     }
 
 

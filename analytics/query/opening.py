@@ -43,10 +43,17 @@ def opened_before(
 
 
 def opened_of(
-    answer: Mapping[str, Any], metrics: Iterable[str], *, is_before: bool = False
+    answer: Mapping[str, Any],
+    metrics: Iterable[str],
+    *,
+    is_before: bool = False,
+    basis: str | None = None,
 ) -> Parameters | None:
     """Those that name the totals of an answer that is no question's, by what it says they are of;
-    of what it is compared with, None where nothing is compared."""
+    of what it is compared with, None where nothing is compared.
+
+    `basis` is that of figures which are told by one alone, whatever the answer's is.
+    """
     days = answer["compared_with"] if is_before else answer["period"]
     if days is None:
         return None
@@ -55,12 +62,15 @@ def opened_of(
         ("snapshot", answer["snapshot"]),
         ("from", days["from"]),
         ("to", days["to"]),
-        ("basis", answer["basis"]),
-        ("currency", answer["currency"]),
     ]
-    if answer["converted"]:
+    # visits are of no currency and no channel, and counted by no basis
+    if "basis" in answer:
+        chosen += [("basis", basis or answer["basis"]), ("currency", answer["currency"])]
+    if answer.get("include_bots"):
+        chosen.append(("include_bots", "true"))
+    if answer.get("converted"):
         chosen.append(("converted", "true"))
-    if answer["channel"] is not None:
+    if answer.get("channel") is not None:
         chosen.append(("channel", written((answer["channel"],))))
     return [*chosen, ("until", days["until"])] if is_before else chosen
 

@@ -1,4 +1,5 @@
-"""The rows behind a figure: what each order and refund adds to it, adding up to it exactly.
+"""The rows behind a figure: what each order, refund, payment, customer or session adds
+to it, adding up to it exactly.
 
 Belongs here: from movements to the rows of an answer. Does not: the statement (statement.py).
 """
@@ -12,10 +13,15 @@ from analytics.dashboard.question import AnalyticsRequest, Question, format_inst
 from analytics.engine import Engine, Row
 from analytics.lake import Lake
 from analytics.metrics.definitions import Metric, money
-from analytics.periods import BadParameter
 from analytics.query.asked import Asked, check
 from analytics.query.figures import figure
 from analytics.query.statement import Statement, rows_statement, rows_total_statement
+
+# By what a row is found, beside the visitor of a session; null where it is of none.
+IDS = (
+    *("order_id", "order_number", "line_id", "refund_id", "payment_id", "customer_id"),
+    "session_id",
+)
 
 
 def build_rows(
@@ -25,9 +31,7 @@ def build_rows(
 
     Of a quotient, `amounts` add up to what is divided and `divisors` to what it is divided by.
     """
-    check(asked)
-    if asked.grain == "session":
-        raise BadParameter("metrics/0", "sessions have no rows of orders to open")
+    check(asked, request.channel)
     question = Question(engine, lake, request)
     total = _ask(question, rows_total_statement(question, asked))[0]
     rows = _ask(question, rows_statement(question, asked))
@@ -62,10 +66,8 @@ def _row(question: Question, row: Row, metrics: list[Metric]) -> dict[str, Any]:
     return {
         "kind": row["kind"],
         "at": format_instant(datetime.fromisoformat(row["counted_at"])),
-        "order_id": row["order_id"],
-        "order_number": row["order_number"],
-        "line_id": row["line_id"],
-        "refund_id": row["refund_id"],
+        **{name: row.get(name) for name in IDS},
+        "visitor_id": row.get("seen_visitor_id"),
         "currency": row.get(ORIGINAL_CURRENCY, question.request.currency),
         "exchange_rate": None if rate is None else Decimal(f"{rate.normalize():f}"),
         "amounts": {m.name: _amount(m, "amount", row, digits) for m in metrics},

@@ -30,12 +30,14 @@ from analytics.query.asked import Asked, Filter, parse_time
 TABLES: dict[Grain, tuple[str, ...]] = {
     "order": ("orders", "refunds"),
     "line": ("order_lines", "refunds", "orders", "dim_products"),
+    "payment": ("payments", "orders"),
     "customer": ("orders", "dim_customers"),
     "session": ("traffic_events",),
 }
 NEEDS: dict[Grain, tuple[str, ...]] = {
     "order": ("orders",),
     "line": ("variants", "categories", "orders"),
+    "payment": ("orders",),
     "customer": (),
     "session": (),
 }
@@ -56,13 +58,20 @@ ON_THE_CLOCK = f"""JOIN clock
     AND {SECOND} >= clock.first_second AND {SECOND} < clock.next_second"""
 IN_PERIOD = "moved_at >= $now_start AND moved_at < $now_end"
 BEFORE = "moved_at >= $before_start AND moved_at < $before_end"
-ROW_COLUMNS = ("kind", "counted_at", "order_id", "order_number", "line_id", "refund_id")
+# What rows are called by, with what tells those of one instant and order apart.
+ROW_IDS: dict[Grain, tuple[str, ...]] = {
+    "order": ("order_id", "order_number", "line_id", "refund_id"),
+    "line": ("order_id", "order_number", "line_id", "refund_id"),
+    "payment": ("order_id", "order_number", "payment_id"),
+    "customer": ("order_id", "order_number", "customer_id"),
+    "session": ("order_id", "seen_visitor_id", "session_id"),
+}
+ROW_QUERIES: dict[Grain, str] = {"customer": "customer_rows", "session": "session_rows"}
 # Of converted rows, from the orders they are of; no movement has columns of these names.
 RATES = (ORIGINAL_CURRENCY, APPLIED_RATE)
 OF_RATED_ORDER = f"""JOIN (
         SELECT order_id AS rated_order_id, {", ".join(RATES)} FROM orders
     ) AS rated ON rated.rated_order_id = movements.order_id"""
-ROW_ORDER = "moved_at, order_id, kind, line_id NULLS FIRST, refund_id NULLS FIRST"
 HOUR_SECONDS = 3600
 TYPES = {"text": "VARCHAR[]", "whole": "BIGINT[]", "time": "BIGINT[]"}
 
@@ -129,13 +138,14 @@ def _keys(question: Question, asked: Asked) -> list[str]:
 
 def rows_statement(question: Question, asked: Asked) -> Statement:
     """The movements behind the figures of a question, in the order they count: `limit + 1`."""
-    rates = _rates(question, asked)
+    rates, ids = _rates(question, asked), ROW_IDS[asked.grain]
+    order = ["moved_at", "order_id", "kind", *(f"{name} NULLS FIRST" for name in ids[1:])]
     return _opened(
         question,
         asked,
         {"row_limit": asked.limit + 1, "row_offset": asked.offset},
-        [*ROW_COLUMNS, *_added(asked), *rates],
-        f"ORDER BY {ROW_ORDER}\nLIMIT $row_limit OFFSET $row_offset",
+        ["kind", "counted_at", *ids, *_added(asked), *rates],
+        f"ORDER BY {', '.join(order)}\nLIMIT $row_limit OFFSET $row_offset",
     )
 
 
@@ -151,12 +161,13 @@ def _opened(
     added = _added(asked)
     columns = [f"{expression} AS {name}" for name, expression in added.items()]
     return _statement(
-        "customer_rows" if asked.grain == "customer" else "movement_rows",
+        ROW_QUERIES.get(asked.grain, "movement_rows"),
         question,
         asked,
         False,
         parameters,
         columns=_listed([*columns, *_rates(question, asked)]),
+        ids=", ".join(ROW_IDS[asked.grain]),
         answer=_listed(answer),
         has_some=" OR ".join(f"{name} <> 0" for name in added),
         page=page,
@@ -241,7 +252,9 @@ def _statement(
     # the channel is a filter like others: segments are of all channels
     parameters |= {"first_at": first, "last_at": end, "basis": question.basis, "channel": None}
     span: tuple[datetime | None, datetime] = (first, end)
-    lookups = list(dict.fromkeys(d.lookup for d in asked.read if d.lookup is not None))
+    lookups = list(
+        dict.fromkeys(d.lookup for d in asked.read if d.lookup and not _is_told(d, asked))
+    )
     if SEGMENTS in lookups:
         segmented_at = segments_instant(question, asked)
         parameters |= _segmented(segmented_at)
@@ -309,6 +322,11 @@ def _seconds(question: Question, asked: Asked, is_compared: bool) -> dict[str, A
         if is_compared and question.comparison is not None:
             seconds["before_second"] = int(question.comparison.start_instant.timestamp())
     return seconds
+
+
+def _is_told(dimension: Dimension, asked: Asked) -> bool:
+    """Whether what is counted says it of itself: a payment how it was made."""
+    return asked.grain == "payment" and dimension.lookup == "order_payment_methods"
 
 
 def segments_instant(question: Question, asked: Asked) -> datetime:

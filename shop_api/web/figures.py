@@ -7,7 +7,7 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from shop_api.web.fields import Money
+from shop_api.web.fields import Instant, Money, one_of
 
 
 def amount(description: str = "", **options: Any) -> Money:
@@ -44,16 +44,19 @@ ROWS_EXAMPLE = (
 )
 
 
-class OpenedSchema(Schema):
-    """Figures of sales that can be opened."""
+def rows_link(**options: Any) -> fields.String:
+    """Where the rows behind figures are."""
+    metadata = {
+        "description": "The rows behind these figures, which add up to them.",
+        "example": ROWS_EXAMPLE,
+    }
+    return fields.String(required=True, metadata=metadata, **options)
 
-    rows = fields.String(
-        required=True,
-        metadata={
-            "description": "The orders and refunds behind these figures, which add up to them.",
-            "example": ROWS_EXAMPLE,
-        },
-    )
+
+class OpenedSchema(Schema):
+    """Figures that can be opened."""
+
+    rows = rows_link()
 
 
 class OpenedComparedSchema(OpenedSchema):
@@ -64,3 +67,48 @@ class OpenedComparedSchema(OpenedSchema):
         allow_none=True,
         metadata={"description": "The rows behind `previous`.", "example": None},
     )
+
+
+KINDS = (
+    *("order", "cancellation", "refund", "refund_reversal"),
+    *("payment", "payment_reversal", "customer", "session"),
+)
+
+
+class RowSchema(Schema):
+    """What a row behind figures is of, and when it counts."""
+
+    kind = fields.String(
+        required=True,
+        validate=one_of(*KINDS),
+        metadata={
+            "description": "`order`; `cancellation` takes an order back; `refund`;"
+            " `refund_reversal` takes back a refund of an order that was cancelled later; `payment`"
+            " one that was captured, which `payment_reversal` takes back with its order;"
+            " `customer`, by the last of the orders that make one count; `session`, by its last"
+            " event that counts, and a visitor with the last of their sessions alone."
+        },
+    )
+    at = Instant(required=True, metadata={"description": "When it counts, by the basis."})
+    order_id = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Of a session that of its purchase, else null."},
+    )
+    order_number = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Null of a session.", "example": 1042},
+    )
+    line_id = fields.String(
+        required=True, allow_none=True, metadata={"description": "Of what is told by line."}
+    )
+    refund_id = fields.String(required=True, allow_none=True)
+    payment_id = fields.String(required=True, allow_none=True)
+    customer_id = fields.String(
+        required=True, allow_none=True, metadata={"description": "Of a `customer`."}
+    )
+    visitor_id = fields.String(
+        required=True, allow_none=True, metadata={"description": "Of a `session`."}
+    )
+    session_id = fields.String(required=True, allow_none=True)

@@ -15,20 +15,24 @@ from hypothesis import strategies as st
 
 from analytics.metrics.definitions import METRICS
 from analytics.metrics.dimensions import ASKABLE, DIMENSIONS
+from analytics.metrics.traffic import FUNNEL
 from analytics.periods import INTERVALS
 from analytics.reports.sales import SALES_GROUPS
 from pipelines.context import LakeContext
 from pipelines.runner import run_export
 from pipelines.traffic import run_traffic
 from shop_api.app import App, create_app
-from shop_api.db.request_redis import RequestRedis
-from shop_api.spine.traffic_stream import TrafficIntake
 from tests.factories.lived_shop import live, visit
+from tests.factories.traffic import new_intake
 from tests.fixtures.api import AnswerChecker, ApiClient, Shop, open_shop
 from tests.fixtures.lake import new_lake
 from tests.fixtures.stores import Database
 
 ANALYTICS = "/api/v1/analytics/"
+PATHS = (
+    *("dashboard", "revenue", "orders", "products", "customers", "traffic"),
+    "reports/sales",
+)
 Parameters = dict[str, Any]
 # Where an answer calls a figure otherwise than the metric: by what holds it.
 CALLED = {
@@ -36,7 +40,13 @@ CALLED = {
         "placed_orders": "total",
         **{f"{name}_orders": name for name in ("pending", "processing", "completed", "cancelled")},
     },
-    "trend": dict.fromkeys(("total_sales", "placed_orders"), "value"),
+    "customers": {
+        **{f"{name}_customers": name for name in ("new", "returning")},
+        "customers": "total",
+    },
+    "trend": dict.fromkeys(("total_sales", "placed_orders", "sessions"), "value"),
+    "by_payment_method": {"captured_amount": "amount", "captured_payments": "payments"},
+    **{name: {metric.name: "sessions" for metric in FUNNEL} for name in ("steps", "funnel")},
 }
 # A value that a dimension has in this shop, where it is not one of a few; null of all of them.
 VALUES: dict[str, tuple[str, ...]] = {
@@ -72,8 +82,7 @@ def shop(app: App, lake: LakeContext, database: Database, redis_url: str) -> Sho
     now, source = datetime.now(UTC), Random(20)
     live(database, shop.tenant_id, now, source)
     export(app, lake)
-    intake = TrafficIntake(RequestRedis(redis_url), 1_000_000)
-    visit(intake, shop.tenant_id, now, source)
+    visit(new_intake(redis_url), shop.tenant_id, now, source)
     with redis.Redis.from_url(redis_url) as client:
         run_traffic(lake, client, now)
     shop.product("5.00", quantity=1000)
@@ -116,7 +125,7 @@ def periods(draw: st.DrawFn, path: str) -> Parameters:
 @st.composite
 def answers(draw: st.DrawFn) -> tuple[str, Parameters]:
     """A question with an answer of its own."""
-    path = draw(st.sampled_from(["dashboard", "revenue", "orders", "products", "reports/sales"]))
+    path = draw(st.sampled_from(PATHS))
     asked = draw(periods(path))
     choices: dict[str, list[str]] = {
         "compare": ["none", "previous_period", "previous_year"],
@@ -146,7 +155,7 @@ def answers(draw: st.DrawFn) -> tuple[str, Parameters]:
 @st.composite
 def questions(draw: st.DrawFn) -> tuple[str, Parameters]:
     """A question of one's own: metrics by up to two dimensions, filtered by another."""
-    source = draw(st.sampled_from(["daily_sales", "period_customers"]))
+    source = draw(st.sampled_from(sorted({metric.source for metric in ASKABLE.values()})))
     known = [name for name, each in DIMENSIONS.items() if source in each.sources]
     dimensions = draw(st.lists(st.sampled_from(known), max_size=2, unique=True))
     filtered = draw(st.lists(st.sampled_from([n for n in known if n != "time"]), max_size=2))
@@ -183,6 +192,9 @@ def questions(draw: st.DrawFn) -> tuple[str, Parameters]:
         "currency": ["USD", "EUR"],
         "channel": ["web", "pos"],
     }
+    if source == "period_sessions":
+        # visits are of no channel
+        del choices["channel"]
     for name, values in choices.items():
         if draw(st.booleans()):
             asked[name] = draw(st.sampled_from(values))
@@ -201,8 +213,13 @@ def opened_parts(node: Any, holder: str = "") -> Iterator[tuple[str, Parameters,
             ("rows", node.get("rows"), node.get("metrics", node)),
             ("previous_rows", node.get("previous_rows"), node.get("previous")),
         ):
-            if url is not None:
-                assert told is not None, name
+            if url is None:
+                continue
+            assert told is not None, name
+            if isinstance(url, dict):
+                # of a status each: what is counted of it are its orders
+                yield from ((url[key], {"orders": told[key]}, holder) for key in url)
+            else:
                 yield url, told, holder
         for name, each in node.items():
             yield from opened_parts(each, name)
@@ -216,6 +233,7 @@ def open_rows(shop: Shop, url: str, limit: int) -> tuple[Parameters, list[Parame
         answered = shop.api.get(following)
         assert answered.status == 200, (following, answered.body)
         first = first or answered.json
+        assert b"@" not in answered.body
         rows += answered.json["data"]
         link = answered.headers.get("Link", "")
         following = link.partition(">")[0].removeprefix("<")

@@ -39,7 +39,8 @@ def live(database: Database, tenant_id: UUID, now: datetime, source: Random) -> 
             add_product(work, "Cup"),
             None,
         ]
-        people = [*(add_customer(work) for _ in range(7)), None]
+        emails = [f"{number}@people.example" for number in range(7)]
+        people = [*(add_customer(work, email=email) for email in emails), None]
         for number in range(ORDERS):
             _order(work, 1000 + number, past(now, source), source, products, people)
 
@@ -144,7 +145,8 @@ def _event(
         visitor_id=visitor,
         session_id=f"s_{session}",
         is_bot=visitor.endswith("7"),
-        path=source.choice(["/", "/tea", None]),
+        # a view without a page is not taken in
+        path=source.choice(["/", "/tea"]) if kind == "page_view" else None,
         **of_kind,
     )
 

@@ -157,7 +157,7 @@ def _orders(draw: st.DrawFn, number: int) -> Tables:
         "number": number,
         "status": status,
         "payment_status": "paid",
-        "fulfillment_status": "fulfilled",
+        "fulfillment_status": draw(st.sampled_from(["unfulfilled", "fulfilled"])),
         "country": draw(st.sampled_from(["BR", "IT", None])),
         "region": draw(st.sampled_from(["SP", "", None])),
         "units": sum(line["quantity"] for line in lines),
@@ -238,7 +238,10 @@ def _refunded(tables: Tables, basis: str) -> Iterator[dict[str, Any]]:
     variants = {line["line_id"]: line["variant_id"] for line in tables["order_lines"]}
     for refund in tables["refunds"]:
         order, at = orders[refund["order_id"]], refund["refunded_at"]
-        shared = ("order_id", "currency", "channel", "country", "region")
+        shared = (
+            *("order_id", "currency", "channel", "country", "region"),
+            *("customer_id", "fulfillment_status"),
+        )
         of = {name: order[name] for name in shared}
         of |= {"product_id": refund.get("product_id"), "variant_id": None}
         if refund.get("line_id"):
@@ -321,5 +324,5 @@ def dimension_of(row: dict[str, Any], name: str, zone: ZoneInfo) -> Any:
         return local.hour
     if name == "weekday":
         return local.isoweekday()
-    column = {"product": "product_id", "variant": "variant_id"}.get(name, name)
+    column = f"{name}_id" if name in ("product", "variant", "customer") else name
     return row[column] or None

@@ -48,6 +48,7 @@ TEMPLATES = {
     "figures_of_units",
     "movement_rows",
     "customer_rows",
+    "session_rows",
     "clock",
     "customer_scores",
     "period_customers",
@@ -59,7 +60,6 @@ ASKED = [
     for name, dimension in DIMENSIONS.items()
     for interval in ("hour", "month")
     for source in sorted(dimension.sources)
-    if kind == "figures" or source != "period_sessions"
 ]
 QUERIES = [
     *sorted(

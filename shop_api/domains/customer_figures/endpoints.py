@@ -8,10 +8,11 @@ from shop_api.domains.customer_figures.schemas import (
     CustomersSchema,
 )
 from shop_api.domains.insights.endpoints import (
-    answer_figures,
+    CUSTOMER_METRICS,
     ask_lake,
     file_forms,
     file_reply,
+    link_compared,
 )
 from shop_api.domains.insights.schemas import AnalyticsQuery
 from shop_api.domains.insights.service import (
@@ -50,7 +51,9 @@ def get_customer_figures(call: Call) -> Reply:
     value shares the score. The orders of guests have no customer: `guest_orders` counts them, and
     nothing else does. Durations are exact, in days of 24 hours.
     """
-    return answer_figures(call, build_customers)
+    answer = ask_lake(call, build_customers, call.query)
+    link_compared(answer, CUSTOMER_METRICS)
+    return Reply.of(answer)
 
 
 @customer_figures.read(

@@ -9,7 +9,14 @@ from shop_api.domains.insights.schemas import (
 )
 from shop_api.domains.insights.service import CUSTOMER_SORTS, FILE_FORMATS, SEGMENT_NAMES
 from shop_api.web.fields import Instant, WholeParameter, one_of
-from shop_api.web.figures import amount, number, relative_change, share
+from shop_api.web.figures import (
+    OpenedComparedSchema,
+    OpenedSchema,
+    amount,
+    number,
+    relative_change,
+    share,
+)
 from shop_api.web.pagination import MAX_OFFSET, Pagination
 
 MAX_ROWS = 1_000
@@ -27,7 +34,7 @@ class CustomerFigures(Schema):
     guest_orders = number("Orders that are not cancelled and name no customer.")
 
 
-class CustomerPointSchema(CustomerFigures):
+class CustomerPointSchema(CustomerFigures, OpenedSchema):
     """Who ordered in a stretch of time; who ordered in two is a customer of both."""
 
     date = fields.String(required=True, metadata={"example": "2026-03-01"})
@@ -131,7 +138,7 @@ class RepeatIntervalSchema(Schema):
     )
 
 
-class CustomersSchema(SalesEnvelopeSchema):
+class CustomersSchema(SalesEnvelopeSchema, OpenedComparedSchema):
     """Customers of a period, compared and over time; cohorts, segments, worth and intervals."""
 
     metrics = fields.Nested(CustomerFigures, required=True)

@@ -53,6 +53,10 @@ DASHBOARD_ORDER_METRICS = (
     "average_order_value",
 )
 SOLD_METRICS = ("units", "gross_sales", "discounts", "returns", "net_sales")
+CUSTOMER_METRICS = (
+    *("customers", "new_customers", "returning_customers"),
+    "returning_customer_rate",
+)
 
 insights = Blueprint(
     "analytics",
@@ -74,11 +78,18 @@ def get_dashboard(call: Call) -> Reply:
     """Get a shop at a glance: revenue, orders, products and customers of a period."""
     answer = ask_lake(call, build_dashboard, call.query)
     revenue, orders = answer["revenue"], answer["orders"]
-    _link(answer, revenue, REVENUE_METRICS[:8])
-    _link_points(answer, revenue["trend"], ("total_sales",))
+    link(answer, revenue, REVENUE_METRICS[:8])
+    link_points(answer, revenue["trend"], ("total_sales",))
     _link_sold(answer, revenue)
-    _link(answer, orders, DASHBOARD_ORDER_METRICS)
-    _link_points(answer, orders["trend"], ("placed_orders",))
+    link(answer, orders, DASHBOARD_ORDER_METRICS)
+    link_points(answer, orders["trend"], ("placed_orders",))
+    _link_fulfillment(answer, orders["fulfillment_status"])
+    link(answer, answer["customers"], CUSTOMER_METRICS)
+    _link_payments(answer, revenue["by_payment_method"])
+    visits, traffic = of_visits(answer), answer["traffic"]
+    link(visits, traffic, ("sessions", "visitors", "page_views", "conversion_rate"))
+    link_points(visits, traffic["trend"], ("sessions",))
+    link_funnel(visits, answer["conversion_funnel"]["steps"])
     return Reply.of(answer)
 
 
@@ -93,8 +104,9 @@ def get_dashboard(call: Call) -> Reply:
 def get_revenue(call: Call) -> Reply:
     """Get the sales metrics of a period, compared, over time, and what they are made of."""
     answer = ask_lake(call, build_revenue, call.query)
-    _link_compared(answer, REVENUE_METRICS)
+    link_compared(answer, REVENUE_METRICS)
     _link_sold(answer, answer)
+    _link_payments(answer, answer["by_payment_method"])
     return Reply.of(answer)
 
 
@@ -109,7 +121,8 @@ def get_revenue(call: Call) -> Reply:
 def get_order_figures(call: Call) -> Reply:
     """Get the counts of orders of a period, compared and over time."""
     answer = ask_lake(call, build_orders, call.query)
-    _link_compared(answer, ORDER_METRICS)
+    link_compared(answer, ORDER_METRICS)
+    _link_fulfillment(answer, answer["fulfillment_status"])
     return Reply.of(answer)
 
 
@@ -118,12 +131,12 @@ def rows_url(opened: list[tuple[str, str]]) -> str:
     return f"{ROWS}?{urlencode(opened)}"
 
 
-def _link(answer: dict[str, Any], part: dict[str, Any], metrics: tuple[str, ...]) -> None:
+def link(answer: dict[str, Any], part: dict[str, Any], metrics: tuple[str, ...]) -> None:
     """Put the URL of the rows behind totals into the part of the answer that has them."""
     part["rows"] = rows_url(opened_of(answer, metrics) or [])
 
 
-def _link_points(
+def link_points(
     answer: dict[str, Any], points: list[dict[str, Any]], metrics: tuple[str, ...]
 ) -> None:
     """The same for each point of a series; what they share is written once."""
@@ -142,17 +155,39 @@ def _link_sold(answer: dict[str, Any], sold: dict[str, Any]) -> None:
             part["rows"] = f"{url}&{dimension}={value}"
 
 
-def _link_compared(answer: dict[str, Any], metrics: tuple[str, ...]) -> None:
+def link_compared(answer: dict[str, Any], metrics: tuple[str, ...]) -> None:
     """The same for an answer of metrics, what they are compared with, and a series."""
-    _link(answer, answer, metrics)
+    link(answer, answer, metrics)
     before = opened_of(answer, metrics, is_before=True)
     answer["previous_rows"] = before and rows_url(before)
-    _link_points(answer, answer["series"], metrics)
+    link_points(answer, answer["series"], metrics)
 
 
-def answer_figures(call: Call, build: Build[dict[str, Any]]) -> Reply:
-    """Figures of the newest snapshot, and the leave to keep them."""
-    return Reply.of(ask_lake(call, build, call.query))
+def of_visits(answer: dict[str, Any]) -> dict[str, Any]:
+    """What of an answer says which visits its figures are of: they have no currency."""
+    names = ("snapshot", "period", "compared_with", "interval", "include_bots")
+    return {name: answer[name] for name in names if name in answer}
+
+
+def link_funnel(visits: dict[str, Any], steps: list[dict[str, Any]]) -> None:
+    """The same for each step on the way to a purchase."""
+    for step in steps:
+        link(visits, step, (step["step"],))
+
+
+def _link_payments(answer: dict[str, Any], methods: list[dict[str, Any]]) -> None:
+    """The same for each payment method."""
+    url = rows_url(opened_of(answer, ("captured_amount", "captured_payments")) or [])
+    for each in methods:
+        # as the dimension says it: what begins with a colon is said of several
+        method = f":{each['method']}" if each["method"].startswith(":") else each["method"]
+        each["rows"] = f"{url}&payment_method={quote(written((method,)))}"
+
+
+def _link_fulfillment(answer: dict[str, Any], orders: dict[str, Any]) -> None:
+    """The same for each status; the orders are those placed in the period, under either basis."""
+    url = rows_url(opened_of(answer, ("orders",), basis="order_date") or [])
+    orders["rows"] = {status: f"{url}&fulfillment_status={status}" for status in orders}
 
 
 def ask_lake(

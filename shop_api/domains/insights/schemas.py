@@ -7,6 +7,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields
 
 from analytics.dashboard.question import BASES
+from analytics.metrics.dimensions import FULFILLMENT_STATUSES
 from analytics.periods import COMPARISONS, INTERVALS, PERIOD_NAMES
 from shop_api.web.cache_policies import RealTimeQuery
 from shop_api.web.fields import Currency, FlagParameter, Instant, Text, one_of
@@ -16,6 +17,7 @@ from shop_api.web.figures import (
     amount,
     number,
     relative_change,
+    rows_link,
     share,
 )
 
@@ -57,8 +59,6 @@ COMPARED_WITH = (
     " last day runs, the last day compared with counts up to the same time of day:"
     " `compared_with.until`."
 )
-
-
 CONVERTED = (
     "`true`: orders of all currencies, each amount in the tenant's currency at the rate its order"
     " was placed at. Orders without one are left out: `unconverted_orders`."
@@ -151,23 +151,19 @@ class MoneyPointSchema(OpenedSchema):
     value = amount()
 
 
-class CountPointSchema(Schema):
+class CountPointSchema(OpenedSchema):
     """A point of a series of counts."""
 
     date = fields.String(required=True, metadata={"example": "2026-03-01"})
     value = number()
 
 
-class PaymentMethodSchema(Schema):
+class PaymentMethodSchema(OpenedSchema):
     """Captured payments of one method."""
 
     method = fields.String(required=True, metadata={"example": "credit_card"})
     amount = amount()
     payments = number()
-
-
-class OrderCountPointSchema(CountPointSchema, OpenedSchema):
-    """A point of a series of counts of orders."""
 
 
 class SoldSchema(OpenedSchema):
@@ -229,6 +225,11 @@ class DashboardRevenueSchema(SalesFigures, BreakdownSchema, OpenedSchema):
     trend = fields.List(fields.Nested(MoneyPointSchema), required=True)
 
 
+FulfillmentRows = Schema.from_dict(
+    {status: rows_link() for status in FULFILLMENT_STATUSES}, name="FulfillmentRows"
+)
+
+
 class FulfillmentSchema(Schema):
     """Orders not cancelled by how far they are delivered."""
 
@@ -236,6 +237,7 @@ class FulfillmentSchema(Schema):
     partly = number(data_key="partial")
     fulfilled = number()
     returned = number()
+    rows = fields.Nested(FulfillmentRows, required=True)
 
 
 class DashboardOrdersSchema(OpenedSchema):
@@ -248,7 +250,7 @@ class DashboardOrdersSchema(OpenedSchema):
     completed = number()
     cancelled = number()
     average_order_value = amount("(gross_sales − discounts) ÷ orders.", allow_none=True)
-    trend = fields.List(fields.Nested(OrderCountPointSchema), required=True)
+    trend = fields.List(fields.Nested(CountPointSchema), required=True)
     fulfillment_status = fields.Nested(FulfillmentSchema, required=True)
 
 
@@ -262,7 +264,7 @@ class DashboardProductsSchema(Schema):
     sold = number("Distinct products sold in the period.")
 
 
-class DashboardCustomersSchema(Schema):
+class DashboardCustomersSchema(OpenedSchema):
     """Customers on the dashboard."""
 
     total = number("Distinct customers with an order in the period that is not cancelled.")
@@ -273,7 +275,7 @@ class DashboardCustomersSchema(Schema):
     )
 
 
-class DashboardTrafficSchema(Schema):
+class DashboardTrafficSchema(OpenedSchema):
     """Visitors on the dashboard, crawlers left out."""
 
     sessions = number("Visits with an event in the period.")
@@ -284,7 +286,7 @@ class DashboardTrafficSchema(Schema):
     trend = fields.List(fields.Nested(CountPointSchema), required=True)
 
 
-class FunnelStepSchema(Schema):
+class FunnelStepSchema(OpenedSchema):
     """A step on the way to a purchase; each holds the sessions of those behind it."""
 
     step = fields.String(required=True, metadata={"example": "cart_sessions"})

@@ -111,10 +111,11 @@ def query_figures(call: Call) -> Reply:
     "/rows", scope="analytics:read", query=RowsQuery, returns=RowsSchema, has_session=False
 )
 def list_figure_rows(call: Call) -> Reply:
-    """Open figures: the orders and refunds behind them, each with what it adds.
+    """Open figures: the orders, payments, customers or sessions behind them, with what each adds.
 
-    The rows add up to the figures exactly, at the same snapshot. One whose files are deleted, an
-    hour after newer ones took its place, is 422 `snapshot_gone`.
+    Rows name what they are of by ids alone. They add up to the figures exactly, at the same
+    snapshot. One whose files are deleted, an hour after newer ones took its place, is 422
+    `snapshot_gone`.
     """
     asked = dict(call.query)
     place = _place(call, call.query, asked.pop("snapshot", None))

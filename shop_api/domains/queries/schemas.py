@@ -23,7 +23,7 @@ from shop_api.web.fields import (
     WholeParameter,
     one_of,
 )
-from shop_api.web.figures import amount, number, relative_change, share
+from shop_api.web.figures import RowSchema, amount, number, relative_change, share
 from shop_api.web.pagination import MAX_CURSOR_LENGTH
 
 MAX_LIMIT, DEFAULT_LIMIT = 1000, 100
@@ -33,7 +33,6 @@ MAX_SNAPSHOT = 2**63 - 1
 MAX_FILTER_BYTES = 6000  # of a question's filters in the URL of its rows, which has 8 KB
 FILTERABLE = tuple(name for name in DIMENSIONS if name != "time")  # which the period says
 APPLIED_RATE = "Of converted rows, what amounts were multiplied by."
-KINDS = ("order", "cancellation", "refund", "refund_reversal", "customer")
 
 
 class DimensionValue(fields.Field[Any]):
@@ -183,9 +182,8 @@ class FiguresSchema(Schema):
     change = fields.Nested(ChangesOfMetrics, required=True, allow_none=True)
     rows = fields.String(
         required=True,
-        allow_none=True,
         metadata={
-            "description": "The rows behind `metrics`: they add up to them. Null of sessions.",
+            "description": "The rows behind `metrics`: they add up to them.",
             "example": "/api/v1/analytics/rows?metric=units&from=2026-03-01&to=2026-04-01",
         },
     )
@@ -292,6 +290,9 @@ class RowsQuery(PeriodQuery, DimensionParameters):
     basis = AnalyticsQuery._declared_fields["basis"]  # noqa: SLF001
     currency = Currency(metadata={"description": "Only orders in it. Default: the tenant's."})
     converted = FlagParameter(metadata={"description": CONVERTED})
+    include_bots = FlagParameter(
+        metadata={"description": "Of sessions. `true`: those of known crawlers, too."}
+    )
     until = Instant(
         metadata={"description": "Only what counts before it. Default: until the period ends."}
     )
@@ -308,25 +309,9 @@ class RowsQuery(PeriodQuery, DimensionParameters):
     )
 
 
-class FigureRowSchema(Schema):
-    """What an order, a cancellation or a refund adds to the figures."""
+class FigureRowSchema(RowSchema):
+    """What an order, a refund, a payment, a customer or a session adds to the figures."""
 
-    kind = fields.String(
-        required=True,
-        validate=one_of(*KINDS),
-        metadata={
-            "description": "`order`; `cancellation` takes an order back; `refund`;"
-            " `refund_reversal` takes back a refund of an order that was cancelled later;"
-            " `customer`, by the last of the orders that make one count."
-        },
-    )
-    at = Instant(required=True, metadata={"description": "When it counts, by the basis."})
-    order_id = fields.String(required=True)
-    order_number = fields.Integer(required=True, metadata={"example": 1042})
-    line_id = fields.String(
-        required=True, allow_none=True, metadata={"description": "Of what is told by line."}
-    )
-    refund_id = fields.String(required=True, allow_none=True)
     currency = fields.String(required=True, metadata={"description": "The order's own."})
     exchange_rate = fields.Decimal(
         required=True, allow_none=True, metadata={"description": APPLIED_RATE, "example": None}

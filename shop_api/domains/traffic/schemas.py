@@ -11,7 +11,13 @@ from shop_api.domains.insights.schemas import (
 )
 from shop_api.domains.insights.service import COMPARISONS, PERIOD_NAMES
 from shop_api.web.fields import FlagParameter, Instant, one_of
-from shop_api.web.figures import number, relative_change, share
+from shop_api.web.figures import (
+    OpenedComparedSchema,
+    OpenedSchema,
+    number,
+    relative_change,
+    share,
+)
 
 
 class TrafficQuery(PeriodQuery):
@@ -41,7 +47,7 @@ class TrafficFigures(Schema):
     conversion_rate = share("converted_sessions ÷ sessions.")
 
 
-class TrafficPointSchema(TrafficFigures):
+class TrafficPointSchema(TrafficFigures, OpenedSchema):
     """Every traffic metric of a stretch of time."""
 
     date = fields.String(required=True, metadata={"example": "2026-03-01"})
@@ -60,7 +66,7 @@ class TrafficChangeSchema(Schema):
     conversion_rate = relative_change()
 
 
-class SessionsSchema(Schema):
+class SessionsSchema(OpenedSchema):
     """Sessions that have something in common."""
 
     sessions = number()
@@ -122,7 +128,7 @@ class ViewedProductSchema(Schema):
     sessions = number("Sessions that viewed it or put it into a cart.")
 
 
-class TrafficSchema(Schema):
+class TrafficSchema(OpenedComparedSchema):
     """Traffic of a period, compared, over time, and what it is made of."""
 
     as_of = Instant(
