@@ -168,7 +168,7 @@ def test_while_redis_is_away_the_job_has_not_done_its_work(context: WorkerContex
         assert LiveMetrics(replace(context, redis=nowhere)).run(NOON) is False
 
 
-def test_a_socket_hears_what_passes_and_its_place_among_events_stays(
+def test_listeners_hear_what_passes_and_their_place_among_events_stays(
     database: Database, context: WorkerContext, shop_id: UUID, tmp_path: Path
 ) -> None:
     redis_url = str(context.settings.redis_url)
@@ -177,11 +177,13 @@ def test_a_socket_hears_what_passes_and_its_place_among_events_stays(
         realtime_process(context.settings, tmp_path / "log") as process,
     ):
         socket = process.connect(shop_id)
+        stream = process.stream(shop_id)
         other = process.connect(shop_id, frozenset({"events:read"}))
         wait_until(lambda: shop_id in listening_tenants(context.redis), 5)
         # both are live: what passes is not for who still catches up
         announce(database, shop_id, ("system_notification", {}))
         assert [found.receive()["type"] for found in (socket, other)] == ["system_notification"] * 2
+        assert [one["type"] for one in stream.receive_many(1)] == ["system_notification"]
         now = utc_now()
         with selling(database, shop_id) as work:
             place(work, 1, now)
@@ -193,9 +195,12 @@ def test_a_socket_hears_what_passes_and_its_place_among_events_stays(
         declared[told["type"]].validate(told)
         assert not declared[sold["type"]].is_valid({**sold, "id": None})
         assert told["data"]["metrics"]["orders_today"] == 1
+        assert stream.receive_many(2) == [sold, told]
+        # with which a browser would come back
+        assert stream.last_id == str(sold["id"])
         announce(database, shop_id, ("system_notification", {}))
         assert socket.receive()["id"] == sold["id"] + 1
         # who may not see figures is told none
         assert other.receive()["id"] == sold["id"] + 1
-        socket.close()
-        other.close()
+        for listener in (socket, stream, other):
+            listener.close()

@@ -1,5 +1,6 @@
 """Sockets get their tenant's events: in order, once, within their scopes, and are ended clearly."""
 
+import json
 import os
 import signal
 import time
@@ -8,11 +9,13 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+import redis
 import websocket
 
 from shop_api.kernel.principal import SCOPES
+from shop_api.spine.passing import listening_tenants
 from tests.factories.rows import make_tenant
-from tests.fixtures.processes import answers
+from tests.fixtures.processes import answers, wait_until
 from tests.fixtures.realtime import Realtime, Socket, announce, realtime_process, relaying
 from tests.fixtures.stores import Database
 
@@ -88,17 +91,25 @@ def test_without_the_scope_to_listen_the_socket_is_closed(
     assert Socket(realtime.port, ticket).close_code() == 4403
 
 
-def test_a_tenant_hears_only_itself(
-    realtime: Realtime, database: Database, tenant_id: UUID
+def test_a_tenant_hears_only_itself_and_is_followed_as_long_as_somebody_listens(
+    realtime: Realtime, database: Database, redis_client: redis.Redis, tenant_id: UUID
 ) -> None:
-    other = make_tenant(database)
+    other, silent = make_tenant(database), make_tenant(database)
+
+    def followed() -> set[UUID]:
+        return listening_tenants(redis_client) & {tenant_id, other, silent}
+
+    assert followed() == set()
     socket, other_socket = realtime.connect(tenant_id), realtime.connect(other)
+    wait_until(lambda: followed() == {tenant_id, other}, 5)
     announce(database, other, ("order_created", {"whose": "other"}))
     announce(database, tenant_id, ("order_created", {"whose": "own"}))
     assert socket.receive()["data"] == {"whose": "own"}
     assert other_socket.receive()["data"] == {"whose": "other"}
-    socket.close()
     other_socket.close()
+    wait_until(lambda: followed() == {tenant_id}, 5)
+    socket.close()
+    wait_until(lambda: followed() == set(), 5)
 
 
 def test_scopes_decide_types_and_the_customers_email(
@@ -293,18 +304,44 @@ def test_compression_is_not_negotiated(realtime: Realtime, tenant_id: UUID) -> N
     socket.close()
 
 
-def test_sigterm_closes_sockets_with_1012_and_ends_in_time(
+def test_sigterm_closes_sockets_with_1012_which_go_on_elsewhere_and_ends_in_time(
     database: Database, redis_url: str, tenant_id: UUID, tmp_path: Path
 ) -> None:
+    """Each has heard all up to its close, and resumes at another process after that."""
     settings = database.settings(tmp_path, redis_url)
-    with realtime_process(settings, tmp_path / "log", shutdown_grace_seconds=5) as process:
+
+    def hear_on(socket: Socket, heard: list[object]) -> int:
+        """Until it is closed; the code."""
+        while True:
+            opcode, data = socket.client.recv_data()
+            if opcode == websocket.ABNF.OPCODE_CLOSE:
+                return int.from_bytes(data[:2], "big")
+            heard.append(json.loads(data)["id"])
+
+    with (
+        relaying(database.exporter_url, redis_url),
+        realtime_process(settings, tmp_path / "other") as other,
+        realtime_process(settings, tmp_path / "log", shutdown_grace_seconds=8) as process,
+    ):
         sockets = [process.connect(tenant_id) for _ in range(20)]
+        announce(database, tenant_id, ("order_created", {}))
+        assert {socket.receive()["id"] for socket in sockets} == {2}
         started = time.monotonic()
         os.kill(process.pid, signal.SIGTERM)
-        assert {socket.close_code() for socket in sockets} == {1012}
-        for socket in sockets:
-            socket.client.shutdown()
+        for expected in range(3, 43):
+            announce(database, tenant_id, ("order_created", {}))
+            if expected % 2:
+                socket = sockets.pop()
+                heard: list[object] = [2]
+                assert hear_on(socket, heard) == 1012
+                socket.client.shutdown()
+                again = other.connect(tenant_id)
+                again.send(type="resume", last_event_id=heard[-1])
+                assert again.receive()["type"] == "resumed"
+                heard += ids(again.receive_many(expected - 1 - len(heard)))
+                assert heard == list(range(2, expected + 1))
+                again.close()
         while answers(f"http://127.0.0.1:{process.port}/health/live"):
             time.sleep(0.05)
         os.waitpid(process.pid, 0)
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 8
