@@ -287,6 +287,10 @@ class EventStreamTransport:
         """Send a block whole."""
         self._socket.send(data)
 
+    def send_at_once(self, data: bytes) -> bool:
+        """Send without waiting, if that can be."""
+        return self._socket.send_at_once(data)
+
     def send_pulse(self, position: int | None) -> None:
         """A comment; with it the client resumes from a position without an event of it."""
         self._socket.send(b":\n\n" if position is None else b":\nid: %d\n\n" % position)

@@ -26,9 +26,12 @@ _encoder = msgspec.json.Encoder()
 _server_frames = FrameProtocol(client=False, extensions=[])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Form:
-    """How a transport writes messages: of type, id and JSON text; and who counts those it sent."""
+    """How a transport writes messages: of type, id and JSON text; and who counts those it sent.
+
+    Each is itself alone: it is looked up for every listener of an event.
+    """
 
     write: Callable[[str, int | None, bytes], bytes]
     count: Callable[[str], Any]

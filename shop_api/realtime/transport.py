@@ -7,6 +7,7 @@ not: the transports (websocket.py, event_stream.py), what is sent (connection.py
 
 import contextlib
 import socket
+import ssl
 import time
 from typing import Protocol
 
@@ -44,6 +45,12 @@ class Transport(Protocol):
     def send(self, data: bytes) -> None:
         """Send all of a frame; waits for the client to take it."""
 
+    def send_at_once(self, data: bytes) -> bool:
+        """Send a frame without waiting; what the system has no room for follows by itself.
+
+        False when it must be sent in the other way.
+        """
+
     def send_pulse(self, position: int | None) -> None:
         """Show that the server lives; the client has all there was up to `position`, if given."""
 
@@ -57,11 +64,13 @@ class Transport(Protocol):
 class WholeFrameSocket:
     """Gunicorn's socket, sending each frame whole under a lock; knows when bytes last moved."""
 
-    __slots__ = ("_lock", "_socket", "last_received", "sending_since")
+    __slots__ = ("_lock", "_rest", "_socket", "last_received", "sending_since")
 
     def __init__(self, inner: socket.socket) -> None:
         self._socket = inner
         self._lock = RLock()
+        # of a frame that was begun: goes before whatever is sent next
+        self._rest: memoryview | None = None
         self.last_received = time.monotonic()
         # when the send that runs now began
         self.sending_since: float | None = None
@@ -71,10 +80,37 @@ class WholeFrameSocket:
         with self._lock:
             self.sending_since = time.monotonic()
             try:
-                self._socket.sendall(data)
+                if self._rest is not None:
+                    rest, self._rest = self._rest, None
+                    self._socket.sendall(rest)
+                if data:
+                    self._socket.sendall(data)
             finally:
                 self.sending_since = None
         return len(data)
+
+    def send_at_once(self, data: bytes) -> bool:
+        """Begin a frame without waiting, and finish it as the client takes it.
+
+        False when something is being sent or nothing can be, which `send` waits for or raises; over
+        TLS always: a record that was begun must be tried again as it was.
+        """
+        if self.sending_since is not None or isinstance(self._socket, ssl.SSLSocket):
+            return False
+        try:
+            sent = self._socket.send(data, 0, 0.0)  # type: ignore[call-arg]
+        except OSError:
+            return False
+        if sent < len(data):
+            self._rest = memoryview(data)[sent:]
+            self.sending_since = time.monotonic()
+            gevent.spawn(self._finish)
+        return True
+
+    def _finish(self) -> None:
+        # a connection that breaks meanwhile is found by its reader
+        with contextlib.suppress(OSError):
+            self.send(b"")
 
     def recv(self, size: int) -> bytes:
         """Some bytes from the client, b"" at its end."""

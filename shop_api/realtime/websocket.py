@@ -157,6 +157,10 @@ class WebSocketTransport:
         """Send a frame whole."""
         self._socket.send(data)
 
+    def send_at_once(self, data: bytes) -> bool:
+        """Send without waiting, if that can be."""
+        return self._socket.send_at_once(data)
+
     def send_pulse(self, position: int | None) -> None:
         """A ping; it has no room for a position."""
         self._socket.send(self._websocket.ws.send(PingFrame()))

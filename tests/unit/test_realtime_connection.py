@@ -54,6 +54,9 @@ class Kept:
     def send(self, data: bytes) -> None:
         self.sent.append(json.loads(data.decode().partition("data: ")[2]))
 
+    def send_at_once(self, data: bytes) -> bool:
+        return False
+
     def send_pulse(self, position: int | None) -> None:
         raise AssertionError("it is not due")
 
