@@ -1,7 +1,7 @@
-"""From an order over HTTP to an open socket and to the dashboard, through all real processes.
+"""From an order over HTTP to open sockets and to the dashboard, through all real processes.
 
 `shop-api serve` runs as it does for a user, with one worker process of each kind. What a message
-took counts from the start of the transaction that recorded it.
+took counts from the start of the transaction that recorded it (pushes.py).
 """
 
 import itertools
@@ -15,69 +15,47 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from statistics import quantiles
 from uuid import uuid4
 
-import websocket
-
-from benchmarks.load import LOOPBACK, Connection, connections, request
+from benchmarks.listeners import listening
+from benchmarks.load import Connection, connections, request
 from benchmarks.measure import Result
+from benchmarks.pushes import push_result, rate_result
 from benchmarks.servers import Stores, free_port
 from benchmarks.shop import BenchShop, make_shop, variant_ids
 
 ORDERS_PER_SECOND = 100
 SECONDS = 10
 CLIENTS = 8
-PUSH_BUDGET_MS = 250.0
+LISTENERS = 20
+# new listeners are held until they may have resumed
+SETTLE_SECONDS = 1.0
 DASHBOARDS = 5
 DASHBOARD_BUDGET_SECONDS = 5.0
 START_SECONDS = 60.0
 TODAY = "/api/v1/analytics/dashboard?period=today"
 
 
-class Listener(threading.Thread):
-    """A WebSocket that notes how long each order took to arrive."""
-
-    def __init__(self, port: int, ticket: str) -> None:
-        super().__init__(daemon=True)
-        self._client = websocket.create_connection(
-            f"ws://{LOOPBACK}:{port}/ws?ticket={ticket}", timeout=10
-        )
-        # by order; how long from its transaction's start to here
-        self.delays_ms: dict[str, float] = {}
-
-    def run(self) -> None:
-        """Read until the socket is closed."""
-        while self._client.connected:
-            try:
-                text = self._client.recv()
-            except (websocket.WebSocketException, OSError):
-                return
-            message = json.loads(text) if text else {}
-            if message.get("type") == "order_created":
-                sent_at = datetime.fromisoformat(message["timestamp"])
-                delay = datetime.now(UTC) - sent_at
-                self.delays_ms[message["data"]["order_id"]] = delay.total_seconds() * 1000
-
-    def close(self) -> None:
-        """Hang up."""
-        self._client.close()
-        self.join(timeout=5)
-
-
-def measure_push(stores: Stores) -> list[Result]:
+def measure_push(
+    stores: Stores, *, orders_per_second: int = ORDERS_PER_SECOND, seconds: int = SECONDS
+) -> list[Result]:
     """The slowest of a hundred pushes at a steady rate of orders; orders on the dashboard."""
     shop = make_shop(stores, products=1_000)
     variants = [str(variant) for variant in variant_ids(stores, shop, 500)]
     with _product(stores) as (api_port, realtime_port):
-        listener = Listener(realtime_port, _ticket(api_port, shop))
-        listener.start()
-        placed = _place_steadily(api_port, shop, variants)
-        pushed = _push_result(listener, placed)
-        listener.close()
-        return [pushed, _dashboard_result(api_port, shop, variants)]
+        tickets = [_ticket(api_port, shop) for _ in range(LISTENERS)]
+        with listening(realtime_port, tickets) as crowd:
+            time.sleep(SETTLE_SECONDS)
+            started = time.monotonic()
+            placed = _place_steadily(api_port, shop, variants, orders_per_second, seconds)
+            rate = len(placed) / (time.monotonic() - started)
+            pushed = push_result(crowd, placed, LISTENERS, orders_per_second)
+        return [
+            pushed,
+            rate_result(rate, orders_per_second),
+            _dashboard_result(api_port, shop, variants),
+        ]
 
 
 @contextmanager
@@ -125,7 +103,9 @@ def _order(shop: BenchShop, variant: str) -> bytes:
     return request("POST", "/api/v1/orders", shop.key, body, uuid4().hex)
 
 
-def _place_steadily(port: int, shop: BenchShop, variants: list[str]) -> set[str]:
+def _place_steadily(
+    port: int, shop: BenchShop, variants: list[str], per_second: int, seconds: int
+) -> set[str]:
     """Orders at a steady rate, by clients in turn; their ids."""
     placed: set[str] = set()
     started = time.monotonic()
@@ -133,8 +113,8 @@ def _place_steadily(port: int, shop: BenchShop, variants: list[str]) -> set[str]
     def place(number: int) -> None:
         mine = itertools.cycle(variants[number::CLIENTS])
         with connections(port, 1) as (connection,):
-            for turn in range(number, ORDERS_PER_SECOND * SECONDS, CLIENTS):
-                time.sleep(max(0, started + turn / ORDERS_PER_SECOND - time.monotonic()))
+            for turn in range(number, per_second * seconds, CLIENTS):
+                time.sleep(max(0, started + turn / per_second - time.monotonic()))
                 placed.add(str(_ask(connection, _order(shop, next(mine)), 201)["id"]))
 
     threads = [threading.Thread(target=place, args=(number,)) for number in range(CLIENTS)]
@@ -143,17 +123,6 @@ def _place_steadily(port: int, shop: BenchShop, variants: list[str]) -> set[str]
     for thread in threads:
         thread.join()
     return placed
-
-
-def _push_result(listener: Listener, placed: set[str]) -> Result:
-    deadline = time.monotonic() + 10
-    while not placed <= listener.delays_ms.keys():
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"{len(placed - listener.delays_ms.keys())} orders were not pushed")
-        time.sleep(0.05)
-    p99 = quantiles(listener.delays_ms.values(), n=100)[-1]
-    name = f"order → WebSocket, p99 of {len(placed):,} at {ORDERS_PER_SECOND}/s / budget"
-    return Result(name, p99, PUSH_BUDGET_MS, "ms", p99 / PUSH_BUDGET_MS, 1, is_at_most=True)
 
 
 def _dashboard_result(port: int, shop: BenchShop, variants: list[str]) -> Result:

@@ -1,28 +1,32 @@
-"""From commit to socket: the relay's rate, the delay to a listener, and many listeners at once."""
+"""One realtime process and the relay that feeds it: any number of sockets, orders at a steady rate.
 
-import json
-import resource
-import selectors
-import socket
+What a socket costs is the memory that the process has taken meanwhile. A broadcast counts from its
+commit until the last client has it, which is later than the last one was handed over.
+"""
+
+import os
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from statistics import quantiles
-from typing import Any
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from urllib.request import urlopen
 from uuid import UUID, uuid4
 
 import psutil
 import redis
 from sqlalchemy import Engine
 
+from benchmarks.listeners import Crowd, Notes, allow_open_files, listening
+from benchmarks.load import LOOPBACK
 from benchmarks.measure import Result
+from benchmarks.order_stream import Plan, place_steadily
+from benchmarks.pushes import push_result, rate_result
 from benchmarks.servers import Stores, free_port
-from benchmarks.shop import make_shop
+from benchmarks.shop import make_shop, variant_ids
 from shop_api.db.engines import make_engine
 from shop_api.db.request_redis import RequestRedis
 from shop_api.kernel.clock import utc_now
@@ -39,14 +43,23 @@ from shop_api.spine.waker import Waker
 EVENTS = 20_000
 EVENTS_PER_COMMIT = 100
 RELAY_FLOOR_PER_SECOND = 5_000.0
-DELAYS = 300
-DELAY_P99_MS = 250.0
-LISTENERS = 2_000
-# of the tenant they all listen to, and more
+PRODUCTS = 500
+LISTENERS = 20
+ORDERS_PER_SECOND = 200
+ORDER_SECONDS = 20
+SOCKETS = int(os.environ.get("SHOP_BENCH_SOCKETS", "10000"))
+# longer than a realtime process lets pass without a ping and its answer
+OPEN_SECONDS = 70.0
+SETTLE_SECONDS = 2.0
+START_SECONDS = 30.0
+BROADCASTS = 5
+BROADCAST_SECONDS = 1.0
+# an event that not all have by then counts as lost
+PATIENCE_SECONDS = 20.0
+SOCKET_KIB = 60.0
+TICKET_SECONDS = 900
+# of the tenant they all listen to
 LIMITS = PLAN_LIMITS["enterprise"]._replace(subscriptions=1_000_000)
-# 10 000 listeners in a second
-BROADCAST_FLOOR_PER_SECOND = 10_000.0
-LISTENER_KIB = 60.0
 DATA = {"order_id": "0192d3f0-0000-7000-8000-000000000000", "total_amount": 19.9, "currency": "USD"}
 
 
@@ -55,7 +68,8 @@ class Shop:
 
     def __init__(self, stores: Stores) -> None:
         self.stores = stores
-        self.tenant_id: UUID = make_shop(stores, products=1).tenant_id
+        self.shop = make_shop(stores, products=PRODUCTS, variants=1)
+        self.tenant_id: UUID = self.shop.tenant_id
         self.engine: Engine = make_engine(
             stores.postgres.application_url, stores.settings(), statement_timeout_seconds=60
         )
@@ -94,29 +108,39 @@ class Shop:
         """A ticket with every scope."""
         actor = f"api_key:{self.key_id}"
         holder = Principal(self.tenant_id, actor, frozenset(SCOPES), LIMITS)
-        return issue_ticket(client, holder, 600)
+        return issue_ticket(client, holder, TICKET_SECONDS)
 
 
-def measure_realtime(stores: Stores) -> list[Result]:
-    """Relay rate, commit → WebSocket, broadcast and memory of many listeners."""
+def measure_realtime(
+    stores: Stores,
+    *,
+    sockets: int = SOCKETS,
+    events: int = EVENTS,
+    open_seconds: float = OPEN_SECONDS,
+    order_seconds: int = ORDER_SECONDS,
+) -> list[Result]:
+    """The relay's rate; orders to listeners; many sockets, and an event to all of them."""
+    allow_open_files(sockets)
     shop = Shop(stores)
-    results = [_measure_relay(shop)]
-    with _relaying(stores), _realtime(stores) as (port, process):
-        results.append(_measure_delay(shop, port))
-        results += _measure_broadcast(shop, port, process)
+    results = [_measure_relay(shop, events)]
+    with _relaying(stores), _realtime(stores) as (port, process, log):
+        results += _measure_orders(stores, shop, port, order_seconds)
+        results += _measure_sockets(shop, port, process, sockets, open_seconds)
+        if logged := log.read_text():
+            raise RuntimeError(f"the realtime process fails: {logged[:2000]}")
     shop.waker.stop()
     shop.engine.dispose()
     return results
 
 
 @contextmanager
-def _relaying(stores: Stores) -> Iterator[None]:
+def _relaying(stores: Stores) -> Iterator[Relay]:
     client = redis.Redis.from_url(stores.redis_url)
     relay = Relay(stores.postgres.exporter_url, client, retention_seconds=86_400, clock=utc_now)
     thread = threading.Thread(target=relay.run)
     thread.start()
     try:
-        yield
+        yield relay
     finally:
         relay.stop()
         thread.join()
@@ -124,158 +148,126 @@ def _relaying(stores: Stores) -> Iterator[None]:
 
 
 @contextmanager
-def _realtime(stores: Stores) -> Iterator[tuple[int, psutil.Process]]:
+def _realtime(stores: Stores) -> Iterator[tuple[int, psutil.Process, Path]]:
+    """The realtime process with one worker, ready: its port, the worker and its log of errors."""
     port = free_port()
     environment = stores.environment() | {
         "SHOP_REALTIME_PORT": str(port),
-        "SHOP_LOG_LEVEL": "WARNING",
+        "SHOP_LOG_LEVEL": "ERROR",
     }
     config = "python:shop_api.realtime.gunicorn_config"
     command = [sys.executable, "-m", "gunicorn", "-c", config, "shop_api.realtime.wsgi:app"]
-    with tempfile.TemporaryFile() as log:
+    path = stores.folder / "realtime.log"
+    with path.open("wb") as log:
         master = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         try:
-            deadline = time.monotonic() + 30
-            while not (workers := psutil.Process(master.pid).children()) or not _is_open(port):
-                if time.monotonic() > deadline:
-                    raise RuntimeError("the realtime process did not start in time")
-                time.sleep(0.1)
-            time.sleep(2)
-            yield port, workers[0]
+            _wait_until_ready(port, master, path)
+            yield port, psutil.Process(master.pid).children()[0], path
         finally:
             master.terminate()
             master.wait(timeout=30)
 
 
-def _is_open(port: int) -> bool:
+def _wait_until_ready(port: int, master: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not _is_ready(port):
+        if master.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"the realtime process did not start: {log.read_text()[:2000]}")
+        time.sleep(0.1)
+
+
+def _is_ready(port: int) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        with urlopen(f"http://{LOOPBACK}:{port}/health/ready", timeout=5):
+            return True
     except OSError:
         return False
-    return True
 
 
-def _measure_relay(shop: Shop) -> Result:
-    """A backlog, from the relay's start to the last message at a subscriber."""
-    for _ in range(EVENTS // EVENTS_PER_COMMIT):
+def _measure_relay(shop: Shop, events: int) -> Result:
+    """A backlog, from the relay's start until Redis has confirmed all of it."""
+    for _ in range(events // EVENTS_PER_COMMIT):
         shop.announce(EVENTS_PER_COMMIT)
     with redis.Redis.from_url(shop.stores.redis_url) as client, client.pubsub() as pubsub:
         pubsub.subscribe(channel_of(shop.tenant_id))
         pubsub.get_message(timeout=5)
         started = time.monotonic()
-        with _relaying(shop.stores):
-            received = 0
-            while received < EVENTS:
-                message = pubsub.get_message(timeout=10)
-                if message is None:
-                    raise RuntimeError("the relay stopped publishing")
-                received += message["type"] == "message"
-            rate = received / (time.monotonic() - started)
+        with _relaying(shop.stores) as relay:
+            while relay.caught_up_at is None:
+                if time.monotonic() - started > PATIENCE_SECONDS:
+                    raise RuntimeError("the relay does not catch up")
+                time.sleep(0.005)
+            rate = events / (time.monotonic() - started)
+        # what was published meanwhile waits for its subscriber
+        for received in range(events):
+            if pubsub.get_message(timeout=5) is None:
+                raise RuntimeError(f"the relay published {received} of {events} events")
     ratio = rate / RELAY_FLOOR_PER_SECOND
-    return Result("relay a backlog", rate, RELAY_FLOOR_PER_SECOND, "events/s", ratio, 1.0)
+    name = f"relay, a backlog of {events:,} / budget"
+    return Result(name, rate, RELAY_FLOOR_PER_SECOND, "events/s", ratio, 1.0)
 
 
-class Listener:
-    """A WebSocket client that knows just enough to count frames."""
-
-    def __init__(self, port: int, ticket: str) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
-        self.socket.sendall(
-            (
-                f"GET /ws?ticket={ticket} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
-                "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-            ).encode()
-        )
-        self._buffer = b""
-        while b"\r\n\r\n" not in self._buffer:
-            self._buffer += self.socket.recv(4096)
-        self._buffer = self._buffer.split(b"\r\n\r\n", 1)[1]
-        if self.receive()["type"] != "connected":
-            raise RuntimeError("not connected")
-
-    def receive(self) -> dict[str, Any]:
-        """The next message."""
-        while (message := self._parse()) is None:
-            self._buffer += self.socket.recv(65536)
-        return message
-
-    def _parse(self) -> dict[str, Any] | None:
-        if len(self._buffer) < 4:
-            return None
-        size, start = self._buffer[1] & 0x7F, 2
-        if size == 126:
-            size, start = int.from_bytes(self._buffer[2:4], "big"), 4
-        if len(self._buffer) < start + size:
-            return None
-        payload = self._buffer[start : start + size]
-        self._buffer = self._buffer[start + size :]
-        message: dict[str, Any] = json.loads(payload)
-        return message
-
-
-def _measure_delay(shop: Shop, port: int) -> Result:
-    with redis.Redis.from_url(shop.stores.redis_url) as client:
-        listener = Listener(port, shop.ticket(client))
-    time.sleep(1)
-    delays = []
-    for _ in range(DELAYS):
-        shop.announce()
-        committed = time.monotonic()
-        listener.receive()
-        delays.append((time.monotonic() - committed) * 1000)
-    listener.socket.close()
-    p99 = quantiles(delays, n=100)[98]
-    ratio = p99 / DELAY_P99_MS
-    return Result("commit → WebSocket, p99", p99, DELAY_P99_MS, "ms", ratio, 1.0, is_at_most=True)
-
-
-def _measure_broadcast(shop: Shop, port: int, process: psutil.Process) -> list[Result]:
-    """One event to many listeners: time to the last of them, and memory for each."""
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    before = process.memory_info().rss
-    with redis.Redis.from_url(shop.stores.redis_url) as client, ExitStack() as open_sockets:
+def _measure_orders(stores: Stores, shop: Shop, port: int, seconds: int) -> list[Result]:
+    """Orders at a steady rate, all of them to each of some listeners."""
+    variants = variant_ids(stores, shop.shop, PRODUCTS)
+    with redis.Redis.from_url(stores.redis_url) as client:
         tickets = [shop.ticket(client) for _ in range(LISTENERS)]
-        with ThreadPoolExecutor(8) as pool:
-            listeners = list(pool.map(lambda ticket: Listener(port, ticket), tickets))
-        for listener in listeners:
-            open_sockets.enter_context(listener.socket)
-        time.sleep(2)
-        kib = (process.memory_info().rss - before) / 1024 / LISTENERS
-        seconds = min(_broadcast(shop, listeners) for _ in range(3))
-    rate = LISTENERS / seconds
+    with listening(port, tickets) as crowd:
+        time.sleep(SETTLE_SECONDS)
+        plan = Plan(stores.settings(), shop.tenant_id, variants, ORDERS_PER_SECOND, seconds)
+        placed = place_steadily(plan)
+        pushed = push_result(crowd, placed.ids, LISTENERS, ORDERS_PER_SECOND)
+    return [pushed, rate_result(len(placed.ids) / placed.seconds, ORDERS_PER_SECOND)]
+
+
+def _measure_sockets(
+    shop: Shop, port: int, process: psutil.Process, sockets: int, open_seconds: float
+) -> list[Result]:
+    with redis.Redis.from_url(shop.stores.redis_url) as client:
+        tickets = [shop.ticket(client) for _ in range(sockets)]
+    before = process.memory_info().rss
+    with listening(port, tickets) as crowd:
+        opened_at = time.monotonic()
+        time.sleep(SETTLE_SECONDS)
+        kib = (process.memory_info().rss - before) / 1024 / sockets
+        broadcasts = [_broadcast(shop, crowd, sockets) for _ in range(BROADCASTS)]
+        time.sleep(max(0.0, opened_at + open_seconds - time.monotonic()))
+        # the last one shows who is still there
+        broadcasts.append(_broadcast(shop, crowd, sockets))
+        errors = crowd.notes().errors
+    print(f"open sockets, errors: {dict(errors) or 'none'}", file=sys.stderr)
+    seconds = median(taken for taken, _ in broadcasts)
+    failures = errors.total() + sum(missing for _, missing in broadcasts)
+    share = kib / SOCKET_KIB
     return [
+        Result(f"errors of {sockets:,} open WebSockets", failures, 0, "", failures, 0, True),
+        Result("memory of each / budget", kib, SOCKET_KIB, "KiB", share, 1, True),
         Result(
-            f"broadcast to {LISTENERS} WebSockets",
-            rate,
-            BROADCAST_FLOOR_PER_SECOND,
-            "frames/s",
-            rate / BROADCAST_FLOOR_PER_SECOND,
-            1.0,
-        ),
-        Result(
-            "memory of an open WebSocket",
-            kib,
-            LISTENER_KIB,
-            "KiB",
-            kib / LISTENER_KIB,
-            1.0,
+            f"one event to {sockets:,} WebSockets / budget",
+            seconds,
+            BROADCAST_SECONDS,
+            "s",
+            seconds / BROADCAST_SECONDS,
+            1,
             is_at_most=True,
         ),
     ]
 
 
-def _broadcast(shop: Shop, listeners: list[Listener]) -> float:
-    with selectors.DefaultSelector() as selector:
-        for listener in listeners:
-            selector.register(listener.socket, selectors.EVENT_READ, listener)
-        started = time.monotonic()
-        shop.announce()
-        waiting = len(listeners)
-        while waiting:
-            for key, _ in selector.select(10):
-                key.data.receive()
-                selector.unregister(key.fileobj)
-                waiting -= 1
-        return time.monotonic() - started
+def _broadcast(shop: Shop, crowd: Crowd, sockets: int) -> tuple[float, int]:
+    """Seconds from the commit of an event until the last one has it; how many never got it."""
+    before = len(crowd.notes().heard)
+
+    def is_with_all(notes: Notes) -> bool:
+        return len(notes.heard) > before and len(_last(notes)) == sockets
+
+    shop.announce()
+    committed_at = time.time()
+    notes = crowd.wait_until(is_with_all, PATIENCE_SECONDS)
+    came_at = _last(notes)
+    return max(came_at) - committed_at, sockets - len(came_at)
+
+
+def _last(notes: Notes) -> list[float]:
+    """When the newest event came to whom it came."""
+    return notes.heard[max(notes.heard)].came_at
