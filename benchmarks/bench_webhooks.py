@@ -43,22 +43,22 @@ DATA = {"order_id": "0192d3f0-0000-7000-8000-000000000000", "total_amount": 19.9
 ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 
-def measure_webhooks(stores: Stores) -> list[Result]:
+def measure_webhooks(stores: Stores, *, events: int = EVENTS) -> list[Result]:
     """Messages a second to the endpoint that answers."""
     shop = _Shop(stores)
     with _hanging() as silent, _receiving() as (answering, received):
         shop.add_endpoint(silent)
         shop.add_endpoint(answering)
-        shop.announce()
+        shop.announce(events)
         with shop.following():
             while received.value == 0:
                 time.sleep(0.001)
             started = time.monotonic()
-            while shop.delivered() < EVENTS:
+            while shop.delivered() < events:
                 if time.monotonic() - started > PATIENCE_SECONDS:
-                    raise RuntimeError(f"{received.value} of {EVENTS} webhooks came")
+                    raise RuntimeError(f"{received.value} of {events} webhooks came")
                 time.sleep(0.05)
-            rate = EVENTS / (time.monotonic() - started)
+            rate = events / (time.monotonic() - started)
     shop.close()
     name = "webhooks beside an endpoint that hangs"
     return [Result(name, rate, FLOOR_PER_SECOND, "messages/s", rate / FLOOR_PER_SECOND, 1.0)]
@@ -105,9 +105,9 @@ class _Shop:
         with unit_of_work(self.engine, self.waker, self._origin()) as work:
             create_endpoint(work, body, rules)
 
-    def announce(self) -> None:
+    def announce(self, events: int) -> None:
         """Events of as many orders."""
-        for first in range(0, EVENTS, EVENTS_PER_COMMIT):
+        for first in range(0, events, EVENTS_PER_COMMIT):
             with unit_of_work(self.engine, self.waker, self._origin()) as work:
                 for number in range(first, first + EVENTS_PER_COMMIT):
                     work.append("order_created", "order", UUID(int=number), DATA)

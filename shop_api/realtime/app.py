@@ -29,7 +29,7 @@ from shop_api.settings import Settings
 
 EXTENSION = "shop_api.realtime"
 # Of what counts listeners and requests: a third of the lease it renews. Above what a request of the
-# api waits, for a broadcast to 10 000 holds up every greenlet for most of a second.
+# api waits, for a broadcast to 10 000 holds up every greenlet for a quarter of a second.
 COUNTING_TIMEOUT_SECONDS = 1.0
 
 
