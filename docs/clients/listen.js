@@ -21,8 +21,8 @@ export class ShopEvents {
   #isStopped = true;
 
   // handlers: by type of event, which are those that are asked for; `reset` says that events are
-  // gone, so that what is shown must be read anew. transport: "sse" or "websocket". lastEventId: of the last event handled; keep it
-  // to go on there after the page was closed.
+  // gone, so that what is shown must be read anew. transport: "sse" or "websocket". lastEventId: of
+  // the last event handled; keep it to go on there after the page was closed.
   constructor({ realtime, getTicket, handlers, transport = "sse", lastEventId = null }) {
     this.realtime = realtime;
     this.getTicket = getTicket;
@@ -96,9 +96,10 @@ export class ShopEvents {
       this.#delay = DELAY_MIN_MS;
       this.lastEventId ??= message.id;
       this.handlers.connected?.(message);
-    } else if (message.id !== null) {
+    } else {
       this.handlers[message.type]?.(message);
-      this.lastEventId = message.id;
+      // today's figures also come without an id: such a message passes, and is not to be resumed from
+      this.lastEventId = message.id ?? this.lastEventId;
     }
   }
 

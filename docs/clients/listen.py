@@ -21,6 +21,8 @@ DELAY_MIN_SECONDS = 0.5
 DELAY_MAX_SECONDS = 30.0
 # The server pings every 54 s: with nothing for longer than that the connection is dead.
 SILENCE_SECONDS = 75.0
+# Messages that answer what a client has sent, and are no events.
+ANSWERS = ("resumed", "subscribed", "pong", "error")
 # What waiting does not mend: the key is not valid, or lacks the scope `events:read`.
 FINAL = (401, 403)
 # Of ranges of time that are up to the client.
@@ -67,10 +69,12 @@ class Events:
                     self._delay = DELAY_MIN_SECONDS
                     if self.last_event_id is None:
                         self.last_event_id = message["id"]
-                elif message["id"] is not None:
+                elif message["type"] not in ANSWERS:
                     yield message
-                    # whoever asks for the next one is done with this one
-                    self.last_event_id = message["id"]
+                    # whoever asks for the next one is done with this one; today's figures also
+                    # come without an id: such a message passes, and is not to be resumed from
+                    if message["id"] is not None:
+                        self.last_event_id = message["id"]
         finally:
             connection.close()
 

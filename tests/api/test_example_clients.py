@@ -1,5 +1,5 @@
 """The example clients of docs/clients against a real stack: they come back by themselves, and see
-each event once, also of the time in which the realtime process was dead.
+each event once, also of the time in which the realtime process was dead, and what passes.
 
 The page needs Chromium; without it it is skipped, unless TEST_IN_BROWSER is set.
 """
@@ -18,8 +18,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+import redis
 
 from shop_api.app import App
+from shop_api.kernel.clock import utc_now
+from shop_api.spine.passing import pass_on
 from tests.fixtures.api import Shop
 from tests.fixtures.browser import COMMAND, browser
 from tests.fixtures.processes import free_port, wait_until
@@ -53,7 +56,13 @@ def buy(shop: Shop, variant_id: str, count: int) -> list[str]:
 
 
 def survive_a_kill(
-    app: App, shop: Shop, port: int, log: Path, listen: Callable[[], None], seen: Callable[[], Any]
+    app: App,
+    shop: Shop,
+    port: int,
+    log: Path,
+    listen: Callable[[], None],
+    seen: Callable[[], Any],
+    today: Callable[[], Any],
 ) -> None:
     """Orders while the client listens, while nobody is there, and after it has come back."""
     variant_id = shop.product("5.00", 100)["variants"][0]["id"]
@@ -61,6 +70,15 @@ def survive_a_kill(
         listen()
         before = buy(shop, variant_id, 3)
         wait_until(lambda: bool(seen() == before), COMES_BACK_SECONDS)
+        with redis.Redis.from_url(str(app.services.settings.redis_url)) as client:
+
+            def is_told() -> bool:
+                data = {"metrics": {"orders_today": len(before)}}
+                told = [(shop.tenant_id, data)]
+                pass_on(client, "dashboard_metrics_updated", told, utc_now())
+                return bool(today() == f"{len(before)} today")
+
+            wait_until(is_told, COMES_BACK_SECONDS)
         process.kill()
         os.waitpid(process.pid, 0)
     between = buy(shop, variant_id, 3)
@@ -82,14 +100,21 @@ def test_the_python_client_misses_nothing(
         with output.open("wb") as handle:
             running.append(subprocess.Popen([*command, str(shop.api.token), "0"], stdout=handle))
 
+    def heard() -> list[dict[str, Any]]:
+        return [json.loads(line) for line in output.read_bytes().splitlines()]
+
+    def today() -> str:
+        figures = [e["data"] for e in heard() if e["type"] == "dashboard_metrics_updated"]
+        return f"{figures[-1]['metrics']['orders_today']} today" if figures else ""
+
     def seen() -> list[str]:
-        events = [json.loads(line) for line in output.read_bytes().splitlines()]
-        ids = [event["id"] for event in events]
+        events = heard()
+        ids = [event["id"] for event in events if event["id"] is not None]
         assert ids == sorted(set(ids))
         return [e["data"]["order_id"] for e in events if e["type"] == "order_created"]
 
     try:
-        survive_a_kill(app, shop, port, tmp_path / "log", listen, seen)
+        survive_a_kill(app, shop, port, tmp_path / "log", listen, seen, today)
     finally:
         for process in running:
             process.kill()
@@ -145,4 +170,7 @@ def test_the_page_misses_nothing_over_either_transport(
                 state = "document.querySelector('#state')?.textContent"
                 wait_until(lambda: page.evaluate(state) == "listening", COMES_BACK_SECONDS)
 
-            survive_a_kill(app, shop, port, tmp_path / transport, listen, seen)
+            def today() -> Any:
+                return page.evaluate("document.querySelector('#today').textContent")
+
+            survive_a_kill(app, shop, port, tmp_path / transport, listen, seen, today)
