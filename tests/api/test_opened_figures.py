@@ -263,7 +263,7 @@ def added_up(name: str, rows: list[Parameters], told: Any) -> Any:
 )
 @given(
     answers() | questions(),
-    st.lists(st.integers(0, 10**6), min_size=3, max_size=3),
+    st.integers(0, 10**6),
     st.sampled_from([25, 1000, 1000]),
     st.sampled_from([True, False, False, False]),
 )
@@ -272,7 +272,7 @@ def test_the_rows_behind_any_figure_of_any_answer_add_up_to_it(
     lake: LakeContext,
     shop: Shop,
     asked: tuple[str, Parameters],
-    chosen: list[int],
+    chosen: int,
     limit: int,
     lives_on: bool,
 ) -> None:
@@ -286,8 +286,12 @@ def test_the_rows_behind_any_figure_of_any_answer_add_up_to_it(
     assert parts, asked
     if lives_on:
         sell(app, lake, shop)
-    for number in chosen:
-        url, figures, holder = parts[number % len(parts)]
+    # one of each kind: a series has so many that the others were hardly met
+    by_holder: dict[str, list[tuple[str, Parameters]]] = {}
+    for url, figures, holder in parts:
+        by_holder.setdefault(holder, []).append((url, figures))
+    for holder, alike in by_holder.items():
+        url, figures = alike[chosen % len(alike)]
         first, rows = open_rows(shop, url, limit)
         assert first["snapshot"] == answered.json["snapshot"]
         called = CALLED.get(holder, {})
