@@ -140,7 +140,13 @@ class DashboardMetricsUpdated(Struct):
     """The figures of today are new."""
 
     metrics: LiveMetrics
-    as_of: Annotated[datetime, Meta(description="What was committed before is in the figures.")]
+    as_of: Annotated[
+        datetime,
+        Meta(
+            description="What was committed before is in the figures. Show those of the latest: a"
+            " snapshot's may be older than what was told before."
+        ),
+    ]
     snapshot: Annotated[
         str | None,
         Meta(

@@ -21,7 +21,7 @@ import pytest
 import redis
 
 from shop_api.app import App
-from shop_api.kernel.clock import utc_now
+from shop_api.kernel.clock import format_instant, utc_now
 from shop_api.spine.passing import pass_on
 from tests.fixtures.api import Shop
 from tests.fixtures.browser import COMMAND, browser
@@ -73,7 +73,7 @@ def survive_a_kill(
         with redis.Redis.from_url(str(app.services.settings.redis_url)) as client:
 
             def is_told() -> bool:
-                data = {"metrics": {"orders_today": len(before)}}
+                data = {"metrics": {"orders_today": len(before)}, "as_of": format_instant(utc_now())}
                 told = [(shop.tenant_id, data)]
                 pass_on(client, "dashboard_metrics_updated", told, utc_now())
                 return bool(today() == f"{len(before)} today")
