@@ -5,7 +5,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 STAMP := .venv/installed
 # for two cores: a third of the tests' time they wait, for processes that start and for seconds
-PYTEST_WORKERS ?= 4
+PYTEST_WORKERS ?= 3
 # the tests start some hundred processes: each would compile all modules anew
 export PYTHONDONTWRITEBYTECODE :=
 PIP := $(BIN)/python -m pip --disable-pip-version-check

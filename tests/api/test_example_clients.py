@@ -73,7 +73,8 @@ def survive_a_kill(
         with redis.Redis.from_url(str(app.services.settings.redis_url)) as client:
 
             def is_told() -> bool:
-                data = {"metrics": {"orders_today": len(before)}, "as_of": format_instant(utc_now())}
+                as_of = format_instant(utc_now())
+                data = {"metrics": {"orders_today": len(before)}, "as_of": as_of}
                 told = [(shop.tenant_id, data)]
                 pass_on(client, "dashboard_metrics_updated", told, utc_now())
                 return bool(today() == f"{len(before)} today")

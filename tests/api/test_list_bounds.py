@@ -21,6 +21,7 @@ BOUNDED = [
             ("customers", "created"),
             ("customers", "updated"),
             ("audit_log", "created"),
+            ("webhook_deliveries", "created"),
             ("inventory/movements", "created"),
         )
     ],

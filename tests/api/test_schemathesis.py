@@ -64,6 +64,8 @@ REASONS = {
     "session_not_found",
     "snapshot_gone",
     "snapshot_not_found",
+    # rows have more filters than a URL may have parameters
+    "too_many_parameters",
     "unanswerable",
     "shipping_rate_not_found",
     "url_not_allowed",
