@@ -17,9 +17,9 @@ from analytics.access import access_of
 from analytics.dashboard.question import AnalyticsRequest
 from analytics.engine import Engine
 from analytics.lake import Lake, Snapshot
-from pipelines.sinks.publication import newest
+from pipelines.sinks.publication import Published, newest
 from shop_api.kernel.money import currency_digits
-from shop_api.models import tenants
+from shop_api.models import lake_quarantine, tenants
 from shop_api.spine.jobs import WorkerContext
 
 
@@ -57,9 +57,19 @@ class Figures:
         """The newest published snapshot."""
         with self._context.exporter_engine.connect() as connection:
             published = newest(connection)
-        if published is None:
-            return None
-        return Snapshot(published.id, published.position.as_of, published.versions)
+        return _snapshot(published)
+
+    def snapshot_with_holds(self) -> tuple[Snapshot | None, dict[UUID, datetime | None]]:
+        """The newest, and of when the figures of shops that are held back from it are.
+
+        Both of one instant: a hold begins and ends with a snapshot.
+        """
+        columns = lake_quarantine.c
+        with self._context.exporter_engine.connect() as connection:
+            connection.execution_options(isolation_level="REPEATABLE READ")
+            published = newest(connection)
+            held = connection.execute(select(columns.tenant_id, columns.as_of)).all()
+        return _snapshot(published), {row.tenant_id: row.as_of for row in held}
 
     def shops(self, tenant_ids: Iterable[UUID]) -> list[Shop]:
         """The tenants of these ids that exist."""
@@ -83,3 +93,9 @@ class Figures:
             now=now,
             **changes,
         )
+
+
+def _snapshot(published: Published | None) -> Snapshot | None:
+    if published is None:
+        return None
+    return Snapshot(published.id, published.position.as_of, published.versions)

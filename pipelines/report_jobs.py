@@ -86,18 +86,24 @@ class DueReport:
 def make_due_reports(context: WorkerContext, figures: Figures, now: datetime) -> int:
     """Make the reports that are due; how many were made.
 
-    A report waits until the snapshot holds all of its day. A shop whose report fails is logged and
-    tried at the next tick; it does not hold up the others.
+    A report waits until the snapshot holds all of its day: where its shop is held back, until it is
+    no more. A shop whose report fails is logged and tried at the next tick; it does not hold up the
+    others.
     """
     due = find_due(context, now)
-    snapshot = figures.snapshot() if due else None
+    snapshot, held = figures.snapshot_with_holds() if due else (None, {})
     if snapshot is None:
         return 0
-    ready = [report for report in due if report.ends_at <= snapshot.as_of]
+    of_shops = {shop_id: snapshot.held_at(as_of) for shop_id, as_of in held.items()}
+    ready = [
+        (report, of_shop)
+        for report in due
+        if report.ends_at <= (of_shop := of_shops.get(report.shop.id, snapshot)).as_of
+    ]
     if not ready:
         return 0
     with run_record.job_recorded(context.exporter_engine, REPORTS, now, snapshot.as_of) as run:
-        failed = _make_each(context, figures, ready, snapshot, run)
+        failed = _make_each(context, figures, ready, run)
         if failed:
             raise RuntimeError(f"{failed} of {len(ready)} reports could not be made; see the log")
     return run.rows.get(reports.name, 0)
@@ -106,13 +112,12 @@ def make_due_reports(context: WorkerContext, figures: Figures, now: datetime) ->
 def _make_each(
     context: WorkerContext,
     figures: Figures,
-    ready: list[DueReport],
-    snapshot: Snapshot,
+    ready: list[tuple[DueReport, Snapshot]],
     run: run_record.Run,
 ) -> int:
-    """Make each report; how many could not be made."""
+    """Make each report of the snapshot as it is to its shop; how many could not be made."""
     failed = 0
-    for report in ready:
+    for report, snapshot in ready:
         share = run.share(str(report.shop.id))
         try:
             files = make_report(context, figures, report, snapshot, run.started_at)

@@ -33,6 +33,7 @@ from pipelines.report_jobs import due_days, find_due, make_due_reports
 from shop_api.db.tenancy import tenant_session
 from shop_api.models import (
     events,
+    lake_quarantine,
     lake_snapshots,
     notifications,
     report_files,
@@ -255,6 +256,34 @@ def test_waits_until_the_snapshot_holds_the_whole_day(
     after_the_snapshot = datetime(2026, 4, 16, 12, 0, tzinfo=UTC)
     make_due_reports(context, figures, after_the_snapshot)
     assert days_reported(context, shop_id) == [date(2026, 4, day) for day in range(9, 15)]
+
+
+def test_a_shop_that_is_held_back_waits_and_another_is_told(
+    database: Database, context: WorkerContext, figures: Figures, shop_id: UUID
+) -> None:
+    """Its figures are of the evening of the ninth: of that day they are not whole."""
+    other = make_tenant(database, timezone=golden_shop.TIMEZONE, created_at=CREATED_AT)
+    never = make_tenant(database, timezone=golden_shop.TIMEZONE, created_at=CREATED_AT)
+    held_at = datetime(2026, 3, 10, 1, tzinfo=UTC)
+    columns = {"attempt": 1, "retry_at": MORNING, "cause": "unreadable", "created_at": MORNING}
+    with database.exporter_engine.begin() as connection:
+        for tenant_id, as_of in ((shop_id, held_at), (never, None)):
+            hold = insert(lake_quarantine).values(tenant_id=tenant_id, as_of=as_of, **columns)
+            connection.execute(hold)
+    days = [date(2026, 3, day) for day in range(7, 11)]
+    three_days_on = MORNING + timedelta(days=3)
+    try:
+        assert make_due_reports(context, figures, three_days_on) == 2 + 4
+        assert days_reported(context, shop_id) == days[:2]
+        assert days_reported(context, other) == days
+        assert days_reported(context, never) == []
+        with tenant_session(context.engine, shop_id) as session:
+            assert {*session.execute(select(reports.c.as_of)).scalars()} == {held_at}
+    finally:
+        with database.exporter_engine.begin() as connection:
+            connection.execute(lake_quarantine.delete())
+    assert make_due_reports(context, figures, three_days_on) == 2 + 4
+    assert days_reported(context, shop_id) == days_reported(context, never) == days
 
 
 def days_reported(context: WorkerContext, shop_id: UUID) -> list[date]:
