@@ -1,6 +1,6 @@
 """When a delivery is tried again, and when an endpoint is given up; pure.
 
-Belongs here: the numbers and the rules. Does not: keeping count (deliveries.py).
+Belongs here: the numbers and the rules. Does not: keeping count (queue.py).
 """
 
 from datetime import UTC, datetime, timedelta
@@ -46,7 +46,8 @@ def _parsed(header: str, now: datetime) -> timedelta:
         return timedelta(seconds=min(int(header[:9]), MAX_WAIT.total_seconds()))
     try:
         at = parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):
+        # a year of more digits than a C integer holds overflows
         return DEFAULT_WAIT
     return (at if at.tzinfo else at.replace(tzinfo=UTC)) - now
 

@@ -137,6 +137,7 @@ def _in_words(seconds: int) -> str:
         *(("Sun, 01 Mar 2026 12:05:00 GMT", 300), ("Sun, 01 Mar 2026 11:00:00 GMT", 1)),
         *(("Tue, 01 Mar 2033 12:05:00 GMT", 3600), ("soon", 30), ("-5", 30), ("٣", 30)),
         *(("Sun, 01 Mar 2026 12:05:00", 300), ("", 30)),
+        ("Mon, 01 Jan 99999999999 00:00:00 GMT", 30),
     ],
 )
 def test_a_receiver_is_left_alone_as_long_as_it_asks_within_an_hour(
