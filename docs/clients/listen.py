@@ -64,7 +64,10 @@ class Events:
                 resume = {"type": "resume", "last_event_id": self.last_event_id}
                 connection.send(json.dumps(resume))
             while True:
-                message = json.loads(connection.recv())
+                text = connection.recv()
+                if not text:  # a close frame: the server restarts, is full, or heard nothing
+                    raise websocket.WebSocketConnectionClosedException
+                message = json.loads(text)
                 if message["type"] == "connected":
                     self._delay = DELAY_MIN_SECONDS
                     if self.last_event_id is None:

@@ -64,7 +64,10 @@ def survive_a_kill(
     seen: Callable[[], Any],
     today: Callable[[], Any],
 ) -> None:
-    """Orders while the client listens, while nobody is there, and after it has come back."""
+    """Orders while the client listens, while nobody is there, and after it has come back.
+
+    The first server dies, the second ends with a close frame.
+    """
     variant_id = shop.product("5.00", 100)["variants"][0]["id"]
     with realtime_process(app.services.settings, log, port=port) as process:
         listen()
@@ -86,6 +89,11 @@ def survive_a_kill(
     with realtime_process(app.services.settings, log, port=port):
         after = buy(shop, variant_id, 2)
         wait_until(lambda: len(seen()) >= 8, COMES_BACK_SECONDS)
+        assert seen() == [*before, *between, *after]
+    between = [*between, *after, *buy(shop, variant_id, 1)]
+    with realtime_process(app.services.settings, log, port=port):
+        after = buy(shop, variant_id, 1)
+        wait_until(lambda: len(seen()) >= 10, COMES_BACK_SECONDS)
         assert seen() == [*before, *between, *after]
 
 
