@@ -113,17 +113,18 @@ WHERE f.tenant_id = %(tenant_id)s AND f.endpoint_id = c.endpoint_id AND f.subjec
       ELSE f.next_attempt_at < c.next_attempt_at END
 """
 
+# An answer that came later than the one that asked to be left alone does not end that time.
 SUCCEEDED = """
 UPDATE webhook_endpoints SET consecutive_failures = 0, failing_since = NULL,
-    blocked_until = %(blocked_until)s::timestamptz
+    blocked_until = greatest(blocked_until, %(blocked_until)s::timestamptz)
 WHERE tenant_id = %(tenant_id)s AND id = %(endpoint_id)s
-  AND (consecutive_failures > 0 OR blocked_until IS DISTINCT FROM %(blocked_until)s::timestamptz)
+  AND (consecutive_failures > 0 OR %(blocked_until)s::timestamptz IS NOT NULL)
 """
 
 FAILED = """
 UPDATE webhook_endpoints SET consecutive_failures = consecutive_failures + %(failures)s,
     failing_since = coalesce(failing_since, %(failed_at)s),
-    blocked_until = coalesce(%(blocked_until)s::timestamptz, blocked_until)
+    blocked_until = greatest(blocked_until, %(blocked_until)s::timestamptz)
 WHERE tenant_id = %(tenant_id)s AND id = %(endpoint_id)s
 RETURNING consecutive_failures, failing_since
 """

@@ -310,11 +310,11 @@ class EndpointTask:
                 self.ready.extend(found)
                 self.is_dry = len(found) < CLAIM_LIMIT
         if self.recording is not None and self.recording.done():
-            blocks = [outcome for outcome in self.recording.result() if outcome.blocked_until]
+            recorded = self.recording.result()
             self.recording = None
             self.written = []
-            # those behind what is done are due
-            self.is_dry = bool(blocks)
+            # those behind what is done are due, unless the endpoint asked to be left alone
+            self.is_dry = any(o.blocked_until for o in (*recorded, *self.answered))
 
     async def _claim(self) -> list[Due]:
         tenant_id, endpoint_id = self.place
