@@ -85,6 +85,10 @@ def test_who_made_an_endpoint_decides_what_it_is_sent(
         path = f"{DELIVERIES}/{delivery['id']}"
         assert "ada@example.com" in shop.api.get(path).json["request_body"]
         assert "customer_email" not in weak.api.get(path).json["request_body"]
+        # nor what the receiver says of it, which may repeat it
+        shown, hidden = (s.api.get(path).json["attempts"][0] for s in (shop, weak))
+        assert (shown["status"], shown["response_body"]) == (hidden["status"], "")
+        assert hidden["response_body"] is hidden["response_headers"] is None
         assert other_shop.api.get(path).status == 404
         # once she is erased, nothing that is sent names her any more
         assert shop.api.post(f"/api/v1/customers/{customer['id']}/erase").status < 300

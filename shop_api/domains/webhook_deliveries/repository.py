@@ -12,6 +12,7 @@ from shop_api.db.tenancy import Repository
 from shop_api.db.types import AnyRow
 from shop_api.kernel.clock import format_instant
 from shop_api.models import webhook_deliveries
+from shop_api.realtime.messages import EMAIL_SCOPE
 from shop_api.webhooks.events import message_sql
 
 d = webhook_deliveries.alias("d")
@@ -30,13 +31,21 @@ DELIVERIES_BY_CREATED_AT = Sort(
 
 BOTH = "ARRAY(SELECT unnest(w.scopes) INTERSECT SELECT unnest(%(scopes)s::text[]))"
 
+# An answer may repeat the message it answers, as it was when it was sent.
+ANSWER_SHOWN = (
+    "(d.event_type = ANY(%(types)s::text[]) AND (d.event_type <> 'order_created'"
+    f" OR '{EMAIL_SCOPE}' = ANY(%(scopes)s::text[])))"
+)
+
 # The message as it would be sent to the endpoint now, as far as the reader may see it.
 DETAIL = f"""
 SELECT d.version, (SELECT row_to_json(r)::text FROM (SELECT {FIELDS},
     CASE WHEN d.event_type = ANY(%(types)s::text[]) THEN {message_sql(BOTH)} END AS request_body,
     (SELECT coalesce(json_agg(a ORDER BY a.number), '[]'::json) FROM (
         SELECT number, json_instant(started_at) AS started_at, duration_microseconds, outcome,
-            request_headers, status, response_headers, response_body, error
+            request_headers, status,
+            CASE WHEN {ANSWER_SHOWN} THEN response_headers END AS response_headers,
+            CASE WHEN {ANSWER_SHOWN} THEN response_body END AS response_body, error
         FROM webhook_attempts a
         WHERE a.tenant_id = d.tenant_id AND a.delivery_id = d.id) a) AS attempts
 ) r) AS body

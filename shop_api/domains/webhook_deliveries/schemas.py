@@ -78,12 +78,18 @@ class AttemptSchema(Schema):
         fields.List(fields.String(), metadata={"example": ["Server", "nginx"]}),
         required=True,
         allow_none=True,
-        metadata={"description": "The first 32, as pairs.", "example": [["Server", "nginx"]]},
+        metadata={
+            "description": "The first 32, as pairs; null for who may not see the message.",
+            "example": [["Server", "nginx"]],
+        },
     )
     response_body = fields.String(
         required=True,
         allow_none=True,
-        metadata={"description": "The first 1024 bytes.", "example": ""},
+        metadata={
+            "description": "The first 1024 bytes; null for who may not see the message.",
+            "example": "",
+        },
     )
     error = fields.String(
         required=True,
