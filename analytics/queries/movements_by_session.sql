@@ -2,8 +2,7 @@
 -- to 4 (purchase).
 -- Grain of the answer: event.
 SELECT
-    occurred_at AS moved_at, visitor_id, session_id, occurred_at >= $landed_from AS is_later,
-    order_id,
+    occurred_at AS moved_at, visitor_id, session_id, order_id,
     CASE WHEN kind = 'page_view' THEN 1 ELSE 0 END AS page_views,
     CASE kind
         WHEN 'product_view' THEN 1

@@ -4,10 +4,14 @@
 -- Grain of the answer: visitor_id × session_id, or one row.
 WITH movements AS (
     {movements}
+),
+parts AS (
+    {parts}
 ){clock}{lookups},
 counted AS (
-    SELECT {keys}movements.*, {is_now} AS is_now, {part_second} AS part_second
+    SELECT {keys}movements.*, is_now, {part_second} AS part_second
     FROM movements
+    JOIN parts ON moved_at >= part_start AND moved_at < part_end
     {join}
     WHERE moved_at >= $first_at AND moved_at < $last_at{conditions}
 ),

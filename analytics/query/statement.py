@@ -58,6 +58,11 @@ ON_THE_CLOCK = f"""JOIN clock
     AND {SECOND} >= clock.first_second AND {SECOND} < clock.next_second"""
 IN_PERIOD = "moved_at >= $now_start AND moved_at < $now_end"
 BEFORE = "moved_at >= $before_start AND moved_at < $before_end"
+# Of distinct counts: the periods that rows are counted in.
+WHOLE_PART = "SELECT TRUE AS is_now, $first_at AS part_start, $last_at AS part_end"
+COMPARED_PARTS = """SELECT TRUE AS is_now, $now_start AS part_start, $now_end AS part_end
+    UNION ALL
+    SELECT FALSE AS is_now, $before_start AS part_start, $before_end AS part_end"""
 # What rows are called by, with what tells those of one instant and order apart.
 ROW_IDS: dict[Grain, tuple[str, ...]] = {
     "order": ("order_id", "order_number", "line_id", "refund_id"),
@@ -272,7 +277,7 @@ def _statement(
     joins = [ON_THE_CLOCK] if reads_clock else []
     if query == "movement_rows" and question.request.converted:
         joins.append(OF_RATED_ORDER)
-    unit = "visitor_id, session_id, is_later" if asked.grain == "session" else "order_id"
+    unit = "visitor_id, session_id, is_now" if asked.grain == "session" else "order_id"
     joins += [f"LEFT JOIN {name} USING ({unit})" for name in lookups]
     if asked.grain in UNITS:
         texts |= _of_units(question, asked, is_compared)
@@ -302,20 +307,20 @@ def _of_units(question: Question, asked: Asked, is_compared: bool) -> dict[str, 
     elif TIME in asked.read:
         part_second = HOUR_EXPRESSION if question.interval == "hour" else "clock.bucket_second"
     elif is_compared:
-        part_second = f"CASE WHEN {IN_PERIOD} THEN $now_second ELSE $before_second END"
+        part_second = "CASE WHEN is_now THEN $now_second ELSE $before_second END"
     return {
         "units": load_query(UNITS[asked.grain]).replace("{key_names}", key_names),
         "keys": "".join(f"{key}, " for key in _keys(question, asked)),
-        "is_now": IN_PERIOD if is_compared else "TRUE",
+        "parts": COMPARED_PARTS if is_compared else WHOLE_PART,
         "part_second": part_second,
     }
 
 
 def _seconds(question: Question, asked: Asked, is_compared: bool) -> dict[str, Any]:
-    """When the periods begin that who came first in them is new in, or landed in."""
+    """When the periods begin that who came first in them is new in; of events, which count."""
     start = question.period.start_instant
     if asked.grain == "session":
-        return {"landed_from": start, "include_bots": question.request.include_bots}
+        return {"include_bots": question.request.include_bots}
     seconds: dict[str, Any] = {}
     if TIME not in asked.read:
         seconds["now_second"] = int(start.timestamp())

@@ -5,7 +5,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -334,3 +334,46 @@ def test_customers_are_those_of_their_answer_and_open(
                     sum(row["amounts"][metric] for row in opened["data"]) == part["metrics"][metric]
                 )
             assert opened["row_count"] == part["metrics"]["customers"]
+
+
+def test_what_is_in_both_compared_periods_counts_in_each() -> None:
+    """Two years and the two from a year before share one: each is as if asked by itself."""
+    moments = [datetime(year, 6, 1, 12, tzinfo=UTC) for year in (2014, 2015, 2016)]
+    across = [datetime(2014, 12, 31, 23, 50, tzinfo=UTC), datetime(2015, 1, 1, 0, 10, tzinfo=UTC)]
+    placed = [("a", moments[0]), ("a", moments[1]), ("b", moments[1]), ("c", moments[2])]
+    seen = [("s1", moments[0], "x"), ("s2", moments[1], "y"), ("s3", moments[2], "x")]
+    seen += [("s4", across[0], "x"), ("s4", across[1], "y")]
+    tables: Tables = {
+        "orders": [
+            {"order_id": str(number), "number": number, "customer_id": customer, "channel": "web"}
+            | {"status": "completed", "currency": "BRL", "placed_at": at}
+            for number, (customer, at) in enumerate(placed)
+        ],
+        "dim_customers": [
+            {"customer_id": customer, "first_order_at": at, "created_at": at}
+            for customer, at in dict(reversed(placed)).items()
+        ],
+        "traffic_events": [
+            {"event_id": str(number), "hour_key": f"{at:%Y-%m-%dT%H}", "occurred_at": at}
+            | {"received_at": at, "kind": "page_view", "visitor_id": session, "is_bot": False}
+            | {"session_id": session, "utm_source": source}
+            for number, (session, at, source) in enumerate(seen)
+        ],
+    }
+    years = {"start": date(2015, 1, 1), "end": date(2017, 1, 1), "compare": "previous_year"}
+    before = {"start": date(2014, 1, 1), "end": date(2016, 1, 1)}
+    with serve(tables, "UTC") as place:
+        for metrics, name in (
+            (COUNTS, "channel"),
+            (("sessions", "visitors", "page_views"), "utm_source"),
+        ):
+            asked = Asked(metrics=metrics, dimensions=(name,))
+            told, alone = place.figures(asked, **years), place.figures(asked, **before)
+            now = place.figures(asked, **{**years, "compare": "none"})
+            assert told["totals"]["previous"] == alone["totals"]["metrics"]
+            assert told["totals"]["metrics"] == now["totals"]["metrics"]
+            for part, expected in (("previous", alone), ("metrics", now)):
+                found = {p["dimensions"][name]: p[part] for p in told["data"]}
+                assert found == {p["dimensions"][name]: p["metrics"] for p in expected["data"]}
+            counts = alone["totals"]["metrics"]
+            assert counts[metrics[0]] == (2 if metrics is COUNTS else 3)

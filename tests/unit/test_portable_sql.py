@@ -53,6 +53,7 @@ TEMPLATES = {
     "customer_scores",
     "period_customers",
     "period_sessions",
+    "session_landings",
 }
 ASKED = [
     f"{kind} by {name} and {interval} of {source}"
